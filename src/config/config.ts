@@ -1,0 +1,43 @@
+// The configuration after loading: checked, with every default filled in. What a file may say is
+// in schema.ts; how it is read is in load.ts.
+import type { MethodName } from '../director/table.ts';
+import type { SchedulerName } from '../schedule/scheduler.ts';
+
+export interface RealConfig {
+  /** Shown in status and logs; `address:port` unless given. */
+  readonly name: string;
+  /** Dotted IPv4 address. */
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  /** The interface that leads to the real; undefined: the one whose subnet holds the address. */
+  readonly interface: string | undefined;
+}
+
+export interface ServiceConfig {
+  readonly name: string;
+  readonly vip: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly method: MethodName;
+  readonly scheduler: SchedulerName;
+  readonly reals: readonly RealConfig[];
+}
+
+export interface Config {
+  /** Path of the file, as given. */
+  readonly file: string;
+  readonly interfaces: readonly string[];
+  readonly datapath: 'ring' | 'cap';
+  /** `auto`: a guard if the process may, else the start-up check. `off`: the start-up check. */
+  readonly guard: 'auto' | 'off';
+  /** Unix socket of the API. */
+  readonly socket: string;
+  /** Slots of each arm's ring. */
+  readonly ringSlots: number;
+  /** Most flows that are remembered. */
+  readonly maximumFlows: number;
+  /** Key of every scheduler's hash, 0 to 2^32-1; directors that shall agree share it. */
+  readonly hashSeed: number;
+  readonly services: readonly ServiceConfig[];
+}

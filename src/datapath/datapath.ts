@@ -1,0 +1,83 @@
+// Where frames come from and go to. A datapath has one or more arms (interfaces); it fills one
+// batch at a time from one arm, the director decides in place, and the same bytes go out.
+// Four steps, in this order, for ever: receive, (process), send each, flush.
+
+/** Frames in one batch; sendmmsg and the ring gain nothing beyond this (measured). */
+export const BATCH_FRAMES = 64;
+
+/** An interface that the director works on. */
+export interface Arm {
+  readonly name: string;
+  /** Kernel interface index; 0 where there is no kernel. */
+  readonly interfaceIndex: number;
+  /** MAC address: the first four bytes as int32, the last two as uint16. */
+  readonly macHigh: number;
+  readonly macLow: number;
+  /** The director's own IPv4 address on the arm (int32), or 0. */
+  readonly address: number;
+  readonly prefixLength: number;
+  /** Largest IP packet in bytes. */
+  readonly mtu: number;
+}
+
+/** The frames of one receive; arrays have BATCH_FRAMES entries, of which `count` are valid. */
+export interface Batch {
+  count: number;
+  /** Index of the arm that all frames of this batch came in on. */
+  arm: number;
+  /** The memory all offsets refer to; changes from arm to arm only. */
+  frame: DataView;
+  /** Offset of the Ethernet header of each frame. */
+  readonly at: Int32Array;
+  /** Offset just past the last byte of each frame. */
+  readonly end: Int32Array;
+  /** 1 if the TCP/UDP checksum field holds only the sum of the pseudo-header (RFC 793 3.1), to be finished by the sender. */
+  readonly partialChecksum: Uint8Array;
+}
+
+/** Numbers of one arm since start. A frame received is counted once, whatever becomes of it. */
+export interface ArmCounters {
+  receivedFrames: number;
+  receivedBytes: number;
+  sentFrames: number;
+  sentBytes: number;
+  /** Lost before us: the ring was full. */
+  missedFrames: number;
+  /** The kernel took them not: link down, no buffers, too big. */
+  failedFrames: number;
+}
+
+export type LinkState = 'up' | 'down' | 'gone';
+
+export interface Datapath {
+  readonly kind: 'ring' | 'cap' | 'memory';
+  readonly arms: readonly Arm[];
+  /** The batch that `receive` fills; the same object every time. */
+  readonly batch: Batch;
+  readonly counters: readonly ArmCounters[];
+  /** Fills the batch with up to BATCH_FRAMES frames of one arm, arms in turn; returns the count. */
+  receive(): number;
+  /** Queues frame `index` of the batch for sending on `arm`. */
+  send(index: number, arm: number): void;
+  /** Sends a frame of the director's own, copied at once: ARP requests. Rare. */
+  inject(bytes: Uint8Array, arm: number): void;
+  /** Sends what is queued and gives the batch's memory back. Every receive > 0 needs one. */
+  flush(): void;
+  /** Link state of each arm as last seen; refreshed by `checkLinks`. */
+  readonly links: readonly LinkState[];
+  /** Looks at the links and mends what a return of a link needs; returns true if one changed. */
+  checkLinks(): boolean;
+  close(): void;
+}
+
+/** A datapath whose loop may block: it waits in the kernel until there is a frame or a wake-up. */
+export interface BlockingDatapath extends Datapath {
+  /** Waits until a frame is there, `wake` was called, or the time is over. */
+  wait(timeoutMs: number): void;
+}
+
+/** A datapath that lives in an event loop: it calls back when there is something to receive. */
+export interface EventDatapath extends Datapath {
+  /** Called with frames at hand; the callback calls receive ... flush until receive gives 0. */
+  onReadable(callback: () => void): void;
+}

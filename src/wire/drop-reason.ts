@@ -1,0 +1,38 @@
+// Every reason to drop a frame: one number, one name, one sentence. The numbers index counters in
+// shared memory; the names appear in the CLI, in captures and in tests. Only append to this list.
+
+/** Reasons in the order of their numbers; number 0 means "no reason: the frame is good". */
+export const DROP_REASONS = [
+  ['none', 'the frame is good'],
+  ['ethernet-truncated', 'shorter than an Ethernet header'],
+  ['arp-malformed', 'an ARP packet that is not 28 bytes of IPv4 over Ethernet'],
+  ['ipv4-truncated', 'shorter than an IPv4 header'],
+  ['ipv4-version', 'EtherType IPv4, but the version field is not 4'],
+  ['ipv4-header-length', 'the IPv4 header length is below 20 bytes or beyond the frame'],
+  ['ipv4-total-length', 'the IPv4 total length is below the header length or beyond the frame'],
+  ['ipv4-checksum', 'the IPv4 header checksum is wrong'],
+  ['fragment', 'an IPv4 fragment'],
+  ['tcp-truncated', 'shorter than a TCP header'],
+  ['tcp-data-offset', 'the TCP data offset is below 20 bytes or beyond the packet'],
+  ['udp-truncated', 'shorter than a UDP header'],
+  ['udp-length', 'the UDP length is below 8 or beyond the packet'],
+  ['icmp-truncated', 'shorter than an ICMP header'],
+  ['icmp-type', 'an ICMP message to a VIP that is not an echo request'],
+  ['ip-protocol', 'an IP protocol to a VIP that no service can have'],
+  ['no-service', 'no service has this VIP, port and protocol'],
+  ['no-real', 'the service has no real that takes new flows'],
+  ['no-flow', 'not the first packet of a connection, and no flow knows it'],
+  ['flow-table-full', 'a new flow, but the flow table is at its maximum'],
+  ['real-unresolved', 'the MAC address of the chosen real is not known yet'],
+  ['ttl-expired', 'NAT would have to forward with a TTL of 0'],
+  ['link-down', 'the interface to send on is down'],
+  ['send-failed', 'the kernel refused the frame'],
+  ['frame-cut', 'the receive slot held only a part of the frame'],
+] as const satisfies readonly (readonly [name: string, meaning: string])[];
+
+export type DropReasonName = (typeof DROP_REASONS)[number][0];
+
+/** The number of a reason, for code that drops: `DROP['no-service']`. */
+export const DROP = Object.fromEntries(
+  DROP_REASONS.map(([name], number) => [name, number]),
+) as Readonly<Record<DropReasonName, number>>;
