@@ -33,3 +33,28 @@ export interface ServiceInput {
   /** In the order that the schedule was built for. */
   readonly reals: readonly RealInput[];
 }
+
+/** The table itself. All arrays named `real...` are indexed by real id, `service...` by service id. */
+export interface Table {
+  /** Open-addressing index of (VIP, port, protocol) to service id + 1; a power of two long. */
+  readonly serviceSlots: Int32Array;
+  readonly serviceVip: Int32Array;
+  readonly servicePort: Uint16Array;
+  /** 0 for an id that this table does not hold. */
+  readonly serviceProtocol: Uint8Array;
+  readonly serviceMethod: Uint8Array;
+  /** Schedule of each service id; undefined for an id that this table does not hold. */
+  readonly schedules: readonly (Schedule | undefined)[];
+  /** Where a service's reals start in `serviceReals`. */
+  readonly serviceFirstReal: Int32Array;
+  /** Real ids, service by service, in schedule order. */
+  readonly serviceReals: Int32Array;
+  readonly realAddress: Int32Array;
+  readonly realPort: Uint16Array;
+  /** Index into the neighbours, or -1 for a real that this table does not hold. */
+  readonly realNeighbour: Int32Array;
+  readonly neighbourAddress: Int32Array;
+  readonly neighbourArm: Uint8Array;
+  /** Every VIP once. */
+  readonly vips: Int32Array;
+}

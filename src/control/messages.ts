@@ -1,0 +1,33 @@
+// What control and the data plane say to each other. The same messages go to a worker thread
+// (ring) and to a child process (cap); only the way they travel differs.
+import type { Arm, LinkState } from '../datapath/datapath.ts';
+import type { CounterRoom } from '../director/counters.ts';
+import type { Table } from '../director/table.ts';
+import type { FlowStatus } from './status.ts';
+
+/** Everything a data plane needs to start. */
+export interface DataPlaneStart {
+  readonly datapath: 'ring' | 'cap';
+  readonly arms: readonly Arm[];
+  readonly ringSlots: number;
+  readonly maximumFlows: number;
+  readonly room: CounterRoom;
+  /** Shared memory for the counters; undefined in a child process, which posts them instead. */
+  readonly counters: SharedArrayBuffer | undefined;
+  readonly table: Table;
+}
+
+export type ToDataPlane =
+  | { readonly type: 'table'; readonly table: Table }
+  | { readonly type: 'flows'; readonly request: number; readonly limit: number }
+  | { readonly type: 'stop' };
+
+export type FromDataPlane =
+  | { readonly type: 'ready' }
+  | { readonly type: 'link'; readonly arm: number; readonly state: LinkState }
+  | { readonly type: 'conflict'; readonly vip: number; readonly mac: string; readonly arm: number }
+  | { readonly type: 'flows'; readonly request: number; readonly flows: readonly FlowStatus[] }
+  | { readonly type: 'counters'; readonly values: Float64Array }
+  | { readonly type: 'notice'; readonly text: string }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'stopped' };

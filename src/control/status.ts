@@ -1,0 +1,72 @@
+// What the API answers: the state of a running director, in plain JSON.
+import type { LinkState } from '../datapath/datapath.ts';
+import type { GlobalField, Traffic } from '../director/counters.ts';
+import type { MethodName } from '../director/table.ts';
+import type { SchedulerName } from '../schedule/scheduler.ts';
+
+export interface ArmStatus {
+  readonly name: string;
+  readonly mac: string;
+  /** Address with prefix length, or null where the arm has none. */
+  readonly address: string | null;
+  readonly mtu: number;
+  readonly link: LinkState;
+  readonly receivedFrames: number;
+  readonly receivedBytes: number;
+  readonly sentFrames: number;
+  readonly sentBytes: number;
+  readonly missedFrames: number;
+  readonly failedFrames: number;
+}
+
+export interface RealStatus extends Traffic {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly arm: string;
+  readonly neighbour: 'resolving' | 'resolved' | 'unreachable';
+  /** MAC address, or null while it is not known. */
+  readonly mac: string | null;
+}
+
+export interface ServiceStatus extends Traffic {
+  readonly name: string;
+  readonly vip: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly method: MethodName;
+  readonly scheduler: SchedulerName;
+  readonly reals: readonly RealStatus[];
+}
+
+export interface Status {
+  readonly version: string;
+  readonly pid: number;
+  readonly config: string;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly uptimeMs: number;
+  readonly datapath: 'ring' | 'cap';
+  readonly guard: 'nft' | 'none';
+  readonly residentBytes: number;
+  readonly maximumFlows: number;
+  readonly totals: Record<GlobalField, number>;
+  /** Drop reason to count; reasons that never happened are left out. */
+  readonly drops: Record<string, number>;
+  readonly arms: readonly ArmStatus[];
+  readonly services: readonly ServiceStatus[];
+}
+
+export interface FlowStatus {
+  readonly protocol: 'tcp' | 'udp';
+  readonly client: string;
+  readonly clientPort: number;
+  readonly vip: string;
+  readonly vipPort: number;
+  readonly real: string;
+  readonly realPort: number;
+  readonly method: MethodName;
+  readonly state: string;
+  readonly expiresInMs: number;
+}

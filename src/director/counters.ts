@@ -1,0 +1,120 @@
+// Where every count of the data plane lies: one Float64Array (whole numbers up to 2^53), usually on
+// shared memory, written by the data plane alone and read by control at any time. Rows are indexed
+// by the stable ids of services and reals, so that a table swap moves nothing.
+import { DROP_REASONS } from '../wire/drop-reason.ts';
+
+/** Fields of a service's row and of a real's row. */
+export const TRAFFIC_FIELDS = [
+  'requestPackets',
+  'requestBytes',
+  'replyPackets',
+  'replyBytes',
+  'openedFlows',
+  'activeFlows',
+] as const;
+export type TrafficField = (typeof TRAFFIC_FIELDS)[number];
+export type Traffic = Record<TrafficField, number>;
+
+export const REQUEST_PACKETS = 0;
+export const REQUEST_BYTES = 1;
+export const REPLY_PACKETS = 2;
+export const REPLY_BYTES = 3;
+export const OPENED_FLOWS = 4;
+export const ACTIVE_FLOWS = 5;
+/** Only in a real's row: its neighbour's state and MAC address. */
+export const NEIGHBOUR_STATE = 6;
+export const NEIGHBOUR_MAC_HIGH = 7;
+export const NEIGHBOUR_MAC_LOW = 8;
+
+/** Columns of one row; rows are padded to a multiple of cache lines by this stride. */
+export const ROW_STRIDE = 16;
+
+export const NEIGHBOUR_RESOLVING = 0;
+export const NEIGHBOUR_RESOLVED = 1;
+export const NEIGHBOUR_UNREACHABLE = 2;
+
+/** Fields of the one global row. */
+export const GLOBAL_FIELDS = [
+  'passedFrames',
+  'sentFrames',
+  'answeredFrames',
+  'droppedFrames',
+  'openedFlows',
+  'endedFlows',
+  'evictedFlows',
+  'activeFlows',
+  'arpAnswers',
+  'echoAnswers',
+  'neighbourProbes',
+  'vipConflicts',
+  'loops',
+  'waits',
+] as const;
+export type GlobalField = (typeof GLOBAL_FIELDS)[number];
+export const GLOBAL = Object.fromEntries(
+  GLOBAL_FIELDS.map((name, index) => [name, index]),
+) as Readonly<Record<GlobalField, number>>;
+
+/** Fields of an arm's row; as ArmCounters of the datapath. */
+export const ARM_FIELDS = [
+  'receivedFrames',
+  'receivedBytes',
+  'sentFrames',
+  'sentBytes',
+  'missedFrames',
+  'failedFrames',
+] as const;
+
+const GLOBAL_ROWS = 1;
+const DROP_ROWS = Math.ceil(DROP_REASONS.length / ROW_STRIDE);
+
+/** How many rows of each kind there is room for; fixed when the director starts. */
+export interface CounterRoom {
+  readonly arms: number;
+  readonly services: number;
+  readonly reals: number;
+}
+
+export interface Counters {
+  readonly room: CounterRoom;
+  readonly values: Float64Array;
+}
+
+const rowsOf = (room: CounterRoom) =>
+  GLOBAL_ROWS + DROP_ROWS + room.arms + room.services + room.reals;
+
+/** Bytes that `wrapCounters` needs. */
+export const counterBytes = (room: CounterRoom): number => rowsOf(room) * ROW_STRIDE * 8;
+
+export function wrapCounters(buffer: ArrayBufferLike, room: CounterRoom): Counters {
+  return { room, values: new Float64Array(buffer, 0, rowsOf(room) * ROW_STRIDE) };
+}
+
+/** Index of the count of a drop reason. */
+export const dropAt = (reason: number): number => GLOBAL_ROWS * ROW_STRIDE + reason;
+/** Index of the first field of an arm's, a service's, a real's row. */
+export const armAt = (arm: number): number => (GLOBAL_ROWS + DROP_ROWS + arm) * ROW_STRIDE;
+export const serviceAt = (room: CounterRoom, id: number): number =>
+  (GLOBAL_ROWS + DROP_ROWS + room.arms + id) * ROW_STRIDE;
+export const realAt = (room: CounterRoom, id: number): number =>
+  (GLOBAL_ROWS + DROP_ROWS + room.arms + room.services + id) * ROW_STRIDE;
+
+/** A copy of one row's first fields by name, for status and logs. */
+export function readRow<F extends string>(
+  counters: Counters,
+  at: number,
+  fields: readonly F[],
+): Record<F, number> {
+  const entries = fields.map((name, index) => [name, counters.values[at + index] ?? 0]);
+  return Object.fromEntries(entries) as Record<F, number>;
+}
+
+/** The drops that happened, by name. */
+export function readDrops(counters: Counters): Record<string, number> {
+  const drops: Record<string, number> = {};
+  for (const [number, [name]] of DROP_REASONS.entries()) {
+    const count = counters.values[dropAt(number)] ?? 0;
+    if (count > 0) drops[name] = count;
+  }
+  return drops;
+}
