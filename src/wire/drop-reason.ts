@@ -27,7 +27,7 @@ export const DROP_REASONS = [
   ['ttl-expired', 'NAT would have to forward with a TTL of 0'],
   ['link-down', 'the interface to send on is down'],
   ['send-failed', 'the kernel refused the frame'],
-  ['frame-cut', 'the receive slot held only a part of the frame'],
+  ['flow-conflict', 'NAT: the same client port already reaches this real by another service'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];
