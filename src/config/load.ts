@@ -1,0 +1,141 @@
+// From a file to a Config: read, parse, check, fill in what the file leaves out. All problems are
+// reported together and nothing is half applied: the result is a whole Config or a list of them.
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import type { Config, RealConfig, ServiceConfig } from './config.ts';
+import { parseConfigDocument } from './document.ts';
+import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
+import { findMisfits } from './rules.ts';
+import {
+  allowedKeys,
+  type ConfigData,
+  configSchema,
+  DEFAULT_MAXIMUM_FLOWS,
+  DEFAULT_RING_SLOTS,
+  type RealData,
+  type ServiceData,
+} from './schema.ts';
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Reads and checks a configuration file; never throws for what the file is or says. */
+export function loadConfig(path: string): LoadResult {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    return { ok: false, problems: [unreadable(path, error as NodeJS.ErrnoException)] };
+  }
+  return parseConfig(text, path);
+}
+
+/**
+ * Checks the text of a configuration file.
+ * @param file the name for messages, and `file` of the Config
+ */
+export function parseConfig(text: string, file: string): LoadResult {
+  const parsed = parseConfigDocument(text, file);
+  if (!parsed.ok) return parsed;
+  const { data, repeatedKeys, locate } = parsed.document;
+  const checked = configSchema.safeParse(data);
+  const issues = checked.success ? [] : checked.error.issues;
+  const findings = [
+    ...repeatedKeys,
+    ...issues.flatMap((issue) => explain(issue, [], data)),
+    ...findMisfits(data),
+  ];
+  if (findings.length > 0 || !checked.success)
+    return { ok: false, problems: findings.map(locate).sort(inFileOrder) };
+  return { ok: true, config: complete(checked.data, file) };
+}
+
+const inFileOrder = (one: Problem, other: Problem): number =>
+  one.line - other.line || one.column - other.column;
+
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'a file that you may not read',
+  EISDIR: 'a directory',
+};
+
+function unreadable(file: string, error: NodeJS.ErrnoException): Problem {
+  return {
+    file,
+    line: 0,
+    column: 0,
+    path: '',
+    found: READ_ERRORS[error.code ?? ''] ?? error.message,
+    allowed: 'a YAML file that you may read',
+    advice: 'furiwake check --example prints one to start from',
+  };
+}
+
+/** What the schema's complaint means to an operator. */
+function explain(issue: z.core.$ZodIssue, base: DataPath, data: unknown): Finding[] {
+  const path = [...base, ...(issue.path as (string | number)[])];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
+  const value = valueAt(data, path);
+  if (issue.code === 'invalid_union' && value !== null && typeof value === 'object') {
+    const [, asMapping] = issue.errors;
+    return (asMapping ?? []).flatMap((inner) => explain(inner, path, data));
+  }
+  const allowed = issue.code === 'invalid_union' ? issue.errors[0]?.[0]?.message : issue.message;
+  const near =
+    issue.code === 'invalid_value' && typeof value === 'string'
+      ? didYouMean(value, issue.values.map(String))
+      : {};
+  return [
+    { path, at: 'value', found: describe(value), allowed: allowed ?? issue.message, ...near },
+  ];
+}
+
+function unknownKey(path: DataPath, key: string): Finding {
+  const keys = allowedKeys(path);
+  return {
+    path: [...path, key],
+    at: 'key',
+    found: `the unknown key ${key}`,
+    allowed: `the keys ${keys.join(', ')}`,
+    ...didYouMean(key, keys),
+  };
+}
+
+function valueAt(data: unknown, path: DataPath): unknown {
+  let value = data;
+  for (const part of path) value = (value as Record<string | number, unknown> | null)?.[part];
+  return value;
+}
+
+function complete(data: ConfigData, file: string): Config {
+  return {
+    file,
+    interfaces: data.interfaces,
+    datapath: data.datapath,
+    guard: data.guard,
+    socket: data.socket,
+    ringSlots: data.ring?.slots ?? Math.floor(DEFAULT_RING_SLOTS / data.interfaces.length),
+    maximumFlows: data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS,
+    hashSeed: data.hashSeed,
+    services: Object.entries(data.services).map(([name, service]) =>
+      completeService(name, service),
+    ),
+  };
+}
+
+function completeService(name: string, service: ServiceData): ServiceConfig {
+  return { name, ...service, reals: service.reals.map((real) => completeReal(real, service.port)) };
+}
+
+function completeReal(data: RealData, servicePort: number): RealConfig {
+  const real = typeof data === 'string' ? { address: data, weight: 1 } : data;
+  const port = real.port ?? servicePort;
+  return {
+    name: real.name ?? `${real.address}:${port}`,
+    address: real.address,
+    port,
+    weight: real.weight,
+    interface: real.interface,
+  };
+}

@@ -1,0 +1,189 @@
+// What a configuration file may say, key by key. The same schema checks a file and yields the JSON
+// Schema for editors. The message of every check is what is allowed there; what was found, and
+// where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
+import * as z from 'zod';
+import { METHOD_NAMES } from '../director/table.ts';
+import { SCHEDULER_NAMES } from '../schedule/scheduler.ts';
+import type { DataPath } from './problem.ts';
+
+export const DEFAULT_SOCKET = '/run/furiwake.sock';
+/** Ring slots of all arms together, if the file does not say how many each arm gets. */
+export const DEFAULT_RING_SLOTS = 1024;
+export const DEFAULT_MAXIMUM_FLOWS = 262_144;
+
+const MAXIMUM_INTERFACES = 8;
+/** sockaddr_un holds 108 bytes, the last of which is 0 (unix(7)). */
+const LONGEST_SOCKET_BYTES = 107;
+
+function wholeNumber(from: number, to: number): z.ZodInt {
+  const allowed = `a whole number from ${from} to ${to}`;
+  return z.int(allowed).min(from, allowed).max(to, allowed);
+}
+
+function oneOf<const Names extends readonly string[]>(names: Names) {
+  return z.enum(names, `one of: ${names.join(', ')}`);
+}
+
+const HOST_ALLOWED =
+  'the address of one host, outside 0.0.0.0/8, 127.0.0.0/8 (loopback), 224.0.0.0/4 (multicast) ' +
+  'and 240.0.0.0/4 (broadcast, reserved)';
+
+/** False for what no host on a link can have (RFC 6890, section 2.2.2). */
+function isHostAddress(address: string): boolean {
+  const first = Number(address.split('.')[0]);
+  return first !== 0 && first !== 127 && first < 224;
+}
+
+const addressSchema = z
+  .ipv4({ error: 'an IPv4 address, such as 192.0.2.10', abort: true })
+  .refine(isHostAddress, HOST_ALLOWED);
+
+const INTERFACE_ALLOWED =
+  'the name of a network interface, 1 to 15 characters without spaces, / and :';
+// The kernel's own rule: dev_valid_name in net/core/dev.c.
+const interfaceSchema = z.string(INTERFACE_ALLOWED).regex(/^[^\s/:]{1,15}$/, INTERFACE_ALLOWED);
+
+export const LABEL_ALLOWED =
+  'a name of 1 to 63 letters, digits, . _ or -, with a letter or digit first';
+const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const labelSchema = z.string(LABEL_ALLOWED).regex(LABEL, LABEL_ALLOWED);
+
+const SOCKET_ALLOWED = `an absolute path of at most ${LONGEST_SOCKET_BYTES} bytes`;
+const socketSchema = z
+  .string(SOCKET_ALLOWED)
+  .regex(/^\/[^\0]+$/, SOCKET_ALLOWED)
+  .refine((path) => Buffer.byteLength(path) <= LONGEST_SOCKET_BYTES, SOCKET_ALLOWED);
+
+const portSchema = wholeNumber(1, 65_535);
+
+const realSchema = z.strictObject(
+  {
+    address: addressSchema.describe('IPv4 address of the real'),
+    port: portSchema
+      .optional()
+      .describe("Port at the real; the service's own by default, and always for method dsr"),
+    weight: wholeNumber(0, 65_535)
+      .default(1)
+      .describe('Share of new flows among the reals of the service; 0 takes no new flows'),
+    name: labelSchema.optional().describe('Name in status and logs; address:port by default'),
+    interface: interfaceSchema
+      .optional()
+      .describe('Interface that leads to the real; by default the one whose subnet holds it'),
+  },
+  'an address, or a mapping such as { address: 192.0.2.21, weight: 2 }',
+);
+
+const REALS_ALLOWED = 'a list of at least one real';
+const serviceSchema = z.strictObject(
+  {
+    vip: addressSchema.describe(
+      'Virtual IP address that clients talk to. The director answers ARP for it: no interface of the director may have it',
+    ),
+    port: portSchema.describe('Port that clients connect to'),
+    protocol: oneOf(['tcp', 'udp']).default('tcp').describe('Transport protocol'),
+    method: oneOf(METHOD_NAMES).describe(
+      'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. nat: by address and port, the answer comes back through the director',
+    ),
+    scheduler: oneOf(SCHEDULER_NAMES)
+      .default('maglev')
+      .describe(
+        'Chooses the real of a new flow. rr: in turn. wrr: in turn by weight. sh: by client address. maglev: consistent hash by weight',
+      ),
+    reals: z
+      .array(
+        z
+          .union([addressSchema.describe('IPv4 address of a real with weight 1'), realSchema])
+          .describe('A real: an address, or a mapping'),
+        REALS_ALLOWED,
+      )
+      .min(1, REALS_ALLOWED)
+      .describe('Real servers behind the service'),
+  },
+  'a mapping with vip, port, method and reals',
+);
+
+const INTERFACES_ALLOWED = `a list of 1 to ${MAXIMUM_INTERFACES} interface names`;
+const ringSchema = z.strictObject(
+  {
+    slots: wholeNumber(64, 16_384)
+      .optional()
+      .describe(
+        `Receive slots of each interface, 68 KiB of address space each. By default ${DEFAULT_RING_SLOTS} divided by the number of interfaces`,
+      ),
+  },
+  'a mapping with slots',
+);
+const flowsSchema = z.strictObject(
+  {
+    maximum: wholeNumber(1024, 16_000_000)
+      .optional()
+      .describe(`Most flows that are remembered; ${DEFAULT_MAXIMUM_FLOWS} by default`),
+  },
+  'a mapping with maximum',
+);
+
+const SERVICES_ALLOWED = 'a mapping of at least one service, by name';
+export const configSchema = z
+  .strictObject(
+    {
+      interfaces: z
+        .array(interfaceSchema, INTERFACES_ALLOWED)
+        .min(1, INTERFACES_ALLOWED)
+        .max(MAXIMUM_INTERFACES, INTERFACES_ALLOWED)
+        .describe('Interfaces that the director works on'),
+      datapath: oneOf(['ring', 'cap'])
+        .default('ring')
+        .describe("ring: the kernel's packet ring, fast. cap: libpcap, portable"),
+      // YAML 1.2 reads `off` as text, where YAML 1.1 read it as false.
+      guard: oneOf(['auto', 'off'])
+        .default('auto')
+        .describe(
+          "auto: keep the host's own kernel from handling VIP frames too, if the process may. off: only check at start that it does not",
+        ),
+      socket: socketSchema.default(DEFAULT_SOCKET).describe('Unix socket for furiwake status'),
+      ring: ringSchema.optional().describe('The receive ring of each interface'),
+      flows: flowsSchema.optional().describe('The table of known flows'),
+      hashSeed: wholeNumber(0, 4_294_967_295)
+        .default(0)
+        .describe('Key of the hash of sh and maglev; directors that shall agree share it'),
+      services: z
+        // The names are checked by a rule: a record would not look into a service with a bad name.
+        .record(z.string(), serviceSchema, SERVICES_ALLOWED)
+        .refine((services) => Object.keys(services).length > 0, SERVICES_ALLOWED)
+        .meta({ minProperties: 1, propertyNames: { pattern: LABEL.source } })
+        .describe('Services by name'),
+    },
+    'a mapping with interfaces and services; furiwake check --example prints one',
+  )
+  .meta({
+    title: 'furiwake configuration',
+    description: 'Services, reals and interfaces of a furiwake director',
+  });
+
+/** What the schema makes of a file: defaults of single keys filled in. */
+export type ConfigData = z.output<typeof configSchema>;
+export type ServiceData = z.output<typeof serviceSchema>;
+export type RealData = ServiceData['reals'][number];
+
+/** The schemas of single values, for rules that look at files with problems elsewhere. */
+export const VALUE_SCHEMAS = {
+  address: addressSchema,
+  port: portSchema,
+  protocol: serviceSchema.shape.protocol,
+  method: serviceSchema.shape.method,
+  label: labelSchema,
+  interface: interfaceSchema,
+} as const;
+
+/** The keys allowed in the mapping at this path, for advice on an unknown one. */
+export function allowedKeys(path: DataPath): readonly string[] {
+  if (path.length === 0) return Object.keys(configSchema.shape);
+  if (path[0] === 'ring') return Object.keys(ringSchema.shape);
+  if (path[0] === 'flows') return Object.keys(flowsSchema.shape);
+  return Object.keys(path.length === 2 ? serviceSchema.shape : realSchema.shape);
+}
+
+/** JSON Schema (draft 2020-12) of the file, for editors. */
+export function jsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input' });
+}
