@@ -1,0 +1,120 @@
+// The guard behind the tap: for each arm one nft table at its ingress hook, which drops what the
+// director handles before the host's own IP stack sees it. Packet sockets tap the frames earlier, so
+// the director still gets them. The kernel removes the tables when their owner ends (nft-shell.ts).
+// One table an arm, with a fixed name, so two directors can never work on the same arm.
+import { type NftShell, openNft } from './nft-shell.ts';
+
+export interface GuardedReal {
+  readonly address: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}
+
+/** What is dropped; addresses are dotted IPv4. */
+export interface GuardRules {
+  /** All packets and ARP requests to these are the director's. */
+  readonly vips: readonly string[];
+  /** Reals whose replies come back through the director. */
+  readonly replies: readonly GuardedReal[];
+  /** Addresses of the host, to which the reals may still answer for the host's own connections. */
+  readonly own: readonly string[];
+}
+
+export interface Guard {
+  /** Replaces the rules of every arm, each arm in one transaction. Returns a problem, or undefined. */
+  update(rules: GuardRules): Promise<string | undefined>;
+  /** Takes all rules away. */
+  remove(): Promise<void>;
+}
+
+export interface GuardOptions {
+  /** Interface names. */
+  readonly interfaces: readonly string[];
+  readonly rules: GuardRules;
+  /** Called if the guard vanishes without `remove`. */
+  readonly onLost: () => void;
+  /** The nft command; tests put `ip netns exec` before it. */
+  readonly command?: readonly string[];
+}
+
+export type GuardResult =
+  | { readonly ok: true; readonly guard: Guard }
+  | { readonly ok: false; readonly problem: string };
+
+/** Name of the nft table (family netdev) that guards an interface. */
+export const guardTable = (name: string): string =>
+  `furiwake_${name.replace(/[^A-Za-z0-9_.-]/g, '_')}`;
+
+/** Installs the guard on all interfaces or, with a problem, on none. */
+export async function installGuard(options: GuardOptions): Promise<GuardResult> {
+  const { interfaces, rules, onLost, command } = options;
+  const shell = openNft({ onEnd: onLost, ...(command && { command }) });
+  for (const name of interfaces) {
+    const errors = await shell.run(installLine(name, rules));
+    if (errors === '') continue;
+    await shell.close();
+    return { ok: false, problem: explain(name, errors) };
+  }
+  return {
+    ok: true,
+    guard: { update: (next) => update(shell, interfaces, next), remove: () => shell.close() },
+  };
+}
+
+async function update(
+  shell: NftShell,
+  interfaces: readonly string[],
+  rules: GuardRules,
+): Promise<string | undefined> {
+  for (const name of interfaces) {
+    const chain = `netdev ${guardTable(name)} ingress`;
+    const errors = await shell.run([`flush chain ${chain}`, ...addRules(chain, rules)].join('; '));
+    if (errors !== '') return `the guard on ${name} keeps its old rules: ${errors}`;
+  }
+  return undefined;
+}
+
+function installLine(name: string, rules: GuardRules): string {
+  const table = guardTable(name);
+  const chain = `netdev ${table} ingress`;
+  const hook = `type filter hook ingress device "${name}" priority -300; policy accept;`;
+  return [
+    `create table netdev ${table} { flags owner; }`,
+    `add chain ${chain} { ${hook} }`,
+    ...addRules(chain, rules),
+  ].join('; ');
+}
+
+/** The commands that fill the chain. nft refuses an empty set, so a rule without entries is none. */
+function addRules(chain: string, { vips, replies, own }: GuardRules): string[] {
+  const commands: string[] = [];
+  if (vips.length > 0) {
+    commands.push(`add rule ${chain} ip daddr ${setOf(vips)} drop`);
+    // The host would otherwise answer for a VIP by proxy ARP.
+    commands.push(`add rule ${chain} arp daddr ip ${setOf(vips)} drop`);
+  }
+  if (replies.length > 0) {
+    const sources = replies.map((real) => `${real.address} . ${real.protocol} . ${real.port}`);
+    const notOurs = own.length > 0 ? `ip daddr != ${setOf(own)} ` : '';
+    const match = `ip saddr . meta l4proto . th sport ${setOf(sources)}`;
+    commands.push(`add rule ${chain} ${match} ${notOurs}drop`);
+  }
+  return commands;
+}
+
+const setOf = (entries: readonly string[]): string => `{ ${[...new Set(entries)].join(', ')} }`;
+
+/** EPERM is what the kernel gives for a table that another process owns, EEXIST for any other. */
+function explain(name: string, errors: string): string {
+  const table = guardTable(name);
+  if (/Operation not permitted|File exists/.test(errors)) {
+    return (
+      `guard table ${table} is already there: another director works on ${name}? ` +
+      `Look with: nft list table netdev ${table}`
+    );
+  }
+  if (/ENOENT/.test(errors)) {
+    return 'the guard needs nft: apt-get install nftables, or set "guard: off" in the config';
+  }
+  return `the guard on ${name} cannot be installed: ${errors}`;
+}

@@ -1,0 +1,144 @@
+// What the kernel says of its network interfaces: sysfs for the interface itself, the routing trie
+// in /proc for the host's own addresses. No privilege is needed. An interface that is down keeps its
+// addresses, but os.networkInterfaces() hides them: then `ip` is asked, and only then.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+
+const SYSFS = '/sys/class/net';
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+
+export type InterfaceLink = 'up' | 'down' | 'gone';
+
+export interface InterfaceAddress {
+  /** Dotted IPv4 address. */
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+export interface NetworkInterface {
+  readonly name: string;
+  /** Kernel interface index. A new interface of the same name has another one. */
+  readonly index: number;
+  /** Six bytes in hexadecimal with colons; an interface without Ethernet has fewer or other ones. */
+  readonly mac: string;
+  readonly mtu: number;
+  readonly loopback: boolean;
+  /** True if frames on it have an Ethernet header (ARPHRD_ETHER, include/uapi/linux/if_arp.h). */
+  readonly ethernet: boolean;
+  readonly link: 'up' | 'down';
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+export type InterfaceResult =
+  | { readonly ok: true; readonly interface: NetworkInterface }
+  | { readonly ok: false; readonly problem: string };
+
+/** One attribute of an interface, or undefined where the kernel gives none (or no interface). */
+function attribute(name: string, file: string): string | undefined {
+  try {
+    return readFileSync(`${SYSFS}/${name}/${file}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The names of all interfaces of this network namespace, sorted. */
+export function interfaceNames(): string[] {
+  // Not sysfs: that shows the namespace it was mounted in, /proc/net shows that of the process.
+  const lines = readFileSync('/proc/net/dev', 'utf8').split('\n').slice(2);
+  return lines.flatMap((line) => /^\s*(\S+):/.exec(line)?.[1] ?? []).sort();
+}
+
+/**
+ * The state of the link of the interface that had this name and index.
+ * @returns `down` without a carrier or if set down, `gone` if it is no more or another now
+ */
+export function linkState(name: string, index: number): InterfaceLink {
+  if (attribute(name, 'ifindex') !== String(index)) return 'gone';
+  return linkOf(name);
+}
+
+function linkOf(name: string): 'up' | 'down' {
+  if ((flagsOf(name) & IFF_UP) === 0) return 'down';
+  // Drivers that know no carrier, such as TUN, say "unknown": RFC 2863, and they do carry frames.
+  const state = attribute(name, 'operstate');
+  return state === 'up' || state === 'unknown' ? 'up' : 'down';
+}
+
+const flagsOf = (name: string): number => Number(attribute(name, 'flags') ?? 0);
+
+/** Reads one interface, or says that there is none and which there are. */
+export function readInterface(name: string): InterfaceResult {
+  const names = interfaceNames();
+  if (!names.includes(name)) {
+    return { ok: false, problem: `no interface ${name}; there are: ${names.join(', ') || 'none'}` };
+  }
+  const index = Number(attribute(name, 'ifindex') ?? 0);
+  if (index === 0) {
+    const problem = `${SYSFS} does not show the interface ${name} of this network namespace; mount sysfs in it (as ip netns exec does)`;
+    return { ok: false, problem };
+  }
+  return {
+    ok: true,
+    interface: {
+      name,
+      index,
+      mac: attribute(name, 'address') ?? '',
+      mtu: Number(attribute(name, 'mtu') ?? 0),
+      loopback: (flagsOf(name) & IFF_LOOPBACK) !== 0,
+      ethernet: attribute(name, 'type') === '1',
+      link: linkOf(name),
+      addresses: addressesOf(name),
+    },
+  };
+}
+
+function addressesOf(name: string): InterfaceAddress[] {
+  const shown = (networkInterfaces()[name] ?? []).filter((entry) => entry.family === 'IPv4');
+  if (shown.length === 0) return askIp(name);
+  return shown.map(({ address, cidr }) => ({
+    address,
+    prefixLength: Number(cidr?.split('/')[1] ?? 32),
+  }));
+}
+
+/** Addresses by `ip`; none if it is not installed, which then only a link that is down notices. */
+function askIp(name: string): InterfaceAddress[] {
+  const run = spawnSync('ip', ['-j', '-4', 'address', 'show', 'dev', name], { encoding: 'utf8' });
+  if (run.status !== 0) return [];
+  return parseIpAddresses(run.stdout);
+}
+
+/** The IPv4 addresses in the output of `ip -j -4 address`. */
+export function parseIpAddresses(json: string): InterfaceAddress[] {
+  const links = JSON.parse(json || '[]') as {
+    addr_info?: { family: string; local: string; prefixlen: number }[];
+  }[];
+  return links
+    .flatMap((link) => link.addr_info ?? [])
+    .filter((entry) => entry.family === 'inet')
+    .map((entry) => ({ address: entry.local, prefixLength: entry.prefixlen }));
+}
+
+/**
+ * All IPv4 addresses and ranges that the kernel takes for its own, as `127.0.0.0/8` is.
+ * Addresses of interfaces that are down are among them.
+ */
+export function hostAddresses(): InterfaceAddress[] {
+  return parseFibTrie(readFileSync('/proc/net/fib_trie', 'utf8'));
+}
+
+/** The local entries of /proc/net/fib_trie (net/ipv4/fib_trie.c, fib_trie_seq_show), each once. */
+export function parseFibTrie(text: string): InterfaceAddress[] {
+  const found = new Map<string, InterfaceAddress>();
+  let address = '';
+  for (const line of text.split('\n')) {
+    address = /^\s*\|-- ([\d.]+)$/.exec(line)?.[1] ?? address;
+    const prefix = /^\s*\/(\d+) host LOCAL$/.exec(line)?.[1];
+    if (prefix === undefined) continue;
+    found.set(`${address}/${prefix}`, { address, prefixLength: Number(prefix) });
+  }
+  return [...found.values()];
+}

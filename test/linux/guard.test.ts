@@ -1,0 +1,133 @@
+// The guard for real, in a namespace: rules present, drops and lets through what it should, refuses
+// a second owner, and vanishes with its owner even when that is killed.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type GuardResult, guardTable, installGuard } from '../../src/linux/guard.ts';
+import { makeNamespace, type Namespace, whyNoNamespace } from './namespace.ts';
+
+const RULES = {
+  vips: ['10.9.9.9', '10.9.9.10', '10.9.9.9'],
+  replies: [{ address: '10.1.0.11', protocol: 'tcp', port: 80 }],
+  own: ['10.1.0.1', '127.0.0.1'],
+} as const;
+
+const reason = whyNoNamespace();
+
+test('a table is named after its interface, in letters that nft takes', () => {
+  expect(guardTable('eth0')).toBe('furiwake_eth0');
+  expect(guardTable('eth0.100')).toBe('furiwake_eth0.100');
+  expect(guardTable('a:b@c')).toBe('furiwake_a_b_c');
+});
+
+test('without nft, the answer says how to get it', async () => {
+  const result = await installGuard({
+    interfaces: ['eth0'],
+    rules: RULES,
+    onLost: () => {},
+    command: ['/nonexistent/nft'],
+  });
+  expect(result).toMatchObject({ ok: false });
+  if (!result.ok) expect(result.problem).toContain('apt-get install nftables');
+});
+
+describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, () => {
+  let space: Namespace;
+  let lost = 0;
+  const results: GuardResult[] = [];
+
+  beforeEach(() => {
+    space = makeNamespace();
+    lost = 0;
+  });
+  afterEach(async () => {
+    for (const result of results.splice(0)) if (result.ok) await result.guard.remove();
+    space.remove();
+  });
+
+  async function install(interfaces: string[]): Promise<GuardResult> {
+    const result = await installGuard({
+      interfaces,
+      rules: RULES,
+      onLost: () => {
+        lost += 1;
+      },
+      command: ['ip', 'netns', 'exec', space.name, 'nft'],
+    });
+    results.push(result);
+    return result;
+  }
+  const ruleset = () => space.run('nft', 'list', 'ruleset');
+
+  test('holds one table an interface, with the VIPs and the replies', async () => {
+    expect((await install(['eth0', 'peer0'])).ok).toBe(true);
+    expect(ruleset().match(/flags owner/g)).toHaveLength(2);
+    const table = space.run('nft', 'list', 'table', 'netdev', 'furiwake_eth0');
+    expect(table).toContain('hook ingress device "eth0"');
+    expect(table).toContain('ip daddr { 10.9.9.9, 10.9.9.10 } drop');
+    expect(table).toContain('arp daddr ip { 10.9.9.9, 10.9.9.10 } drop');
+    expect(table).toContain('10.1.0.11 . tcp . 80');
+    expect(table).toContain('ip daddr != { 10.1.0.1, 127.0.0.1 } drop');
+  });
+
+  test('replaces the rules, down to none', async () => {
+    const result = await install(['eth0']);
+    if (!result.ok) throw new Error(result.problem);
+    const { guard } = result;
+    expect(await guard.update({ vips: ['10.9.9.77'], replies: [], own: [] })).toBeUndefined();
+    expect(ruleset()).toContain('ip daddr 10.9.9.77 drop');
+    expect(ruleset()).not.toContain('10.9.9.10');
+    expect(await guard.update({ vips: [], replies: [], own: [] })).toBeUndefined();
+    expect(ruleset()).not.toContain('drop');
+  });
+
+  test('keeps all old rules when the new ones are refused', async () => {
+    const result = await install(['eth0']);
+    if (!result.ok) throw new Error(result.problem);
+    const before = ruleset();
+    const rules = { vips: ['not-an-address.invalid'], replies: [], own: [] };
+    expect(await result.guard.update(rules)).toContain('the guard on eth0 keeps its old rules');
+    expect(ruleset()).toBe(before);
+  });
+
+  test('refuses a table that another director owns, and leaves no half', async () => {
+    await install(['eth0']);
+    const second = await install(['peer0', 'eth0']);
+    expect(second).toMatchObject({ ok: false });
+    if (!second.ok) {
+      expect(second.problem).toContain('guard table furiwake_eth0 is already there');
+      expect(second.problem).toContain('another director works on eth0');
+    }
+    expect(ruleset()).not.toContain('furiwake_peer0');
+    expect(ruleset()).toContain('furiwake_eth0');
+  });
+
+  test('refuses a table that somebody made by hand', async () => {
+    space.run('nft', 'add', 'table', 'netdev', 'furiwake_eth0');
+    expect(await install(['eth0'])).toMatchObject({ ok: false });
+  });
+
+  test('is gone after remove, without being called lost', async () => {
+    const result = await install(['eth0']);
+    if (result.ok) await result.guard.remove();
+    expect(ruleset()).toBe('');
+    expect(lost).toBe(0);
+  });
+
+  test('vanishes when its owner is killed, and says that it is lost', async () => {
+    await install(['eth0']);
+    const pids = execFileSync('ip', ['netns', 'pids', space.name], { encoding: 'utf8' })
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+    const owners = pids.filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nft\n');
+    expect(owners).toHaveLength(1);
+    process.kill(owners[0]!, 'SIGKILL');
+    await until(() => ruleset() === '' && lost === 1);
+  });
+});
+
+/** Waits for a condition; the test's own time limit ends it. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
