@@ -33,7 +33,8 @@ export function formatProblem(problem: Problem): string {
   const place = problem.line > 0 ? `:${problem.line}:${problem.column}` : '';
   const path = problem.path === '' ? '' : ` ${problem.path}`;
   const advice = problem.advice === undefined ? '' : ` (${problem.advice})`;
-  return `${problem.file}${place}${path}: found ${problem.found}, allowed ${problem.allowed}${advice}`;
+  const what = `found ${problem.found}, allowed ${problem.allowed}`;
+  return `${problem.file}${place}${path}: ${what}${advice}`;
 }
 
 /** The path as people write it. */

@@ -77,17 +77,20 @@ const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
     vip: addressSchema.describe(
-      'Virtual IP address that clients talk to. The director answers ARP for it: no interface of the director may have it',
+      'Virtual IP address that clients talk to. The director answers ARP for it: ' +
+        'no interface of the director may have it',
     ),
     port: portSchema.describe('Port that clients connect to'),
     protocol: oneOf(['tcp', 'udp']).default('tcp').describe('Transport protocol'),
     method: oneOf(METHOD_NAMES).describe(
-      'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. nat: by address and port, the answer comes back through the director',
+      'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
+        'nat: by address and port, the answer comes back through the director',
     ),
     scheduler: oneOf(SCHEDULER_NAMES)
       .default('maglev')
       .describe(
-        'Chooses the real of a new flow. rr: in turn. wrr: in turn by weight. sh: by client address. maglev: consistent hash by weight',
+        'Chooses the real of a new flow. rr: in turn. wrr: in turn by weight. ' +
+          'sh: by client address. maglev: consistent hash by weight',
       ),
     reals: z
       .array(
@@ -108,7 +111,8 @@ const ringSchema = z.strictObject(
     slots: wholeNumber(64, 16_384)
       .optional()
       .describe(
-        `Receive slots of each interface, 68 KiB of address space each. By default ${DEFAULT_RING_SLOTS} divided by the number of interfaces`,
+        'Receive slots of each interface, 68 KiB of address space each. ' +
+          `By default ${DEFAULT_RING_SLOTS} divided by the number of interfaces`,
       ),
   },
   'a mapping with slots',
@@ -138,7 +142,8 @@ export const configSchema = z
       guard: oneOf(['auto', 'off'])
         .default('auto')
         .describe(
-          "auto: keep the host's own kernel from handling VIP frames too, if the process may. off: only check at start that it does not",
+          "auto: keep the host's own kernel from handling VIP frames too, if the process may. " +
+            'off: only check at start that it does not',
         ),
       socket: socketSchema.default(DEFAULT_SOCKET).describe('Unix socket for furiwake status'),
       ring: ringSchema.optional().describe('The receive ring of each interface'),
