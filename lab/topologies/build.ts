@@ -1,0 +1,76 @@
+// Builds a topology: hosts, switch, cables, addresses, routes. What a kernel would do on its own
+// and blur the picture is off everywhere: forwarding, reverse-path filters, redirects, IPv6.
+import { Lab } from '../net/lab.ts';
+import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
+import { DSR } from './dsr.ts';
+import { NAT } from './nat.ts';
+import { type Host, SWITCH, switchPort, type Topology, type TopologyName } from './topology.ts';
+
+export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = { dsr: DSR, nat: NAT };
+
+export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as readonly TopologyName[];
+
+// Set before an interface exists: a new one takes over the defaults.
+const QUIET: Readonly<Record<string, string>> = {
+  'net.ipv4.ip_forward': '0',
+  'net.ipv4.conf.all.rp_filter': '0',
+  'net.ipv4.conf.default.rp_filter': '0',
+  'net.ipv4.conf.all.send_redirects': '0',
+  'net.ipv4.conf.default.send_redirects': '0',
+  'net.ipv4.conf.all.accept_redirects': '0',
+  'net.ipv4.conf.default.accept_redirects': '0',
+  'net.ipv6.conf.all.disable_ipv6': '1',
+  'net.ipv6.conf.default.disable_ipv6': '1',
+  'net.bridge.bridge-nf-call-iptables': '0',
+  'net.bridge.bridge-nf-call-arptables': '0',
+};
+
+export interface BuildOptions {
+  /**
+   * Offloads of the client and the reals. `off`: every frame is as it would be on a real wire, which
+   * captures need. `on` (unless given): 64 KiB frames and unfinished checksums, which is faster.
+   */
+  readonly offloads?: 'on' | 'off';
+}
+
+/** Builds `topology` as a lab of its own; on failure nothing is left. */
+export async function buildTopology(topology: Topology, options: BuildOptions = {}): Promise<Lab> {
+  const lab = new Lab({ title: topology.name });
+  try {
+    await lab.addHosts([SWITCH, ...topology.hosts.map((host) => host.name)]);
+    await setSysctls(lab, SWITCH, QUIET);
+    for (const segment of topology.segments) await addBridge(lab, SWITCH, segment.name);
+    for (const host of topology.hosts) await buildHost(lab, host);
+    if (options.offloads === 'off') await switchOffloadsOff(lab, topology);
+    return lab;
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
+}
+
+async function buildHost(lab: Lab, host: Host): Promise<void> {
+  await setSysctls(lab, host.name, { ...QUIET, ...host.sysctls });
+  for (const arm of host.arms) {
+    const port = switchPort(host.name, arm.name);
+    const plug = { host: host.name, interface: arm.name, mac: arm.mac };
+    await addCable(lab, plug, { host: SWITCH, interface: port });
+    await lab.ip(SWITCH, [`link set ${port} master ${arm.segment}`]);
+  }
+  const lines = host.arms.map(
+    (arm) => `address add ${arm.address}/${arm.prefixLength} dev ${arm.name}`,
+  );
+  for (const address of host.loopback) lines.push(`address add ${address}/32 dev lo`);
+  if (host.gateway !== undefined) lines.push(`route add default via ${host.gateway}`);
+  await lab.ip(host.name, lines);
+  const addresses = host.arms.map((arm) => `${arm.name} ${arm.address}`);
+  lab.noteAddresses(host.name, [...addresses, ...host.loopback.map((vip) => `lo ${vip}`)]);
+}
+
+/** The director is left alone: it forwards what it gets, as it gets it. */
+async function switchOffloadsOff(lab: Lab, topology: Topology): Promise<void> {
+  for (const host of topology.hosts) {
+    if (host.role === 'director') continue;
+    for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
+  }
+}

@@ -1,0 +1,110 @@
+// What a topology is, as data: hosts with their arms, addresses and routes, the segments between
+// them, and what the director is configured to do. Building, drawing, the director's configuration
+// and verification all read this one description.
+
+/** One Ethernet: a bridge on the host `switch`. */
+export interface Segment {
+  /** Also the name of its bridge. */
+  readonly name: string;
+  /** For example `192.0.2.0/24`. */
+  readonly subnet: string;
+}
+
+/** An interface of a host, cabled to a segment. */
+export interface HostArm {
+  readonly name: 'eth0' | 'eth1';
+  readonly segment: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly mac: string;
+}
+
+export interface Host {
+  readonly name: string;
+  readonly role: 'client' | 'director' | 'real';
+  readonly arms: readonly HostArm[];
+  /** Next hop of the default route, if it has one. */
+  readonly gateway?: string;
+  /** Addresses on `lo` with prefix length 32: the VIP on a real behind DSR. */
+  readonly loopback: readonly string[];
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** A service of the director; every real of the topology is behind each of them. */
+export interface LabService {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly scheduler: 'rr' | 'wrr' | 'sh' | 'maglev';
+}
+
+export type TopologyName = 'dsr' | 'nat';
+
+export interface Topology {
+  readonly name: TopologyName;
+  /** One line for lists and help. */
+  readonly summary: string;
+  readonly method: 'dsr' | 'nat';
+  readonly vip: string;
+  readonly segments: readonly Segment[];
+  readonly hosts: readonly Host[];
+  readonly services: readonly LabService[];
+}
+
+/** The host that carries all bridges. */
+export const SWITCH = 'switch';
+
+/** Port of the web service. */
+export const WEB_PORT = 80;
+/** Port of iperf3; it talks TCP and UDP on it. */
+export const IPERF_PORT = 5201;
+
+/**
+ * `rr` for the web, so that three requests reach three reals. iperf3 opens a control connection
+ * and data connections, which must reach the same real: `sh` looks at the client's address alone.
+ */
+export const SERVICES: readonly LabService[] = [
+  { name: 'web', port: WEB_PORT, protocol: 'tcp', scheduler: 'rr' },
+  { name: 'iperf-tcp', port: IPERF_PORT, protocol: 'tcp', scheduler: 'sh' },
+  { name: 'iperf-udp', port: IPERF_PORT, protocol: 'udp', scheduler: 'sh' },
+];
+
+export function hostNamed(topology: Topology, name: string): Host {
+  const host = topology.hosts.find((each) => each.name === name);
+  if (host === undefined) {
+    const names = topology.hosts.map((each) => each.name).join(', ');
+    throw new Error(`topology ${topology.name} has no host ${name}; it has ${names}`);
+  }
+  return host;
+}
+
+export function directorOf(topology: Topology): Host {
+  return topology.hosts.find((host) => host.role === 'director')!;
+}
+
+export function clientOf(topology: Topology): Host {
+  return topology.hosts.find((host) => host.role === 'client')!;
+}
+
+export function realsOf(topology: Topology): readonly Host[] {
+  return topology.hosts.filter((host) => host.role === 'real');
+}
+
+/** The address that the director knows a host by: that of its first arm. */
+export function addressOf(host: Host): string {
+  return host.arms[0]!.address;
+}
+
+/**
+ * The switch's end of a host's cable. A capture belongs there rather than on the director's own
+ * arm: frames sent with PACKET_QDISC_BYPASS pass no tap on the interface they leave by.
+ */
+export function switchPort(host: string, arm: string): string {
+  return `${host}-${arm}`;
+}
+
+/** MAC address that reads like the host: segment number, then the last part of its address. */
+export function macFor(segmentNumber: number, address: string): string {
+  const two = (value: string) => value.slice(-2).padStart(2, '0');
+  return `02:00:00:00:${two(String(segmentNumber))}:${two(address.split('.')[3]!)}`;
+}
