@@ -27,8 +27,8 @@ const QUIET: Readonly<Record<string, string>> = {
 
 export interface BuildOptions {
   /**
-   * Offloads of the client and the reals. `off`: every frame is as it would be on a real wire, which
-   * captures need. `on` (unless given): 64 KiB frames and unfinished checksums, which is faster.
+   * Offloads of all hosts. `off`: every frame is as it would be on a real wire, which captures and
+   * the datapath `cap` need. `on` (unless given): 64 KiB frames and unfinished checksums, faster.
    */
   readonly offloads?: 'on' | 'off';
 }
@@ -61,16 +61,14 @@ async function buildHost(lab: Lab, host: Host): Promise<void> {
     (arm) => `address add ${arm.address}/${arm.prefixLength} dev ${arm.name}`,
   );
   for (const address of host.loopback) lines.push(`address add ${address}/32 dev lo`);
-  if (host.gateway !== undefined) lines.push(`route add default via ${host.gateway}`);
+  if (host.gateway !== null) lines.push(`route add default via ${host.gateway}`);
   await lab.ip(host.name, lines);
   const addresses = host.arms.map((arm) => `${arm.name} ${arm.address}`);
   lab.noteAddresses(host.name, [...addresses, ...host.loopback.map((vip) => `lo ${vip}`)]);
 }
 
-/** The director is left alone: it forwards what it gets, as it gets it. */
 async function switchOffloadsOff(lab: Lab, topology: Topology): Promise<void> {
   for (const host of topology.hosts) {
-    if (host.role === 'director') continue;
     for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
   }
 }

@@ -11,11 +11,17 @@ function arm(address: string): HostArm {
   return { name: 'eth0', segment: SEGMENT, address, prefixLength: 24, mac: macFor(1, address) };
 }
 
+function plain(role: 'client' | 'director', address: string): Host {
+  const arms = [arm(address)];
+  return { name: role, role, arms, gateway: null, loopback: [], sysctls: {} };
+}
+
 function real(name: string, address: string): Host {
   return {
     name,
     role: 'real',
     arms: [arm(address)],
+    gateway: null,
     loopback: [VIP],
     sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
   };
@@ -28,8 +34,8 @@ export const DSR: Topology = {
   vip: VIP,
   segments: [{ name: SEGMENT, subnet: '192.0.2.0/24' }],
   hosts: [
-    { name: 'client', role: 'client', arms: [arm('192.0.2.10')], loopback: [], sysctls: {} },
-    { name: 'director', role: 'director', arms: [arm('192.0.2.2')], loopback: [], sysctls: {} },
+    plain('client', '192.0.2.10'),
+    plain('director', '192.0.2.2'),
     real('r1', '192.0.2.11'),
     real('r2', '192.0.2.12'),
     real('r3', '192.0.2.13'),

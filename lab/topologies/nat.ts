@@ -15,6 +15,10 @@ function inside(name: 'eth0' | 'eth1', address: string): HostArm {
   return { name, segment: 'inside', address, prefixLength: 24, mac: macFor(2, address) };
 }
 
+function plain(role: 'client' | 'director', arms: readonly HostArm[]): Host {
+  return { name: role, role, arms, gateway: null, loopback: [], sysctls: {} };
+}
+
 function real(name: string, address: string): Host {
   const arms = [inside('eth0', address)];
   return { name, role: 'real', arms, gateway: GATEWAY, loopback: [], sysctls: {} };
@@ -30,14 +34,8 @@ export const NAT: Topology = {
     { name: 'inside', subnet: '10.77.0.0/24' },
   ],
   hosts: [
-    { name: 'client', role: 'client', arms: [outside('198.51.100.10')], loopback: [], sysctls: {} },
-    {
-      name: 'director',
-      role: 'director',
-      arms: [outside('198.51.100.2'), inside('eth1', GATEWAY)],
-      loopback: [],
-      sysctls: {},
-    },
+    plain('client', [outside('198.51.100.10')]),
+    plain('director', [outside('198.51.100.2'), inside('eth1', GATEWAY)]),
     real('r1', '10.77.0.11'),
     real('r2', '10.77.0.12'),
     real('r3', '10.77.0.13'),

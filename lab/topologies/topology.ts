@@ -23,8 +23,8 @@ export interface Host {
   readonly name: string;
   readonly role: 'client' | 'director' | 'real';
   readonly arms: readonly HostArm[];
-  /** Next hop of the default route, if it has one. */
-  readonly gateway?: string;
+  /** Next hop of the default route, or null without one. */
+  readonly gateway: string | null;
   /** Addresses on `lo` with prefix length 32: the VIP on a real behind DSR. */
   readonly loopback: readonly string[];
   readonly sysctls: Readonly<Record<string, string>>;

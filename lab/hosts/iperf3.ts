@@ -1,0 +1,97 @@
+// iperf3 on reals and client: bulk TCP and UDP by a program that nobody here wrote. Its server must
+// be bound to the address that the client talks to: its UDP answers would otherwise leave a real
+// behind DSR with the real's own address, which the client did not ask.
+import type { Lab } from '../net/lab.ts';
+import type { Daemon } from '../net/processes.ts';
+import { IPERF_PORT } from '../topologies/topology.ts';
+import { until } from '../wait.ts';
+import { isListening } from './listening.ts';
+
+/** Starts a server on `host`, bound to `address`, and waits until it listens. */
+export async function startIperf3(lab: Lab, host: string, address: string): Promise<Daemon> {
+  const argv = ['iperf3', '-s', '-B', address, '-p', String(IPERF_PORT), '--forceflush'];
+  const daemon = lab.spawn(host, { name: 'iperf3', argv });
+  await until(
+    `iperf3 on ${host} to listen on port ${IPERF_PORT}`,
+    () => isListening(lab, host, 'tcp', IPERF_PORT),
+    { giveUp: daemon.whyNot },
+  );
+  return daemon;
+}
+
+export interface Iperf3Options {
+  readonly host: string;
+  /** Where to: the VIP. */
+  readonly address: string;
+  readonly protocol?: 'tcp' | 'udp';
+  /** `download`: the real sends (iperf3 -R). `upload` unless given. */
+  readonly direction?: 'upload' | 'download';
+  readonly seconds: number;
+  /** Parallel connections; 1 unless given. */
+  readonly streams?: number;
+  /** For UDP, which has no congestion control of its own; iperf3's 1 Mbit/s unless given. */
+  readonly bitsPerSecond?: number;
+}
+
+export interface Iperf3Result {
+  /** Received at the end that receives. */
+  readonly bitsPerSecond: number;
+  readonly receivedBytes: number;
+  readonly seconds: number;
+  /** UDP: share of datagrams that did not arrive, 0 to 1; TCP: 0. */
+  readonly lost: number;
+  /** TCP: segments sent again; UDP: 0. */
+  readonly retransmits: number;
+}
+
+/** @throws Error with iperf3's own words if the test did not take place */
+export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf3Result> {
+  const argv = ['iperf3', '-c', options.address, '-p', String(IPERF_PORT), '-J'];
+  argv.push('-t', String(options.seconds), '-P', String(options.streams ?? 1));
+  argv.push('--connect-timeout', '3000');
+  if (options.direction === 'download') argv.push('-R');
+  if (options.protocol === 'udp') argv.push('-u');
+  if (options.bitsPerSecond !== undefined) argv.push('-b', String(options.bitsPerSecond));
+  const timeoutMs = (options.seconds + 15) * 1000;
+  const output = await lab.exec(options.host, argv, { timeoutMs, onFailure: 'return' });
+  return readReport(output.stdout || output.stderr);
+}
+
+interface Report {
+  readonly error?: string;
+  readonly end?: {
+    readonly sum?: { lost_percent?: number };
+    readonly sum_sent?: { retransmits?: number };
+    readonly sum_received?: {
+      bytes: number;
+      seconds: number;
+      bits_per_second: number;
+      lost_percent?: number;
+    };
+  };
+}
+
+/** Reads iperf3's JSON report; what the receiver counted, not what the sender hoped. */
+function readReport(text: string): Iperf3Result {
+  const report = parse(text);
+  const received = report.end?.sum_received;
+  if (report.error !== undefined || received === undefined) {
+    throw new Error(`iperf3: ${report.error ?? `no result in its report: ${text.slice(0, 200)}`}`);
+  }
+  const lostPercent = received.lost_percent ?? report.end?.sum?.lost_percent ?? 0;
+  return {
+    bitsPerSecond: received.bits_per_second,
+    receivedBytes: received.bytes,
+    seconds: received.seconds,
+    lost: lostPercent / 100,
+    retransmits: report.end?.sum_sent?.retransmits ?? 0,
+  };
+}
+
+function parse(text: string): Report {
+  try {
+    return JSON.parse(text) as Report;
+  } catch {
+    return { error: `its report is not JSON: ${text.trim().slice(0, 200) || 'nothing'}` };
+  }
+}

@@ -1,0 +1,135 @@
+// Ways to set a topology up wrongly, each one a mistake that people make. verify must fail on every
+// one of them and name the host at fault. Most are a changed topology; the rest change the running
+// lab before the director starts.
+import type { Lab } from '../net/lab.ts';
+import {
+  directorOf,
+  type Host,
+  macFor,
+  SWITCH,
+  switchPort,
+  type Topology,
+  type TopologyName,
+} from './topology.ts';
+
+export interface Break {
+  readonly name: string;
+  readonly topologies: readonly TopologyName[];
+  /** What is set up wrongly, in one sentence. */
+  readonly summary: string;
+  /** The hosts at fault. */
+  readonly hosts: readonly string[];
+  /** The topology with the mistake in it. */
+  readonly change?: (topology: Topology) => Topology;
+  /** What is done to the lab once its servers run. */
+  readonly apply?: (lab: Lab, topology: Topology) => Promise<void>;
+}
+
+/** The real at fault where one is enough. */
+const CULPRIT = 'r2';
+
+export const BREAKS: readonly Break[] = [
+  {
+    name: 'no-vip-on-lo',
+    topologies: ['dsr'],
+    summary: `${CULPRIT} does not have the VIP on lo, so it ignores what the director sends it`,
+    hosts: [CULPRIT],
+    change: (topology) => changeHosts(topology, [CULPRIT], () => ({ loopback: [] })),
+  },
+  {
+    name: 'arp-real',
+    topologies: ['dsr'],
+    summary: `${CULPRIT} answers ARP for the VIP, so clients reach it past the director`,
+    hosts: [CULPRIT],
+    change: (topology) =>
+      changeHosts(topology, [CULPRIT], (host) => ({
+        sysctls: { ...host.sysctls, 'net.ipv4.conf.all.arp_ignore': '0' },
+      })),
+  },
+  {
+    name: 'no-return-route',
+    topologies: ['nat'],
+    summary:
+      'the reals have no default route through the director but an arm of their own to the client, ' +
+      'so their replies reach it with the wrong source',
+    hosts: ['r1', 'r2', 'r3'],
+    change: (topology) => changeHosts(topology, ['r1', 'r2', 'r3'], withOwnWayBack),
+  },
+  {
+    name: 'real-dead',
+    topologies: ['dsr', 'nat'],
+    summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
+    hosts: [CULPRIT],
+    apply: stopServers,
+  },
+  {
+    name: 'bad-checksum',
+    topologies: ['dsr', 'nat'],
+    summary: 'the director sends TCP to the reals with a wrong checksum, so they drop it',
+    hosts: ['director'],
+    apply: spoilChecksums,
+  },
+];
+
+export function breaksOf(topology: TopologyName): readonly Break[] {
+  return BREAKS.filter((each) => each.topologies.includes(topology));
+}
+
+function changeHosts(
+  topology: Topology,
+  names: readonly string[],
+  change: (host: Host) => Partial<Host>,
+): Topology {
+  const hosts = topology.hosts.map((host) =>
+    names.includes(host.name) ? { ...host, ...change(host) } : host,
+  );
+  return { ...topology, hosts };
+}
+
+/** A second arm on the client's segment, whose subnet route is the way back. */
+function withOwnWayBack(host: Host): Partial<Host> {
+  const address = `198.51.100.${host.arms[0]!.address.split('.')[3]}`;
+  const mac = macFor(1, address);
+  const arm = { name: 'eth1', segment: 'outside', address, prefixLength: 24, mac } as const;
+  return { arms: [...host.arms, arm], gateway: null };
+}
+
+async function stopServers(lab: Lab): Promise<void> {
+  const servers = lab.daemons.filter((daemon) => daemon.host === CULPRIT);
+  await Promise.all(servers.map((daemon) => daemon.stop()));
+}
+
+/**
+ * Puts a second bridge into the director's cable to the reals, which spoils the TCP checksum of what
+ * comes from the director. The port that the cable had keeps its name on the far side of it, so
+ * that everybody, a capture at the port too, sees what a director that miscounts would send. An
+ * egress rule on the director would not do: PACKET_QDISC_BYPASS goes past it.
+ */
+async function spoilChecksums(lab: Lab, topology: Topology): Promise<void> {
+  const arm = directorOf(topology).arms.at(-1)!;
+  const port = switchPort('director', arm.name);
+  await lab.ip(SWITCH, [
+    `link set ${port} down`,
+    `link set ${port} nomaster`,
+    `link set ${port} name cable`,
+    `link add ${port} type veth peer name spoiled`,
+    'link add spoiler type bridge forward_delay 0 stp_state 0 mcast_snooping 0',
+    'link set cable master spoiler up',
+    'link set spoiled master spoiler up',
+    'link set spoiler up',
+    `link set ${port} master ${arm.segment} up`,
+  ]);
+  const rules = `table netdev spoiler {
+  chain from_director {
+    type filter hook ingress device cable priority 0
+    meta l4proto tcp tcp checksum set 0xdead
+  }
+}
+`;
+  await lab.exec(SWITCH, ['nft', '-f', '-'], { input: rules });
+}
+
+/** The break of that name for a topology, or undefined. */
+export function findBreak(topology: TopologyName, name: string): Break | undefined {
+  return breaksOf(topology).find((each) => each.name === name);
+}
