@@ -1,0 +1,106 @@
+// `furiwake check`: is this configuration good? Reads the file and nothing else: no interface, no
+// socket, no capability is looked at, so it can run anywhere, as anyone.
+import type { Command } from 'commander';
+import type { Config, ServiceConfig } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { jsonSchema } from '../config/schema.ts';
+import { invalidConfig } from './errors.ts';
+import { EXAMPLE_CONFIG } from './example.ts';
+import {
+  type Colours,
+  coloursFor,
+  left,
+  number,
+  type Row,
+  right,
+  serviceTitle,
+  table,
+} from './output.ts';
+
+export const DEFAULT_CONFIG_FILE = 'furiwake.yaml';
+
+interface CheckOptions {
+  readonly config: string;
+  readonly json?: true;
+  readonly schema?: true;
+  readonly example?: true;
+}
+
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .summary('validate a configuration file, touching nothing')
+    .description('Validates a configuration file and shows what it means. Touches nothing.')
+    .option('-c, --config <file>', 'the configuration file', DEFAULT_CONFIG_FILE)
+    .option('--json', 'print the whole configuration, or the problems, as JSON')
+    .option('--schema', 'print the JSON Schema of the file, for editors')
+    .option('--example', 'print a commented configuration to start from')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  furiwake check --example > furiwake.yaml        something to edit
+  furiwake check                                  is ./${DEFAULT_CONFIG_FILE} good?
+  furiwake check --schema > furiwake.schema.json  for the YAML plug-in of an editor
+
+Exit codes: 0 the file is good, 2 it is not.`,
+    )
+    .action(check);
+}
+
+function check(options: CheckOptions): void {
+  if (options.example) process.stdout.write(EXAMPLE_CONFIG);
+  else if (options.schema) console.log(JSON.stringify(jsonSchema(), null, 2));
+  else checkFile(options);
+}
+
+function checkFile(options: CheckOptions): void {
+  const result = loadConfig(options.config);
+  if (options.json) {
+    console.log(JSON.stringify(result, null, 2));
+    process.exitCode = result.ok ? 0 : 2;
+  } else if (result.ok) console.log(renderConfig(result.config, coloursFor(process.stdout)));
+  else throw invalidConfig(options.config, result.problems);
+}
+
+const plural = (amount: number, noun: string): string =>
+  `${number(amount)} ${noun}${amount === 1 ? '' : 's'}`;
+
+/** What a good configuration means, in a few lines and a table. */
+export function renderConfig(config: Config, colours: Colours): string {
+  const { services, interfaces } = config;
+  const reals = services.flatMap((service) => service.reals);
+  const facts = [
+    `datapath ${config.datapath} (${number(config.ringSlots)} slots an interface)`,
+    `guard ${config.guard}`,
+    `${number(config.maximumFlows)} flows at most`,
+    `socket ${config.socket}`,
+  ];
+  const rows = services.flatMap((service): Row[] => [
+    { heading: serviceTitle(service, colours) },
+    ...realRows(service, colours),
+  ]);
+  const columns = [left('REAL'), left('ADDRESS'), right('WEIGHT'), right('NEW FLOWS'), left('BY')];
+  return [
+    `${colours.green('good:')} ${config.file} has ${plural(services.length, 'service')} with ` +
+      `${plural(reals.length, 'real')}, on ${interfaces.join(', ')}`,
+    colours.dim(facts.join(', ')),
+    '',
+    table(columns, rows, colours),
+  ].join('\n');
+}
+
+/** Schedulers that do not look at the weight, other than 0. */
+const UNWEIGHTED = new Set(['rr']);
+
+function realRows({ reals, scheduler }: ServiceConfig, colours: Colours): Row[] {
+  const shareOf = (weight: number) => (UNWEIGHTED.has(scheduler) ? Math.min(weight, 1) : weight);
+  const whole = reals.reduce((sum, { weight }) => sum + shareOf(weight), 0);
+  return reals.map(({ name, address, port, weight, interface: by }) => [
+    `  ${name === `${address}:${port}` ? colours.dim('-') : name}`,
+    `${address}:${port}`,
+    String(weight),
+    weight === 0 ? 'none' : `${((shareOf(weight) / whole) * 100).toFixed(1)} %`,
+    by ?? 'its subnet',
+  ]);
+}

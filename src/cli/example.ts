@@ -1,0 +1,48 @@
+// The configuration that `furiwake check --example` prints: every key once, with what it is for.
+// A test holds it against the schema, so it is always a good file.
+
+export const EXAMPLE_CONFIG = `# furiwake.yaml: what the director balances, and onto which reals.
+# Check it:  furiwake check --config furiwake.yaml
+# Run it:    furiwake run --config furiwake.yaml
+# Editors complete and check it with:  furiwake check --schema > furiwake.schema.json
+# yaml-language-server: $schema=furiwake.schema.json
+
+# Interfaces that the director works on, 1 to 8. The VIPs must be on none of them: the director
+# answers ARP for its VIPs itself.
+interfaces: [eth0, eth1]
+
+# Everything up to \`services\` may be left out; these are the defaults.
+datapath: ring               # ring: the kernel's packet ring. cap: libpcap, portable but slower
+guard: auto                  # auto: keep this host's kernel away from VIP frames, if permitted
+                             # off: only check at start that it keeps away by itself
+socket: /run/furiwake.sock   # where \`furiwake status\` asks
+ring: { slots: 512 }         # per interface, 64 to 16384; default 1024 / number of interfaces
+flows: { maximum: 262144 }   # most flows to remember, 1024 to 16000000
+hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
+
+services:
+  # DSR: the director changes MAC addresses only, and the real answers the client directly.
+  # Each real has the VIP on its own \`lo\` and keeps quiet about it (arp_ignore=1, arp_announce=2).
+  web:
+    vip: 192.0.2.10
+    port: 80
+    protocol: tcp            # tcp (default) or udp
+    method: dsr
+    scheduler: maglev        # rr, wrr, sh or maglev (default)
+    reals:
+      - 192.0.2.21           # short for { address: 192.0.2.21 }: weight 1, the service's port
+      - { address: 192.0.2.22, weight: 2, name: web-2 }
+      - { address: 192.0.2.23, weight: 0, name: web-3 }   # 0: known flows only, no new ones
+
+  # NAT: the director changes address and port. The answer comes back through the director, so
+  # it must be the real's default gateway (or the route to the clients).
+  dns:
+    vip: 192.0.2.53
+    port: 53
+    protocol: udp
+    method: nat
+    scheduler: sh            # a client stays on its real
+    reals:
+      - { address: 198.51.100.11, port: 5353, interface: eth1 }
+      - { address: 198.51.100.12, port: 5353, interface: eth1 }
+`;

@@ -1,0 +1,187 @@
+// The state of a director as text for a terminal: warnings first, then services and reals, arms,
+// totals, drops. A pure function of the status, so that a test can hold it word for word.
+import type { FlowStatus, RealStatus, ServiceStatus, Status } from '../control/status.ts';
+import { DROP_REASONS } from '../wire/drop-reason.ts';
+import {
+  bytes,
+  type Colours,
+  count,
+  duration,
+  left,
+  number,
+  type Row,
+  right,
+  serviceTitle,
+  shorten,
+  table,
+  WIDTH,
+  wrap,
+} from './output.ts';
+import { findWarnings } from './warnings.ts';
+
+/** @param flows shown at the end, if they were asked for */
+export function renderStatus(
+  status: Status,
+  flows: readonly FlowStatus[] | undefined,
+  colours: Colours,
+): string {
+  const sections = [
+    renderHead(status, colours),
+    ...renderWarnings(status, colours),
+    renderServices(status.services, colours),
+    renderArms(status, colours),
+    renderTotals(status, colours),
+    renderDrops(status.drops, colours),
+    ...(flows === undefined ? [] : [renderFlows(flows, status.totals.activeFlows, colours)]),
+  ];
+  return sections.join('\n\n');
+}
+
+function renderHead(status: Status, colours: Colours): string {
+  const facts = [
+    `up ${duration(status.uptimeMs)}`,
+    `pid ${status.pid}`,
+    `datapath ${status.datapath}`,
+    `guard ${status.guard}`,
+    `memory ${bytes(status.residentBytes)}`,
+  ];
+  return (
+    `${colours.bold(`furiwake ${status.version}`)}  ${facts.join('  ')}\n` +
+    colours.dim(`configuration ${status.config}`)
+  );
+}
+
+function renderWarnings(status: Status, colours: Colours): string[] {
+  const lines = findWarnings(status).map((text) =>
+    wrap(`! ${text}`, '  ')
+      .split('\n')
+      .map((line) => colours.yellow(line))
+      .join('\n'),
+  );
+  return lines.length === 0 ? [] : [lines.join('\n')];
+}
+
+const NEIGHBOUR_WORDS = { resolved: 'ok', resolving: 'resolving', unreachable: 'no answer' };
+const NEIGHBOUR_COLOURS = { resolved: 'green', resolving: 'yellow', unreachable: 'red' } as const;
+
+/** Width of a real's row without its name and address, where every figure is at its longest. */
+const FIGURES_WIDTH = 75;
+const SHORTEST_NAME = 8;
+
+function renderServices(services: readonly ServiceStatus[], colours: Colours): string {
+  const columns = [
+    ...[left('REAL'), left('ADDRESS'), right('WEIGHT'), left('NEIGHBOUR')],
+    ...[right('ACTIVE'), right('OPENED'), right('IN'), right('BYTES')],
+    ...[right('OUT'), right('BYTES')],
+  ];
+  const reals = services.flatMap((service) => service.reals);
+  const longest = Math.max(0, ...reals.map((real) => addressOf(real).length));
+  const nameWidth = Math.max(SHORTEST_NAME, WIDTH - FIGURES_WIDTH - longest);
+  const rows = services.flatMap((service): Row[] => [
+    { heading: serviceTitle(service, colours) },
+    ...service.reals.map((real) => realRow(real, service, { nameWidth, colours })),
+  ]);
+  return `${colours.bold('SERVICES')}\n${table(columns, rows, colours)}`;
+}
+
+const addressOf = ({ address, port }: RealStatus): string => `${address}:${port}`;
+
+function realRow(
+  real: RealStatus,
+  { method }: ServiceStatus,
+  { nameWidth, colours }: { readonly nameWidth: number; readonly colours: Colours },
+): Row {
+  const address = addressOf(real);
+  const name = real.name === address ? colours.dim('-') : shorten(real.name, nameWidth);
+  const paint = colours[NEIGHBOUR_COLOURS[real.neighbour]];
+  // With DSR the replies never pass the director, so there is no figure to show.
+  const replies =
+    method === 'dsr'
+      ? [colours.dim('direct'), colours.dim('-')]
+      : [count(real.replyPackets), bytes(real.replyBytes)];
+  return [
+    `  ${name}`,
+    address,
+    String(real.weight),
+    paint(NEIGHBOUR_WORDS[real.neighbour]),
+    count(real.activeFlows),
+    count(real.openedFlows),
+    count(real.requestPackets),
+    bytes(real.requestBytes),
+    ...replies,
+  ];
+}
+
+const LINK_COLOURS = { up: 'green', down: 'red', gone: 'red' } as const;
+
+function renderArms({ arms }: Status, colours: Colours): string {
+  const columns = [
+    ...[left('INTERFACE'), left('LINK'), left('ADDRESS')],
+    ...[right('RECEIVED'), right('BYTES'), right('SENT'), right('BYTES')],
+    ...[right('MISSED'), right('FAILED')],
+  ];
+  const alarming = (value: number) => (value > 0 ? colours.red(count(value)) : '0');
+  const rows = arms.map((arm) => [
+    arm.name,
+    colours[LINK_COLOURS[arm.link]](arm.link),
+    arm.address ?? colours.dim('none'),
+    count(arm.receivedFrames),
+    bytes(arm.receivedBytes),
+    count(arm.sentFrames),
+    bytes(arm.sentBytes),
+    alarming(arm.missedFrames),
+    alarming(arm.failedFrames),
+  ]);
+  return `${colours.bold('ARMS')}\n${table(columns, rows, colours)}`;
+}
+
+function renderTotals({ totals, maximumFlows }: Status, colours: Colours): string {
+  const flows = [
+    `${number(totals.activeFlows)} active of at most ${number(maximumFlows)}`,
+    `${count(totals.openedFlows)} opened`,
+    `${count(totals.endedFlows)} ended`,
+    `${count(totals.evictedFlows)} evicted`,
+  ];
+  const frames = [
+    `${count(totals.sentFrames)} sent on`,
+    `${count(totals.answeredFrames)} answered ` +
+      `(${count(totals.arpAnswers)} ARP, ${count(totals.echoAnswers)} ping)`,
+    `${count(totals.passedFrames)} not ours`,
+    `${count(totals.droppedFrames)} dropped`,
+  ];
+  const lines = [
+    `${colours.dim('flows ')}  ${flows.join(', ')}`,
+    `${colours.dim('frames')}  ${frames.join(', ')}`,
+  ];
+  return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
+}
+
+const MEANINGS = new Map<string, string>(DROP_REASONS);
+
+function renderDrops(drops: Status['drops'], colours: Colours): string {
+  const rows = Object.entries(drops)
+    .sort(([, one], [, other]) => other - one)
+    .map(([name, times]) => [name, count(times), MEANINGS.get(name) ?? '']);
+  if (rows.length === 0) return `${colours.bold('DROPS')}\nnone`;
+  const columns = [left('REASON'), right('FRAMES'), left('MEANING')];
+  return `${colours.bold('DROPS')}\n${table(columns, rows, colours)}`;
+}
+
+function renderFlows(flows: readonly FlowStatus[], active: number, colours: Colours): string {
+  const title = `${colours.bold('FLOWS')} ${flows.length} of ${number(active)}`;
+  if (flows.length === 0) return title;
+  const columns = [
+    ...[left(''), left('CLIENT'), left('VIP'), left('REAL'), left('METHOD')],
+    ...[left('STATE'), right('EXPIRES IN')],
+  ];
+  const rows = flows.map((flow) => [
+    flow.protocol,
+    `${flow.client}:${flow.clientPort}`,
+    `${flow.vip}:${flow.vipPort}`,
+    `${flow.real}:${flow.realPort}`,
+    flow.method,
+    flow.state,
+    duration(flow.expiresInMs),
+  ]);
+  return `${title}\n${table(columns, rows, colours)}`;
+}

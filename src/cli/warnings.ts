@@ -1,0 +1,46 @@
+// What in a status an operator should act on, each with what to do. A warning stands for a state
+// that loses traffic now; figures that merely look odd are left to the tables.
+import type { ArmStatus, ServiceStatus, Status } from '../control/status.ts';
+import { number } from './output.ts';
+
+/** One sentence or more for each thing that is wrong, the worst first. */
+export function findWarnings(status: Status): string[] {
+  return [
+    ...status.arms.flatMap(linkWarnings),
+    ...conflictWarnings(status.totals.vipConflicts),
+    ...status.services.flatMap(realWarnings),
+  ];
+}
+
+function linkWarnings({ name, link }: ArmStatus): string[] {
+  if (link === 'down')
+    return [
+      `The link of ${name} is down: nothing is received or sent there. Bring it up ` +
+        `(ip link set ${name} up) or check the cable; the director then goes on by itself.`,
+    ];
+  if (link === 'gone')
+    return [
+      `${name} is gone: there is no such interface any more. Create it again; ` +
+        'if the director does not go on by itself, restart it.',
+    ];
+  return [];
+}
+
+function conflictWarnings(conflicts: number): string[] {
+  if (conflicts === 0) return [];
+  const packets = conflicts === 1 ? '1 ARP packet' : `${number(conflicts)} ARP packets`;
+  return [
+    `Another host claims a VIP (${packets}), so clients may pass the director by. The director's ` +
+      'log names its MAC address. If it is a DSR real: sysctl -w net.ipv4.conf.all.arp_ignore=1 ' +
+      'net.ipv4.conf.all.arp_announce=2 there. If not, one of the two must give up the address.',
+  ];
+}
+
+function realWarnings({ name, reals }: ServiceStatus): string[] {
+  const unreachable = reals.filter(({ neighbour }) => neighbour === 'unreachable');
+  return unreachable.map(
+    ({ address, port, arm }) =>
+      `Real ${address}:${port} of ${name} does not answer ARP on ${arm}, so what is sent to it ` +
+      `is dropped. Is it up, and on this link? Try: arping -I ${arm} ${address}`,
+  );
+}
