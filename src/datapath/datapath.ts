@@ -67,13 +67,37 @@ export interface Datapath {
   readonly links: readonly LinkState[];
   /** Looks at the links and mends what a return of a link needs; returns true if one changed. */
   checkLinks(): boolean;
+  /** Tells whose frames are wanted: to these VIPs, from these reals. ARP always is. */
+  setAddresses?(vips: Int32Array, reals: Int32Array): void;
   close(): void;
 }
 
+/** An empty batch over the given memory. */
+export function createBatch(frame: DataView): Batch {
+  return {
+    count: 0,
+    arm: 0,
+    frame,
+    at: new Int32Array(BATCH_FRAMES),
+    end: new Int32Array(BATCH_FRAMES),
+    partialChecksum: new Uint8Array(BATCH_FRAMES),
+  };
+}
+
+/** All zero. */
+export const createArmCounters = (): ArmCounters => ({
+  receivedFrames: 0,
+  receivedBytes: 0,
+  sentFrames: 0,
+  sentBytes: 0,
+  missedFrames: 0,
+  failedFrames: 0,
+});
+
 /** A datapath whose loop may block: it waits in the kernel until there is a frame or a wake-up. */
 export interface BlockingDatapath extends Datapath {
-  /** Waits until a frame is there, `wake` was called, or the time is over. */
-  wait(timeoutMs: number): void;
+  /** Waits until a frame is there, control woke the loop (then true), or the time is over. */
+  wait(timeoutMs: number): boolean;
 }
 
 /** A datapath that lives in an event loop: it calls back when there is something to receive. */

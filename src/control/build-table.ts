@@ -1,0 +1,85 @@
+// From a configuration to a forwarding table: addresses become numbers, schedules are built, and
+// every service and real gets an id that it keeps for as long as this director runs.
+import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
+import type { Arm } from '../datapath/datapath.ts';
+import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
+import { schedulerNamed } from '../schedule/schedulers.ts';
+import { parseIpv4 } from '../wire/address.ts';
+import { armForReal } from './arms.ts';
+
+export interface BuiltReal {
+  readonly id: number;
+  readonly arm: number;
+  readonly config: RealConfig;
+}
+
+export interface BuiltService {
+  readonly id: number;
+  readonly config: ServiceConfig;
+  readonly reals: readonly BuiltReal[];
+}
+
+export interface BuiltTable {
+  readonly table: Table;
+  readonly services: readonly BuiltService[];
+}
+
+export interface TableBuilder {
+  /** @throws Error if a real has no arm; preflight has told the operator before */
+  build(config: Config, arms: readonly Arm[]): BuiltTable;
+}
+
+export function createTableBuilder(): TableBuilder {
+  const serviceIds = new Map<string, number>();
+  const realIds = new Map<string, number>();
+  return {
+    build: (config, arms) => {
+      const services = config.services.map((service): BuiltService => {
+        const key = `${service.vip} ${service.port} ${service.protocol} ${service.method}`;
+        const reals = service.reals.map((real) => ({
+          id: idOf(realIds, `${key} ${real.address} ${real.port}`),
+          arm: requireArm(real, arms),
+          config: real,
+        }));
+        return { id: idOf(serviceIds, key), config: service, reals };
+      });
+      const inputs = services.map((service) => serviceInput(service, config.hashSeed));
+      return { table: buildTable(inputs), services };
+    },
+  };
+}
+
+function idOf(ids: Map<string, number>, key: string): number {
+  const known = ids.get(key);
+  if (known !== undefined) return known;
+  const id = ids.size;
+  ids.set(key, id);
+  return id;
+}
+
+function requireArm(real: RealConfig, arms: readonly Arm[]): number {
+  const arm = armForReal(real, arms);
+  if (arm < 0) throw new Error(`no interface leads to ${real.address}`);
+  return arm;
+}
+
+function serviceInput({ id, config, reals }: BuiltService, hashSeed: number): ServiceInput {
+  const scheduled = config.reals.map((real) => ({
+    key: `${real.address}:${real.port}`,
+    weight: real.weight,
+  }));
+  return {
+    id,
+    vip: parseIpv4(config.vip) ?? 0,
+    port: config.port,
+    protocol: config.protocol === 'tcp' ? 6 : 17,
+    method: config.method,
+    schedule: schedulerNamed(config.scheduler).build(scheduled, { seed: hashSeed }),
+    reals: reals.map((real) => ({
+      id: real.id,
+      address: parseIpv4(real.config.address) ?? 0,
+      port: real.config.port,
+      arm: real.arm,
+    })),
+  };
+}

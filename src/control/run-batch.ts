@@ -1,0 +1,155 @@
+// One turn of the data plane, the same for every datapath: receive a batch, let the director decide
+// each frame in place, send, give the memory back. Beside it the tick, and what control asks for.
+import { randomBytes } from 'node:crypto';
+import type { Datapath } from '../datapath/datapath.ts';
+import { ARM_FIELDS, armAt, type Counters, dropAt, GLOBAL } from '../director/counters.ts';
+import { createDirector, type Director, linkIsUp, takeTable, tick } from '../director/director.ts';
+import { processFrame } from '../director/process.ts';
+import { METHOD_NAT, type Table } from '../director/table.ts';
+import { ANSWER, detailOf, kindOf, PASS, SEND } from '../director/verdict.ts';
+import { formatMac } from '../wire/address.ts';
+import { DROP } from '../wire/drop-reason.ts';
+import { listFlows } from './list-flows.ts';
+import type { FromDataPlane, ToDataPlane } from './messages.ts';
+
+const LINK_DOWN = DROP['link-down'];
+/** How often the links are looked at. */
+const LINK_CHECK_MS = 200;
+
+export interface Loop {
+  /** Handles at most one batch; returns how many frames it had. */
+  turn(nowMs: number): number;
+  /** What is due beside the packets; call it every few milliseconds. */
+  tick(nowMs: number): void;
+  /** Does what control asks for; false means: stop. */
+  handle(message: ToDataPlane): boolean;
+}
+
+export interface LoopOptions {
+  readonly datapath: Datapath;
+  readonly table: Table;
+  readonly maximumFlows: number;
+  readonly counters: Counters;
+  readonly nowMs: number;
+  readonly post: (message: FromDataPlane) => void;
+}
+
+export function createLoop(options: LoopOptions): Loop {
+  const { datapath, counters, post, table, maximumFlows, nowMs } = options;
+  const director = createDirector({
+    arms: datapath.arms,
+    table,
+    counters,
+    maximumFlows,
+    flowSeed: randomBytes(4).readInt32LE(),
+    nowMs,
+  });
+  let linksCheckedMs = nowMs;
+  return {
+    turn: (now) => runBatch(director, datapath, now),
+    tick: (now) => {
+      tick(director, now);
+      if (((now - linksCheckedMs) | 0) >= LINK_CHECK_MS) {
+        linksCheckedMs = now;
+        watchLinks(director, datapath, post);
+      }
+      tellNews(director, datapath, post);
+    },
+    handle: (message) => {
+      if (message.type === 'stop') return false;
+      if (message.type === 'table') {
+        takeTable(director, message.table);
+        datapath.setAddresses?.(message.table.vips, natRealAddresses(message.table));
+      } else {
+        const flows = listFlows(director, message.limit);
+        post({ type: 'flows', request: message.request, flows });
+      }
+      return true;
+    },
+  };
+}
+
+/** Receives one batch and sees it through; returns the number of frames. */
+export function runBatch(director: Director, datapath: Datapath, nowMs: number): number {
+  const count = datapath.receive();
+  if (count === 0) return 0;
+  director.nowMs = nowMs;
+  const { batch } = datapath;
+  const { frame, at, end, partialChecksum, arm } = batch;
+  for (let index = 0; index < count; index++) {
+    const verdict = processFrame(
+      director,
+      frame,
+      at[index] as number,
+      end[index] as number,
+      arm,
+      partialChecksum[index] as number,
+    );
+    const kind = kindOf(verdict);
+    if (kind === SEND || kind === ANSWER) sendOn(director, datapath, index, verdict);
+    else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
+  }
+  datapath.flush();
+  return count;
+}
+
+function sendOn(director: Director, datapath: Datapath, index: number, verdict: number): void {
+  const arm = detailOf(verdict);
+  if (datapath.links[arm] === 'up') {
+    datapath.send(index, arm);
+    if (kindOf(verdict) === ANSWER) add(director.counters, GLOBAL.answeredFrames);
+    return;
+  }
+  add(director.counters, dropAt(LINK_DOWN));
+  add(director.counters, GLOBAL.droppedFrames);
+}
+
+function add({ values }: Counters, at: number): void {
+  values[at] = (values[at] as number) + 1;
+}
+
+function watchLinks(
+  director: Director,
+  datapath: Datapath,
+  post: (message: FromDataPlane) => void,
+): void {
+  const before = [...datapath.links];
+  if (!datapath.checkLinks()) return;
+  for (const [arm, state] of datapath.links.entries()) {
+    if (state === before[arm]) continue;
+    if (state === 'up') linkIsUp(director, arm);
+    post({ type: 'link', arm, state });
+  }
+}
+
+/** Sends the director's own frames, tells of conflicts, and copies the arms' counts out. */
+function tellNews(
+  director: Director,
+  datapath: Datapath,
+  post: (message: FromDataPlane) => void,
+): void {
+  for (const { arm, bytes } of director.outbox.splice(0)) {
+    if (datapath.links[arm] === 'up') datapath.inject(bytes, arm);
+  }
+  for (const { vip, arm, macHigh, macLow } of director.conflicts.splice(0)) {
+    post({ type: 'conflict', vip, arm, mac: formatMac(macHigh, macLow) });
+  }
+  const { values } = director.counters;
+  for (let arm = 0; arm < datapath.counters.length; arm++) {
+    const row = datapath.counters[arm];
+    if (row === undefined) continue;
+    for (const [index, field] of ARM_FIELDS.entries()) values[armAt(arm) + index] = row[field];
+  }
+}
+
+/** Addresses that replies of NAT services come from; int32, each once. */
+export function natRealAddresses(table: Table): Int32Array {
+  const addresses = new Set<number>();
+  for (const [id, schedule] of table.schedules.entries()) {
+    if (schedule === undefined || table.serviceMethod[id] !== METHOD_NAT) continue;
+    const first = table.serviceFirstReal[id] as number;
+    const ids = table.serviceReals.subarray(first, first + (table.serviceRealCount[id] as number));
+    for (const real of ids) addresses.add(table.realAddress[real] as number);
+  }
+  return Int32Array.from(addresses);
+}

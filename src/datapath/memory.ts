@@ -1,0 +1,106 @@
+// A datapath without a kernel: frames go in by `put` and come out in `sent`. Tests, simulations and
+// the bench of the director's own work run on it; it keeps every promise that the others keep.
+import {
+  type Arm,
+  BATCH_FRAMES,
+  type BlockingDatapath,
+  createArmCounters,
+  createBatch,
+  type LinkState,
+} from './datapath.ts';
+
+/** Room for a frame in the batch's memory: the largest there is. */
+const SLOT_BYTES = 66_000;
+
+export interface SentFrame {
+  readonly arm: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface MemoryDatapath extends BlockingDatapath {
+  /** Frames that were sent, oldest first; the caller may empty it. */
+  readonly sent: SentFrame[];
+  /** Lets a frame arrive on an arm. */
+  put(bytes: Uint8Array, arm: number, partialChecksum?: boolean): void;
+  /** Cuts or mends a link. */
+  setLink(arm: number, state: LinkState): void;
+}
+
+export function openMemory(arms: readonly Arm[]): MemoryDatapath {
+  const memory = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
+  const batch = createBatch(new DataView(memory.buffer));
+  const counters = arms.map(createArmCounters);
+  const links: LinkState[] = arms.map(() => 'up');
+  const seen = [...links];
+  const waiting: { bytes: Uint8Array; partial: boolean }[][] = arms.map(() => []);
+  const sent: SentFrame[] = [];
+  const queued: SentFrame[] = [];
+  let turn = 0;
+
+  function receive(): number {
+    batch.count = 0;
+    for (let tried = 0; tried < arms.length && batch.count === 0; tried++) {
+      turn = (turn + 1) % arms.length;
+      for (const { bytes, partial } of waiting[turn]?.splice(0, BATCH_FRAMES) ?? []) {
+        const at = batch.count * SLOT_BYTES;
+        memory.set(bytes, at);
+        batch.at[batch.count] = at;
+        batch.end[batch.count] = at + bytes.length;
+        batch.partialChecksum[batch.count] = partial ? 1 : 0;
+        batch.count++;
+        count(turn, 'received', bytes.length);
+      }
+      batch.arm = turn;
+    }
+    return batch.count;
+  }
+
+  function count(arm: number, what: 'received' | 'sent', bytes: number): void {
+    const row = counters[arm];
+    if (row === undefined) return;
+    row[`${what}Frames`]++;
+    row[`${what}Bytes`] += bytes;
+  }
+
+  function flush(): void {
+    for (const frame of queued.splice(0)) {
+      if (links[frame.arm] === 'up') {
+        sent.push(frame);
+        count(frame.arm, 'sent', frame.bytes.length);
+      } else {
+        const row = counters[frame.arm];
+        if (row) row.failedFrames++;
+      }
+    }
+    batch.count = 0;
+  }
+
+  return {
+    kind: 'memory',
+    arms,
+    batch,
+    counters,
+    links: seen,
+    sent,
+    receive,
+    flush,
+    send: (index, arm) =>
+      queued.push({ arm, bytes: memory.slice(batch.at[index], batch.end[index]) }),
+    inject: (bytes, arm) => {
+      queued.push({ arm, bytes: bytes.slice() });
+      if (batch.count === 0) flush();
+    },
+    put: (bytes, arm, partialChecksum = false) =>
+      waiting[arm]?.push({ bytes: bytes.slice(), partial: partialChecksum }),
+    setLink: (arm, state) => {
+      links[arm] = state;
+    },
+    checkLinks: () => {
+      const changed = links.some((state, arm) => state !== seen[arm]);
+      for (const [arm, state] of links.entries()) seen[arm] = state;
+      return changed;
+    },
+    wait: () => false,
+    close: () => undefined,
+  };
+}

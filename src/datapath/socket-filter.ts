@@ -1,0 +1,76 @@
+// The socket filter of the ring, as classic BPF (CAP_NET_RAW is enough for it): only ARP, frames to
+// a VIP and frames from a NAT real come into the ring. It runs in the kernel, before the copy.
+// Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
+
+/** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
+const INSTRUCTION_BYTES = 8;
+const LOAD_WORD = 0x20;
+const LOAD_HALF = 0x28;
+const JUMP_EQUAL = 0x15;
+const RETURN = 0x06;
+
+/** Offsets that mean "about the packet", not "in the packet" (SKF_AD_OFF). */
+const PACKET_TYPE = 0xfffff000 + 4;
+const VLAN_TAG_PRESENT = 0xfffff000 + 48;
+
+const OTHER_HOST = 3;
+const ETHERTYPE_AT = 12;
+const SOURCE_AT = 26;
+const DESTINATION_AT = 30;
+const WHOLE_FRAME = 0x40000;
+
+/** The kernel takes 4,096 instructions (BPF_MAXINSNS); two are used for each address. */
+const MOST_ADDRESSES = 2000;
+
+type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
+
+const ACCEPT: Instruction = [RETURN, 0, 0, WHOLE_FRAME];
+const REJECT: Instruction = [RETURN, 0, 0, 0];
+
+/** Goes on to the next instruction but one unless equal; so `ifEqual` stands between. */
+const ifEqual = (operand: number, then: Instruction): Instruction[] => [
+  [JUMP_EQUAL, 0, 1, operand >>> 0],
+  then,
+];
+
+/**
+ * The program for these addresses (int32), ready for SO_ATTACH_FILTER. With more addresses than a
+ * program can hold every IPv4 frame to this host comes in, and the director sorts them out.
+ */
+export function buildSocketFilter(vips: Int32Array, reals: Int32Array): Uint8Array<ArrayBuffer> {
+  const few = vips.length + reals.length <= MOST_ADDRESSES;
+  const program: Instruction[] = [
+    [LOAD_WORD, 0, 0, PACKET_TYPE],
+    ...ifEqual(OTHER_HOST, REJECT),
+    [LOAD_WORD, 0, 0, VLAN_TAG_PRESENT],
+    ...ifEqual(1, REJECT),
+    [LOAD_HALF, 0, 0, ETHERTYPE_AT],
+    ...ifEqual(0x0806, ACCEPT),
+    [JUMP_EQUAL, 1, 0, 0x0800],
+    REJECT,
+    ...(few ? wantedAddresses(vips, reals) : [ACCEPT]),
+  ];
+  return encode(program);
+}
+
+function wantedAddresses(vips: Int32Array, reals: Int32Array): Instruction[] {
+  return [
+    [LOAD_WORD, 0, 0, DESTINATION_AT],
+    ...[...vips].flatMap((vip) => ifEqual(vip, ACCEPT)),
+    [LOAD_WORD, 0, 0, SOURCE_AT],
+    ...[...reals].flatMap((real) => ifEqual(real, ACCEPT)),
+    REJECT,
+  ];
+}
+
+function encode(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(program.length * INSTRUCTION_BYTES));
+  for (const [index, [code, ifTrue, ifFalse, operand]] of program.entries()) {
+    const at = index * INSTRUCTION_BYTES;
+    view.setUint16(at, code, true);
+    view.setUint8(at + 2, ifTrue);
+    view.setUint8(at + 3, ifFalse);
+    view.setUint32(at + 4, operand, true);
+  }
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,72 @@
+// What the director answers itself: ARP for its VIPs (they are on no interface, so the kernel does
+// not) and pings to a VIP. The answer is made in the very frame that asked.
+import * as arp from '../wire/arp.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmp from '../wire/icmp.ts';
+import { GLOBAL } from './counters.ts';
+import type { Director } from './director.ts';
+import { learnNeighbour } from './neighbours.ts';
+import { setMacs } from './rewrite.ts';
+import { isVip } from './table.ts';
+import { answer, PASS, type Verdict } from './verdict.ts';
+
+/** Most conflicts that wait to be told; the rest are only counted. */
+const CONFLICTS_KEPT = 16;
+
+/** An ARP packet that passed `arp.check`: learn from it, and answer if it asks for a VIP. */
+export function answerArp(director: Director, frame: DataView, at: number, arm: number): Verdict {
+  const { nowMs, table, counters } = director;
+  const packet = at + ethernet.HEADER_BYTES;
+  const address = arp.senderAddress(frame, packet);
+  const high = arp.senderMacHigh(frame, packet);
+  const low = arp.senderMacLow(frame, packet);
+  learnNeighbour(director.neighbours, { arm, address, high, low }, nowMs);
+  if (isVip(table, address)) {
+    noteConflict(director, { vip: address, arm, macHigh: high, macLow: low });
+    return PASS;
+  }
+  const target = arp.targetAddress(frame, packet);
+  if (arp.operation(frame, packet) !== arp.REQUEST || !isVip(table, target)) return PASS;
+  const macHigh = director.armMacHigh[arm] as number;
+  const macLow = director.armMacLow[arm] as number;
+  setMacs(frame, at, high, low, macHigh, macLow);
+  arp.emit(frame, packet, {
+    operation: arp.REPLY,
+    senderMacHigh: macHigh,
+    senderMacLow: macLow,
+    senderAddress: target,
+    targetMacHigh: high,
+    targetMacLow: low,
+    targetAddress: address,
+  });
+  counters.values[GLOBAL.arpAnswers] = (counters.values[GLOBAL.arpAnswers] as number) + 1;
+  return answer(arm);
+}
+
+function noteConflict(director: Director, conflict: Director['conflicts'][number]): void {
+  const { values } = director.counters;
+  values[GLOBAL.vipConflicts] = (values[GLOBAL.vipConflicts] as number) + 1;
+  if (director.conflicts.length < CONFLICTS_KEPT) director.conflicts.push(conflict);
+}
+
+/** Turns an echo request to a VIP into its reply (RFC 792); the IPv4 sum does not change by a swap. */
+export function answerEcho(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l3: number,
+  l4: number,
+  arm: number,
+): Verdict {
+  const { armMacHigh, armMacLow } = director;
+  const { values } = director.counters;
+  const high = ethernet.sourceHigh(frame, at);
+  const low = ethernet.sourceLow(frame, at);
+  setMacs(frame, at, high, low, armMacHigh[arm] as number, armMacLow[arm] as number);
+  const client = frame.getInt32(l3 + 12);
+  frame.setInt32(l3 + 12, frame.getInt32(l3 + 16));
+  frame.setInt32(l3 + 16, client);
+  icmp.setType(frame, l4, icmp.ECHO_REPLY);
+  values[GLOBAL.echoAnswers] = (values[GLOBAL.echoAnswers] as number) + 1;
+  return answer(arm);
+}

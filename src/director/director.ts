@@ -1,0 +1,188 @@
+// The director's state and the steps that happen between batches: taking a new table, asking for
+// MAC addresses, ending flows whose time is over. The packet's own way is in process.ts. Nothing
+// here does I/O: frames of its own wait in `outbox`, news for people in `events`.
+import type { Arm } from '../datapath/datapath.ts';
+import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
+import type { Scheduler } from '../schedule/scheduler.ts';
+import { schedulerNamed } from '../schedule/schedulers.ts';
+import { inSubnet } from '../wire/address.ts';
+import {
+  ACTIVE_FLOWS,
+  type Counters,
+  GLOBAL,
+  NEIGHBOUR_MAC_HIGH,
+  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_STATE,
+  REQUEST_PACKETS,
+  realAt,
+  serviceAt,
+} from './counters.ts';
+import {
+  arpRequest,
+  askAgain,
+  askNeighbours,
+  createNeighbours,
+  type Neighbours,
+  type OutboxFrame,
+} from './neighbours.ts';
+import type { Table } from './table.ts';
+
+/** Another host says that a VIP is its own. */
+export interface VipConflict {
+  readonly vip: number;
+  readonly arm: number;
+  readonly macHigh: number;
+  readonly macLow: number;
+}
+
+export interface Director {
+  readonly arms: readonly Arm[];
+  readonly armMacHigh: Int32Array;
+  readonly armMacLow: Uint16Array;
+  readonly flows: FlowTable;
+  readonly counters: Counters;
+  table: Table;
+  /** Scheduler of each service id. */
+  schedulers: readonly (Scheduler | undefined)[];
+  neighbours: Neighbours;
+  /** Time of this batch, int32 milliseconds on a clock that only grows. */
+  nowMs: number;
+  readonly outbox: OutboxFrame[];
+  readonly conflicts: VipConflict[];
+  /** Filled for each new flow; here so that no packet allocates one. */
+  readonly newFlow: NewFlow;
+}
+
+export interface DirectorOptions {
+  readonly arms: readonly Arm[];
+  readonly table: Table;
+  readonly counters: Counters;
+  readonly maximumFlows: number;
+  /** Keys the flow table's hash: something that outsiders cannot guess. */
+  readonly flowSeed: number;
+  readonly nowMs: number;
+}
+
+export function createDirector(options: DirectorOptions): Director {
+  const { arms, table, counters, nowMs } = options;
+  const director: Director = {
+    arms,
+    armMacHigh: Int32Array.from(arms, (arm) => arm.macHigh),
+    armMacLow: Uint16Array.from(arms, (arm) => arm.macLow),
+    flows: createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed),
+    counters,
+    table,
+    schedulers: [],
+    neighbours: createNeighbours(table, undefined, nowMs),
+    nowMs,
+    outbox: [],
+    conflicts: [],
+    newFlow: emptyFlow(),
+  };
+  takeTable(director, table);
+  return director;
+}
+
+const emptyFlow = (): NewFlow => ({
+  client: 0,
+  vip: 0,
+  ports: 0,
+  real: 0,
+  replyPorts: 0,
+  protocol: 0,
+  nat: false,
+  realId: 0,
+  serviceId: 0,
+  hopHigh: 0,
+  hopLow: 0,
+  deltas: 0,
+});
+
+/** Takes a table as a whole, between two batches. Flows stay; those of a real that is gone end. */
+export function takeTable(director: Director, table: Table): void {
+  const { room } = director.counters;
+  if (table.realAddress.length > room.reals || table.serviceVip.length > room.services) {
+    throw new RangeError('the table has more services or reals than the counters have room for');
+  }
+  director.neighbours = createNeighbours(table, director.neighbours, director.nowMs);
+  director.schedulers = table.schedules.map((schedule) =>
+    schedule ? schedulerNamed(schedule.scheduler) : undefined,
+  );
+  director.table = table;
+  announceVips(director);
+}
+
+/** An arm's link is back: the neighbours are asked again and the VIPs announced. */
+export function linkIsUp(director: Director, arm: number): void {
+  askAgain(director.neighbours, arm, director.nowMs);
+  announceVips(director, arm);
+}
+
+/** Gratuitous ARP (RFC 5227 2.3) for each VIP on the arms where its clients can be. */
+function announceVips(director: Director, only?: number): void {
+  const { arms, table } = director;
+  for (const vip of table.vips) {
+    const near = arms.filter((arm) => inSubnet(vip, arm.address, arm.prefixLength));
+    for (const [index, arm] of arms.entries()) {
+      if (only !== undefined && only !== index) continue;
+      if (near.length > 0 && !near.includes(arm)) continue;
+      const bytes = arpRequest(arm, { target: vip, sender: vip, high: -1, low: 0xffff });
+      director.outbox.push({ arm: index, bytes });
+    }
+  }
+}
+
+/** Flows looked at by one tick: at a tick every 10 ms a full sweep of 262,144 takes 2.6 s. */
+const SWEEP_BUDGET = 1024;
+/** With more records than that a sweep takes a minute at most: this many ticks. */
+const SWEEP_TICKS = 6000;
+
+/** What happens every few milliseconds beside the packets. */
+export function tick(director: Director, nowMs: number): void {
+  director.nowMs = nowMs;
+  const { flows, neighbours, arms, outbox, counters } = director;
+  sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
+  const probes = askNeighbours(neighbours, arms, outbox, nowMs);
+  const { values } = counters;
+  values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
+  publish(director);
+}
+
+/** Brings the counters that are sums or gauges up to date. */
+export function publish(director: Director): void {
+  const { flows, table, neighbours, counters } = director;
+  const { values, room } = counters;
+  values[GLOBAL.activeFlows] = flows.active;
+  values[GLOBAL.endedFlows] = flows.ended;
+  values[GLOBAL.evictedFlows] = flows.evicted;
+  for (let id = 0; id < table.realAddress.length; id++) {
+    const row = realAt(room, id);
+    values[row + ACTIVE_FLOWS] = flows.activeByReal[id] as number;
+    const neighbour = table.realNeighbour[id] as number;
+    if (neighbour < 0) continue;
+    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
+    values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
+    values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
+  }
+  publishServices(director);
+}
+
+/** A service's row is the sum of its reals' rows. */
+function publishServices({ table, counters }: Director): void {
+  const { values, room } = counters;
+  const { schedules, serviceFirstReal, serviceReals } = table;
+  for (let id = 0; id < schedules.length; id++) {
+    const schedule = schedules[id];
+    if (schedule === undefined) continue;
+    const first = serviceFirstReal[id] as number;
+    const count = table.serviceRealCount[id] as number;
+    const row = serviceAt(room, id);
+    for (let field = REQUEST_PACKETS; field <= ACTIVE_FLOWS; field++) {
+      let sum = 0;
+      for (let index = first; index < first + count; index++) {
+        sum += values[realAt(room, serviceReals[index] as number) + field] as number;
+      }
+      values[row + field] = sum;
+    }
+  }
+}

@@ -1,0 +1,148 @@
+// The MAC addresses of the reals: resolved by ARP of the director's own (RFC 826), confirmed again
+// and again while the director runs, and told to control through the counters. No clock: time comes
+// in with every call; no I/O: requests are left in an outbox.
+
+import type { Arm } from '../datapath/datapath.ts';
+import * as arp from '../wire/arp.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import { NEIGHBOUR_RESOLVED, NEIGHBOUR_RESOLVING, NEIGHBOUR_UNREACHABLE } from './counters.ts';
+import type { Table } from './table.ts';
+
+/** A resolved address is asked again after this time, to its last MAC address (RFC 1122 2.3.2.1). */
+const REFRESH_MS = 15_000;
+/** Pause before asking again while there is no answer: quick at first, then once a second. */
+const RETRY_MS = [100, 200, 500, 1000] as const;
+/** After so many unanswered requests the real counts as unreachable. */
+const TRIES = 4;
+
+/** A frame of the director's own. */
+export interface OutboxFrame {
+  readonly arm: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Struct of arrays, one entry per neighbour of the table. */
+export interface Neighbours {
+  readonly address: Int32Array;
+  readonly arm: Uint8Array;
+  /** NEIGHBOUR_RESOLVING, _RESOLVED or _UNREACHABLE. */
+  readonly state: Uint8Array;
+  readonly macHigh: Int32Array;
+  readonly macLow: Uint16Array;
+  /** When the next request is due, int32 milliseconds. */
+  readonly dueMs: Int32Array;
+  /** Requests since the last answer. */
+  readonly asked: Uint16Array;
+  readonly byAddress: Map<number, number>;
+}
+
+const keyOf = (arm: number, address: number) => (address >>> 0) * 256 + arm;
+
+/** Neighbours of a new table; what was known of an address stays known. */
+export function createNeighbours(table: Table, old: Neighbours | undefined, nowMs: number) {
+  const count = table.neighbourAddress.length;
+  const neighbours: Neighbours = {
+    address: table.neighbourAddress,
+    arm: table.neighbourArm,
+    state: new Uint8Array(count).fill(NEIGHBOUR_RESOLVING),
+    macHigh: new Int32Array(count),
+    macLow: new Uint16Array(count),
+    dueMs: new Int32Array(count).fill(nowMs),
+    asked: new Uint16Array(count),
+    byAddress: new Map(),
+  };
+  for (let index = 0; index < count; index++) {
+    const key = keyOf(neighbours.arm[index] as number, neighbours.address[index] as number);
+    neighbours.byAddress.set(key, index);
+    const before = old?.byAddress.get(key);
+    if (old === undefined || before === undefined) continue;
+    neighbours.state[index] = old.state[before] as number;
+    neighbours.macHigh[index] = old.macHigh[before] as number;
+    neighbours.macLow[index] = old.macLow[before] as number;
+    neighbours.dueMs[index] = old.dueMs[before] as number;
+    neighbours.asked[index] = old.asked[before] as number;
+  }
+  return neighbours;
+}
+
+/** Takes an answer in: any ARP packet in which the neighbour itself names its MAC address. */
+export function learnNeighbour(
+  neighbours: Neighbours,
+  { arm, address, high, low }: { arm: number; address: number; high: number; low: number },
+  nowMs: number,
+): void {
+  const index = neighbours.byAddress.get(keyOf(arm, address));
+  if (index === undefined) return;
+  neighbours.macHigh[index] = high;
+  neighbours.macLow[index] = low;
+  neighbours.state[index] = NEIGHBOUR_RESOLVED;
+  neighbours.asked[index] = 0;
+  neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
+}
+
+/** Makes every neighbour of an arm be asked at once: its link is back. */
+export function askAgain(neighbours: Neighbours, arm: number, nowMs: number): void {
+  for (let index = 0; index < neighbours.arm.length; index++) {
+    if (neighbours.arm[index] !== arm) continue;
+    neighbours.asked[index] = 0;
+    neighbours.dueMs[index] = nowMs;
+  }
+}
+
+/** Writes the requests that are due into the outbox; returns how many. */
+export function askNeighbours(
+  neighbours: Neighbours,
+  arms: readonly Arm[],
+  outbox: OutboxFrame[],
+  nowMs: number,
+): number {
+  const { dueMs, asked, state } = neighbours;
+  let count = 0;
+  for (let index = 0; index < dueMs.length; index++) {
+    if (((nowMs - (dueMs[index] as number)) | 0) < 0) continue;
+    const tries = asked[index] as number;
+    if (tries >= TRIES) state[index] = NEIGHBOUR_UNREACHABLE;
+    asked[index] = Math.min(tries + 1, TRIES);
+    dueMs[index] = (nowMs + (RETRY_MS[Math.min(tries, RETRY_MS.length - 1)] as number)) | 0;
+    const armIndex = neighbours.arm[index] as number;
+    const arm = arms[armIndex];
+    if (arm === undefined) continue;
+    outbox.push({ arm: armIndex, bytes: requestFor(neighbours, index, arm) });
+    count++;
+  }
+  return count;
+}
+
+function requestFor(neighbours: Neighbours, index: number, arm: Arm): Uint8Array {
+  // A known neighbour that still has tries left is asked directly, an unknown one by broadcast.
+  const direct =
+    neighbours.state[index] === NEIGHBOUR_RESOLVED && (neighbours.asked[index] as number) <= 2;
+  return arpRequest(arm, {
+    target: neighbours.address[index] as number,
+    sender: arm.address,
+    high: direct ? (neighbours.macHigh[index] as number) : -1,
+    low: direct ? (neighbours.macLow[index] as number) : 0xffff,
+  });
+}
+
+/** A whole ARP request; with sender 0 it is the probe of RFC 5227, which hosts answer as well. */
+export function arpRequest(
+  arm: Arm,
+  { target, sender, high, low }: { target: number; sender: number; high: number; low: number },
+): Uint8Array {
+  const bytes = new Uint8Array(ethernet.HEADER_BYTES + arp.BYTES);
+  const frame = new DataView(bytes.buffer);
+  ethernet.setDestination(frame, 0, high, low);
+  ethernet.setSource(frame, 0, arm.macHigh, arm.macLow);
+  ethernet.setType(frame, 0, ethernet.TYPE_ARP);
+  arp.emit(frame, ethernet.HEADER_BYTES, {
+    operation: arp.REQUEST,
+    senderMacHigh: arm.macHigh,
+    senderMacLow: arm.macLow,
+    senderAddress: sender,
+    targetMacHigh: 0,
+    targetMacLow: 0,
+    targetAddress: target,
+  });
+  return bytes;
+}

@@ -1,0 +1,297 @@
+// Who has this flow: an open-addressing hash table on typed arrays with a stated maximum. A flow is
+// one 48-byte record; the index holds one word per key, and a NAT flow has two keys, that of its
+// requests and that of its replies, so that either direction is one look-up. No allocation, no
+// clock: `nowMs` is any int32 millisecond count that only grows (it may wrap).
+import { ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
+
+/** Int32 words in a record. */
+export const RECORD_WORDS = 12;
+/** Words of a record. Addresses are int32. */
+export const CLIENT = 0;
+export const VIP = 1;
+/** Client port << 16 | VIP port: the ports of a request as they lie in the packet. */
+export const PORTS = 2;
+export const REAL = 3;
+/** Real's port << 16 | client port: the ports of a reply as they lie in the packet. */
+export const REPLY_PORTS = 4;
+/** State | protocol << 8 | NAT << 16. A protocol of 0 marks a free record. */
+export const META = 5;
+/** `nowMs` at which the flow is over. */
+export const EXPIRES_MS = 6;
+/** Real id | service id << 16. */
+export const IDS = 7;
+/** Where a request came from: MAC high; MAC low | arm << 16. Replies of NAT go there. */
+export const HOP_HIGH = 8;
+export const HOP_LOW = 9;
+/** One's-complement change of a request's checksums: IPv4 | TCP or UDP << 16. NAT only. */
+export const DELTAS = 10;
+const NEXT_FREE = 11;
+
+export const NAT_BIT = 1 << 16;
+
+// An index word: record number + 1 (24 bits), reply key or not (1 bit), part of the hash (7 bits).
+const NUMBER_MASK = 0xffffff;
+const REPLY_BIT = 1 << 24;
+const TAG_MASK = 0xfe000000 | 0;
+
+/** Most flows that a table can be made for; the index has 24 bits for a record's number. */
+export const MAXIMUM_FLOWS = 16_000_000;
+/** How many records are looked at for one to give up when the table is full. */
+const EVICTION_SEARCH = 256;
+
+export interface FlowTable {
+  readonly maximum: number;
+  readonly seed: number;
+  readonly records: Int32Array;
+  readonly slots: Int32Array;
+  readonly slotMask: number;
+  /** Active flows by real id, kept here because every end of a flow passes here. */
+  readonly activeByReal: Int32Array;
+  active: number;
+  ended: number;
+  evicted: number;
+  /** First free record that was used before, or -1. */
+  freeRecord: number;
+  /** Records at and beyond this were never used. */
+  fresh: number;
+  /** Where the sweep goes on. */
+  hand: number;
+}
+
+/** What a new flow is made of; a scratch object that the caller fills again and again. */
+export interface NewFlow {
+  client: number;
+  vip: number;
+  ports: number;
+  real: number;
+  replyPorts: number;
+  protocol: number;
+  nat: boolean;
+  realId: number;
+  serviceId: number;
+  hopHigh: number;
+  hopLow: number;
+  deltas: number;
+}
+
+/**
+ * @param maximum most flows at a time, up to MAXIMUM_FLOWS; 48 bytes each and 8 to 16 of index
+ * @param realIds how many real ids there can be
+ * @param seed keys the hash, so that nobody outside can make long probe chains
+ */
+export function createFlowTable(maximum: number, realIds: number, seed: number): FlowTable {
+  if (maximum < 1 || maximum > MAXIMUM_FLOWS) throw new RangeError(`maximum flows: ${maximum}`);
+  const slotCount = 1 << Math.max(4, Math.ceil(Math.log2(maximum * 2 * 1.25)));
+  return {
+    maximum,
+    seed,
+    records: new Int32Array(maximum * RECORD_WORDS),
+    slots: new Int32Array(slotCount),
+    slotMask: slotCount - 1,
+    activeByReal: new Int32Array(realIds),
+    active: 0,
+    ended: 0,
+    evicted: 0,
+    freeRecord: -1,
+    fresh: 0,
+    hand: 0,
+  };
+}
+
+/** Keyed hash of a packet's addresses, ports and protocol (a multiply-xorshift mix). */
+function hashKey(
+  seed: number,
+  source: number,
+  destination: number,
+  ports: number,
+  protocol: number,
+): number {
+  let hash = Math.imul(source ^ seed, 0x85ebca6b);
+  hash = Math.imul((hash ^ (hash >>> 15)) + destination, 0xc2b2ae35);
+  hash = Math.imul((hash ^ (hash >>> 13)) + ports, 0x27d4eb2f);
+  hash = Math.imul((hash ^ (hash >>> 15)) + protocol, 0x165667b1);
+  return hash ^ (hash >>> 16);
+}
+
+/**
+ * Looks a packet up by its own addresses, ports and protocol, whichever direction it has.
+ * @param ports source port << 16 | destination port
+ * @returns record number << 1 | 1 for a reply; or -1
+ */
+export function findFlow(
+  table: FlowTable,
+  source: number,
+  destination: number,
+  ports: number,
+  protocol: number,
+): number {
+  const { records, slots, slotMask } = table;
+  const hash = hashKey(table.seed, source, destination, ports, protocol);
+  const tag = hash & TAG_MASK;
+  for (let slot = hash & slotMask; ; slot = (slot + 1) & slotMask) {
+    const word = slots[slot] as number;
+    if (word === 0) return -1;
+    if ((word & TAG_MASK) !== tag) continue;
+    const number = (word & NUMBER_MASK) - 1;
+    const at = number * RECORD_WORDS;
+    if ((((records[at + META] as number) >>> 8) & 0xff) !== protocol) continue;
+    if ((word & REPLY_BIT) === 0) {
+      if (
+        records[at + CLIENT] === source &&
+        records[at + VIP] === destination &&
+        records[at + PORTS] === ports
+      ) {
+        return number << 1;
+      }
+    } else if (
+      records[at + REAL] === source &&
+      records[at + CLIENT] === destination &&
+      records[at + REPLY_PORTS] === ports
+    ) {
+      return (number << 1) | 1;
+    }
+  }
+}
+
+/** The table had no room, and no flow that it may give up. */
+export const TABLE_FULL = -1;
+/** The reply key belongs to another flow already. */
+export const REPLY_TAKEN = -2;
+
+/**
+ * Adds a flow whose request key is not in the table.
+ * @returns its record number, or TABLE_FULL, or REPLY_TAKEN
+ */
+export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: number): number {
+  if (flow.nat) {
+    const taken = findFlow(table, flow.real, flow.client, flow.replyPorts, flow.protocol);
+    if (taken !== -1) return REPLY_TAKEN;
+  }
+  const number = takeRecord(table, nowMs);
+  if (number < 0) return TABLE_FULL;
+  const { records } = table;
+  const at = number * RECORD_WORDS;
+  records[at + CLIENT] = flow.client;
+  records[at + VIP] = flow.vip;
+  records[at + PORTS] = flow.ports;
+  records[at + REAL] = flow.real;
+  records[at + REPLY_PORTS] = flow.replyPorts;
+  records[at + META] = state | (flow.protocol << 8) | (flow.nat ? NAT_BIT : 0);
+  records[at + EXPIRES_MS] = (nowMs + (TIMEOUT_MS[state] as number)) | 0;
+  records[at + IDS] = flow.realId | (flow.serviceId << 16);
+  records[at + HOP_HIGH] = flow.hopHigh;
+  records[at + HOP_LOW] = flow.hopLow;
+  records[at + DELTAS] = flow.deltas;
+  addKey(table, number, 0);
+  if (flow.nat) addKey(table, number, REPLY_BIT);
+  table.active++;
+  table.activeByReal[flow.realId] = (table.activeByReal[flow.realId] as number) + 1;
+  return number;
+}
+
+/** Takes a flow out. Its record may be given to the next flow at once. */
+export function removeFlow(table: FlowTable, number: number): void {
+  const { records, activeByReal } = table;
+  const at = number * RECORD_WORDS;
+  const meta = records[at + META] as number;
+  removeKey(table, number, 0);
+  if (meta & NAT_BIT) removeKey(table, number, REPLY_BIT);
+  records[at + META] = 0;
+  records[at + NEXT_FREE] = table.freeRecord;
+  table.freeRecord = number;
+  table.active--;
+  table.ended++;
+  const realId = (records[at + IDS] as number) & 0xffff;
+  activeByReal[realId] = (activeByReal[realId] as number) - 1;
+}
+
+/** True if the flow's time is over; such a flow counts as gone although its record is still there. */
+export function isExpired(table: FlowTable, number: number, nowMs: number): boolean {
+  return (((table.records[number * RECORD_WORDS + EXPIRES_MS] as number) - nowMs) | 0) <= 0;
+}
+
+/** Looks at the next `budget` records and removes those whose time is over. */
+export function sweepFlows(table: FlowTable, nowMs: number, budget: number): void {
+  const { records } = table;
+  const looks = Math.min(budget, table.fresh);
+  for (let look = 0; look < looks; look++) {
+    const number = table.hand < table.fresh ? table.hand : 0;
+    table.hand = number + 1;
+    if (records[number * RECORD_WORDS + META] === 0) continue;
+    if (isExpired(table, number, nowMs)) removeFlow(table, number);
+  }
+}
+
+function takeRecord(table: FlowTable, nowMs: number): number {
+  if (table.freeRecord < 0) {
+    if (table.fresh < table.maximum) return table.fresh++;
+    if (!evictOne(table, nowMs)) return -1;
+  }
+  const number = table.freeRecord;
+  table.freeRecord = table.records[number * RECORD_WORDS + NEXT_FREE] as number;
+  return number;
+}
+
+/**
+ * Makes room in a full table: gives up the first flow past the hand that is over, closing or only
+ * half open. An established connection and a UDP flow within its time are never given up.
+ */
+function evictOne(table: FlowTable, nowMs: number): boolean {
+  const { records } = table;
+  const looks = Math.min(EVICTION_SEARCH, table.maximum);
+  for (let look = 0; look < looks; look++) {
+    const number = table.hand < table.fresh ? table.hand : 0;
+    table.hand = number + 1;
+    const state = (records[number * RECORD_WORDS + META] as number) & 0xff;
+    const expired = isExpired(table, number, nowMs);
+    if (!expired && (state === ESTABLISHED || state === UDP)) continue;
+    removeFlow(table, number);
+    if (!expired) table.evicted++;
+    return true;
+  }
+  return false;
+}
+
+/** The hash of one of a record's keys, computed again from its fields. */
+function hashOf(table: FlowTable, number: number, replyBit: number): number {
+  const { records, seed } = table;
+  const at = number * RECORD_WORDS;
+  const client = records[at + CLIENT] as number;
+  const protocol = ((records[at + META] as number) >>> 8) & 0xff;
+  return replyBit === 0
+    ? hashKey(seed, client, records[at + VIP] as number, records[at + PORTS] as number, protocol)
+    : hashKey(
+        seed,
+        records[at + REAL] as number,
+        client,
+        records[at + REPLY_PORTS] as number,
+        protocol,
+      );
+}
+
+function addKey(table: FlowTable, number: number, replyBit: number): void {
+  const { slots, slotMask } = table;
+  const hash = hashOf(table, number, replyBit);
+  let slot = hash & slotMask;
+  while (slots[slot] !== 0) slot = (slot + 1) & slotMask;
+  slots[slot] = (number + 1) | replyBit | (hash & TAG_MASK);
+}
+
+/** Takes a key out and closes the gap, so that probe chains stay whole without tombstones. */
+function removeKey(table: FlowTable, number: number, replyBit: number): void {
+  const { slots, slotMask } = table;
+  const hash = hashOf(table, number, replyBit);
+  const word = (number + 1) | replyBit | (hash & TAG_MASK);
+  let gap = hash & slotMask;
+  while (slots[gap] !== word) gap = (gap + 1) & slotMask;
+  for (let slot = (gap + 1) & slotMask; slots[slot] !== 0; slot = (slot + 1) & slotMask) {
+    const other = slots[slot] as number;
+    const home = hashOf(table, (other & NUMBER_MASK) - 1, other & REPLY_BIT) & slotMask;
+    // Move it into the gap unless its home lies between the gap and where it is.
+    if (((slot - home) & slotMask) >= ((slot - gap) & slotMask)) {
+      slots[gap] = other;
+      gap = slot;
+    }
+  }
+  slots[gap] = 0;
+}

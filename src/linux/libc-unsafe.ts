@@ -1,0 +1,99 @@
+// libc through koffi: the few calls that the ring, the generator and the recorder of counters need.
+// Addresses are BigInts that only the *-unsafe.ts files of linux/ and datapath/ see.
+// koffi is an optional package: `loadLibc` says what is missing and how to get it.
+import { createRequire } from 'node:module';
+
+/** The address of native memory, as koffi takes and gives it. */
+export type Pointer = bigint;
+
+type Koffi = typeof import('koffi');
+
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, bytes: number): number;
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array, bytes: number): number;
+  getsockopt(
+    fd: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    bytes: Uint8Array,
+  ): number;
+  mmap(
+    at: null,
+    bytes: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): Pointer;
+  munmap(at: Pointer, bytes: number): number;
+  poll(descriptors: Pointer, count: number, timeoutMs: number): number;
+  sendmmsg(fd: number, messages: Pointer, count: number, flags: number): number;
+  eventfd(initial: number, flags: number): number;
+  read(fd: number, buffer: Uint8Array, bytes: number): number;
+  close(fd: number): number;
+  setns(fd: number, type: number): number;
+  errno(): number;
+  /** The mapped memory as an ArrayBuffer; it must never be transferred. */
+  view(pointer: Pointer, bytes: number): ArrayBuffer;
+  /** The name of an errno, such as `ENETDOWN`. */
+  nameOf(errno: number): string;
+}
+
+const SIGNATURES = {
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, const uint8_t *, int)',
+  setsockopt: 'int setsockopt(int, int, int, const uint8_t *, int)',
+  getsockopt: 'int getsockopt(int, int, int, _Out_ uint8_t *, _Inout_ uint8_t *)',
+  mmap: 'void *mmap(void *, size_t, int, int, int, int64_t)',
+  munmap: 'int munmap(void *, size_t)',
+  poll: 'int poll(void *, unsigned long, int)',
+  sendmmsg: 'int sendmmsg(int, void *, unsigned int, int)',
+  eventfd: 'int eventfd(unsigned int, int)',
+  read: 'ssize_t read(int, _Out_ uint8_t *, size_t)',
+  close: 'int close(int)',
+  setns: 'int setns(int, int)',
+} as const;
+
+let loaded: Libc | undefined;
+
+/**
+ * Loads koffi and binds libc, once in a thread.
+ * @throws Error with a message for the operator if koffi is not installed
+ */
+export function loadLibc(): Libc {
+  if (loaded !== undefined) return loaded;
+  const koffi = requireKoffi();
+  const library = koffi.load('libc.so.6');
+  const calls = Object.fromEntries(
+    Object.entries(SIGNATURES).map(([name, signature]) => [name, library.func(signature)]),
+  ) as unknown as Omit<Libc, 'errno' | 'view' | 'nameOf'>;
+  const names = Object.entries(koffi.os.errno);
+  loaded = {
+    ...calls,
+    errno: () => koffi.errno(),
+    view: (pointer, bytes) => koffi.view(pointer, bytes),
+    nameOf: (errno) => names.find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`,
+  };
+  return loaded;
+}
+
+function requireKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)('koffi') as Koffi;
+  } catch (cause) {
+    throw new Error(
+      'the optional package koffi is not installed; the ring needs it: npm install koffi@3.3.4, ' +
+        'or use "datapath: cap"',
+      { cause },
+    );
+  }
+}
+
+/** A little-endian int32 option value. */
+export function int32Bytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
+  return bytes;
+}

@@ -1,0 +1,133 @@
+// AF_PACKET sockets (packet(7), Linux Documentation/networking/packet_mmap.rst): open, filter, give
+// them a TPACKET_V2 ring, bind. Needs CAP_NET_RAW and nothing more.
+import { int32Bytes, type Libc } from './libc-unsafe.ts';
+
+const AF_PACKET = 17;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const ETH_P_ALL = 0x0003;
+
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_SNDTIMEO = 21;
+const SO_ATTACH_FILTER = 26;
+
+const SOL_PACKET = 263;
+const PACKET_RX_RING = 5;
+const PACKET_STATISTICS = 6;
+const PACKET_VERSION = 10;
+const PACKET_RESERVE = 12;
+const PACKET_VNET_HDR = 15;
+const PACKET_QDISC_BYPASS = 20;
+const PACKET_IGNORE_OUTGOING = 23;
+const TPACKET_V2 = 1;
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MAP_FAILED = 0xffffffffffffffffn;
+
+/** Bytes of the virtio_net_hdr before each frame (include/uapi/linux/virtio_net.h). */
+export const VNET_HEADER_BYTES = 10;
+/** Room in front of a frame that makes the IPv4 header lie on a multiple of four. */
+const RESERVE_BYTES = 6;
+
+/** How a ring is laid out; frames never straddle two blocks. */
+export interface RingLayout {
+  readonly blockBytes: number;
+  readonly blocks: number;
+  readonly frameBytes: number;
+  readonly frames: number;
+}
+
+/** Memory of our own for structures that hold pointers. */
+export interface Scratch {
+  readonly address: bigint;
+  readonly view: DataView;
+}
+
+export function fail(libc: Libc, what: string): never {
+  const errno = libc.errno();
+  throw new Error(`${what}: ${libc.nameOf(errno)}`);
+}
+
+export function mapScratch(libc: Libc, bytes: number): Scratch {
+  const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (address === MAP_FAILED) fail(libc, `mmap of ${bytes} bytes`);
+  return { address, view: new DataView(libc.view(address, bytes)) };
+}
+
+/** A packet socket that gets no frames until it is bound. */
+export function openPacketSocket(libc: Libc): number {
+  const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail(libc, 'packet socket (CAP_NET_RAW is needed)');
+  setOption(libc, fd, PACKET_VNET_HDR, 1, 'PACKET_VNET_HDR');
+  setOption(libc, fd, PACKET_QDISC_BYPASS, 1, 'PACKET_QDISC_BYPASS');
+  setOption(libc, fd, PACKET_IGNORE_OUTGOING, 1, 'PACKET_IGNORE_OUTGOING');
+  // A device that takes no frames for a tenth of a second must not hold the loop.
+  const timeout = new Uint8Array(16);
+  new DataView(timeout.buffer).setBigInt64(8, 100_000n, true);
+  libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeout, 16);
+  return fd;
+}
+
+function setOption(libc: Libc, fd: number, option: number, value: number, name: string): void {
+  if (libc.setsockopt(fd, SOL_PACKET, option, int32Bytes(value), 4) !== 0) fail(libc, name);
+}
+
+/** Replaces the socket's filter; the program comes from socket-filter.ts. */
+export function attachFilter(libc: Libc, fd: number, scratch: Scratch, program: Uint8Array): void {
+  const bytes = new Uint8Array(scratch.view.buffer);
+  bytes.set(program, 16);
+  scratch.view.setUint16(0, program.length / 8, true);
+  scratch.view.setBigUint64(8, scratch.address + 16n, true);
+  const description = bytes.slice(0, 16);
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) !== 0) {
+    fail(libc, `socket filter of ${program.length / 8} instructions`);
+  }
+}
+
+/** Makes the receive ring and maps it. */
+export function mapRing(libc: Libc, fd: number, layout: RingLayout): Scratch {
+  setOption(libc, fd, PACKET_VERSION, TPACKET_V2, 'PACKET_VERSION');
+  setOption(libc, fd, PACKET_RESERVE, RESERVE_BYTES, 'PACKET_RESERVE');
+  const request = new Uint8Array(16);
+  const view = new DataView(request.buffer);
+  view.setUint32(0, layout.blockBytes, true);
+  view.setUint32(4, layout.blocks, true);
+  view.setUint32(8, layout.frameBytes, true);
+  view.setUint32(12, layout.frames, true);
+  if (libc.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, 16) !== 0) {
+    fail(libc, `PACKET_RX_RING of ${layout.frames} frames of ${layout.frameBytes} bytes`);
+  }
+  const bytes = layout.blockBytes * layout.blocks;
+  const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (address === MAP_FAILED) fail(libc, `mmap of the ring's ${bytes} bytes`);
+  return { address, view: new DataView(libc.view(address, bytes)) };
+}
+
+/** Binds to an interface; ETH_P_ALL, since a socket for IPv4 alone starves behind the guard. */
+export function bindTo(libc: Libc, fd: number, interfaceIndex: number): void {
+  const address = new Uint8Array(20);
+  const view = new DataView(address.buffer);
+  view.setUint16(0, AF_PACKET, true);
+  view.setUint16(2, ETH_P_ALL, false);
+  view.setInt32(4, interfaceIndex, true);
+  if (libc.bind(fd, address, 20) !== 0) fail(libc, `bind to interface ${interfaceIndex}`);
+}
+
+/** Frames that the kernel dropped since the last call, because the ring was full. */
+export function takeDrops(libc: Libc, fd: number): number {
+  const value = new Uint8Array(8);
+  const length = int32Bytes(8);
+  if (libc.getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, value, length) !== 0) return 0;
+  return new DataView(value.buffer).getUint32(4, true);
+}
+
+/** Reads and clears the pending error of a socket; ENETDOWN when its link went down. */
+export function takeError(libc: Libc, fd: number): number {
+  const value = new Uint8Array(4);
+  const length = int32Bytes(4);
+  if (libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length) !== 0) return 0;
+  return new DataView(value.buffer).getInt32(0, true);
+}
