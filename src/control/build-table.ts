@@ -4,8 +4,7 @@ import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
-import { parseIpv4 } from '../wire/address.ts';
-import { armForReal } from './arms.ts';
+import { inSubnet, parseIpv4 } from '../wire/address.ts';
 
 export interface BuiltReal {
   readonly id: number;
@@ -57,8 +56,18 @@ function idOf(ids: Map<string, number>, key: string): number {
   return id;
 }
 
+/** The arm that leads to a real: the named one, the one whose subnet holds it, or the only one. */
+export function findArm(real: RealConfig, arms: readonly Arm[]): number {
+  if (real.interface !== undefined) return arms.findIndex((arm) => arm.name === real.interface);
+  const address = parseIpv4(real.address) ?? 0;
+  const near = arms.findIndex(
+    (arm) => arm.prefixLength > 0 && inSubnet(address, arm.address, arm.prefixLength),
+  );
+  return near < 0 && arms.length === 1 ? 0 : near;
+}
+
 function requireArm(real: RealConfig, arms: readonly Arm[]): number {
-  const arm = armForReal(real, arms);
+  const arm = findArm(real, arms);
   if (arm < 0) throw new Error(`no interface leads to ${real.address}`);
   return arm;
 }
