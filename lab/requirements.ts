@@ -2,11 +2,14 @@
 // one message with the command that mends it, before anything is built.
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
+import { OperatorError } from '../src/cli/errors.ts';
 import { environment } from './net/command.ts';
 
 /** The caller asked for something that cannot be: a clear message, exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
+export class UsageError extends OperatorError {
+  constructor(message: string) {
+    super(message, 2);
+  }
 }
 
 /** Program to the Debian package that brings it. */

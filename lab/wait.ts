@@ -2,6 +2,9 @@
 // when the time is over it says what it waited for and what it saw last.
 import { setTimeout as pause } from 'node:timers/promises';
 
+/** What was awaited did not come. */
+export class WaitError extends Error {}
+
 export interface UntilOptions {
   /** 10 seconds unless given. */
   readonly timeoutMs?: number;
@@ -27,9 +30,9 @@ export async function until<T>(
     const { value, seen } = await look(check);
     if (value) return value as NonNullable<Exclude<T, false>>;
     const reason = options.giveUp?.();
-    if (reason !== undefined) throw new Error(`waited for ${description}, but ${reason}`);
+    if (reason !== undefined) throw new WaitError(`waited for ${description}, but ${reason}`);
     if (performance.now() - start > timeoutMs) {
-      throw new Error(`waited ${timeoutMs / 1000} s for ${description}; last seen: ${seen}`);
+      throw new WaitError(`waited ${timeoutMs / 1000} s for ${description}; last seen: ${seen}`);
     }
     await pause(intervalMs);
   }
