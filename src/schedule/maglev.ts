@@ -24,10 +24,15 @@ interface Takers {
   readonly skip: Int32Array;
 }
 
+/** By code unit and not by locale, which may differ from director to director. */
+function compareKeys(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
 function takersOf(reals: readonly ScheduledReal[], seed: number): Takers {
   const order = [...reals.keys()].filter((index) => reals[index]!.weight > 0);
-  // By code unit and not by locale, which may differ from director to director.
-  order.sort((a, b) => (reals[a]!.key < reals[b]!.key ? -1 : 1));
+  order.sort((a, b) => compareKeys(reals[a]!.key, reals[b]!.key));
   const keys = order.map((index) => reals[index]!.key);
   return {
     index: Int32Array.from(order),

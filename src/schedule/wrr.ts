@@ -1,8 +1,9 @@
 // Weighted round robin, choice for choice as IPVS does it (Linux, net/netfilter/ipvs/ip_vs_wrr.c):
 // a pointer goes round the list and takes each real whose weight reaches the current weight, which
 // sinks by the common divisor with every pass. Heavy reals so take their turns among the others and
-// not all at once. `slots` holds the divisor, the weight to start a round with, then all weights;
-// `state` holds the pointer and the current weight.
+// not all at once. As in IPVS, a round is as long as the sum of the weights over their divisor.
+// `slots` holds the divisor, the weight to start a round with, then all weights; `state` holds the
+// pointer and the current weight.
 import type { Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
 import { commonDivisor, largestWeight } from './weights.ts';
 
