@@ -12,8 +12,6 @@ export interface Capabilities {
   readonly netRaw: boolean;
   /** May change the network: addresses, rules, the guard. */
   readonly netAdmin: boolean;
-  /** A program that this process starts may open packet sockets too. */
-  readonly childNetRaw: boolean;
   /** A program that this process starts, such as nft, may change the network too. */
   readonly childNetAdmin: boolean;
 }
@@ -29,7 +27,6 @@ export function parseCapabilities(status: string): Capabilities {
   return {
     netRaw: has(effective, CAP_NET_RAW),
     netAdmin: has(effective, CAP_NET_ADMIN),
-    childNetRaw: has(inherited, CAP_NET_RAW),
     childNetAdmin: has(inherited, CAP_NET_ADMIN),
   };
 }

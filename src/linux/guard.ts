@@ -48,13 +48,18 @@ export const guardTable = (name: string): string =>
 /** Installs the guard on all interfaces or, with a problem, on none. */
 export async function installGuard(options: GuardOptions): Promise<GuardResult> {
   const { interfaces, rules, onLost, command } = options;
-  const shell = openNft({ onEnd: onLost, ...(command && { command }) });
+  let installed = false;
+  const onEnd = () => {
+    if (installed) onLost();
+  };
+  const shell = openNft({ onEnd, ...(command && { command }) });
   for (const name of interfaces) {
     const errors = await shell.run(installLine(name, rules));
     if (errors === '') continue;
     await shell.close();
     return { ok: false, problem: explain(name, errors) };
   }
+  installed = true;
   return {
     ok: true,
     guard: { update: (next) => update(shell, interfaces, next), remove: () => shell.close() },

@@ -62,9 +62,8 @@ export function linkState(name: string, index: number): InterfaceLink {
 
 function linkOf(name: string): 'up' | 'down' {
   if ((flagsOf(name) & IFF_UP) === 0) return 'down';
-  // Drivers that know no carrier, such as TUN, say "unknown": RFC 2863, and they do carry frames.
-  const state = attribute(name, 'operstate');
-  return state === 'up' || state === 'unknown' ? 'up' : 'down';
+  // Not operstate, which may lag a second behind (net/core/link_watch.c).
+  return attribute(name, 'carrier') === '1' ? 'up' : 'down';
 }
 
 const flagsOf = (name: string): number => Number(attribute(name, 'flags') ?? 0);

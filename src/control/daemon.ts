@@ -1,0 +1,348 @@
+// The director's process: it checks, installs the guard, starts the data plane and serves the API,
+// and takes all of that away again however it ends. Data planes come and go beneath it: one that
+// lost its interface, or a child process that died with its link, is started again when it can be.
+import { rmSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import type { Arm, LinkState } from '../datapath/datapath.ts';
+import { hostAddresses, linkState } from '../linux/interfaces.ts';
+import { formatIpv4 } from '../wire/address.ts';
+import { ApiError, type ApiServer, serveApi } from './api.ts';
+import { armOf } from './arms.ts';
+import { type BuiltTable, createTableBuilder } from './build-table.ts';
+import { type DataPlane, startDataPlane } from './data-plane-host.ts';
+import { fillStatus } from './fill-status.ts';
+import { createFlowQuestions } from './flow-questions.ts';
+import { guardRules } from './guard-rules.ts';
+import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type GuardKeeper, keepGuard, NO_GUARD } from './keep-guard.ts';
+import type { FromDataPlane } from './messages.ts';
+import { clearGauges, makeCounters, takeCounters } from './plane-counters.ts';
+import { chooseGuard, findProblems, type GuardChoice } from './preflight.ts';
+import { reloadConfig } from './reload.ts';
+import { formatBanner, formatSummary } from './report.ts';
+import { createRunLog, type RunLog } from './run-log.ts';
+import { listenForSignals, pause, type RunSignals } from './signals.ts';
+import type { Status } from './status.ts';
+import { watchReals } from './watch-reals.ts';
+
+const LINK_POLL_MS = 200;
+const REAL_POLL_MS = 250;
+const FIRST_RETRY_MS = 200;
+const LAST_RETRY_MS = 5000;
+/** A data plane that ran so long did not fail at once: the next retry is quick again. */
+const GOOD_RUN_MS = 10_000;
+/** A host that claims a VIP does so again and again; it is told of so often. */
+const CONFLICT_SILENCE_MS = 60_000;
+
+export interface RunOptions {
+  /** Prints one JSON object a line instead of text. */
+  readonly json: boolean;
+}
+
+/**
+ * Runs a director until SIGTERM or SIGINT.
+ * @returns the exit code: 0 stopped as asked, 1 it had to give up, 2 it could not start as configured
+ */
+export async function runDirector(config: Config, { json }: RunOptions): Promise<number> {
+  const log = createRunLog({ json });
+  const signals = listenForSignals();
+  try {
+    const facts = readHostFacts(config);
+    const problems = findProblems(config, facts);
+    for (const problem of problems) log.problem(problem);
+    if (problems.length > 0) return 2;
+    return await new Daemon({ config, facts, log, signals }).run();
+  } finally {
+    signals.close();
+  }
+}
+
+interface DaemonOptions {
+  readonly config: Config;
+  readonly facts: HostFacts;
+  readonly log: RunLog;
+  readonly signals: RunSignals;
+}
+
+class Daemon {
+  readonly #log: RunLog;
+  readonly #signals: RunSignals;
+  readonly #stop: AbortSignal;
+  readonly #startedAtMs = Date.now();
+  readonly #builder = createTableBuilder();
+  readonly #shared;
+  readonly #guardChoice: GuardChoice;
+  readonly #guard: GuardKeeper;
+  readonly #questions = createFlowQuestions((message) => this.#plane?.post(message));
+  readonly #conflicts = new Map<string, number>();
+  #config: Config;
+  #arms: Arm[];
+  #links: LinkState[];
+  #built: BuiltTable;
+  #plane: DataPlane | undefined;
+  #counterBase: Float64Array;
+  #api: ApiServer | undefined;
+  #wasReady = false;
+  #failure: string | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor({ config, facts, log, signals }: DaemonOptions) {
+    this.#config = config;
+    this.#log = log;
+    this.#signals = signals;
+    this.#stop = signals.stop;
+    this.#shared = makeCounters(config);
+    this.#counterBase = this.#shared.counters.values.slice();
+    this.#arms = armsOf(facts);
+    this.#links = this.#arms.map((arm) => linkState(arm.name, arm.interfaceIndex));
+    this.#built = this.#builder.build(config, this.#arms);
+    this.#guardChoice = chooseGuard(config, facts);
+    this.#guard = this.#guardChoice.kind === 'none' ? NO_GUARD : this.#makeGuard();
+  }
+
+  async run(): Promise<number> {
+    const watch = watchReals(this.#shared.counters, this.#log);
+    const timer = setInterval(() => watch.look(this.#built, this.#arms), REAL_POLL_MS);
+    let code: number;
+    try {
+      code = await this.#serve();
+    } finally {
+      clearInterval(timer);
+      await this.#leave();
+    }
+    if (this.#wasReady) {
+      const status = this.#status();
+      this.#log.event('summary', formatSummary(status), { status });
+    }
+    return code;
+  }
+
+  async #serve(): Promise<number> {
+    const problem = (await this.#guard.install()) ?? (await this.#openApi());
+    if (problem !== undefined) {
+      this.#log.problem(problem);
+      return 2;
+    }
+    this.#signals.onReload = () => {
+      this.#reloading = this.#reloading.then(() => this.#reload());
+    };
+    this.#stop.addEventListener('abort', () => void this.#plane?.stop());
+    return this.#keepRunning();
+  }
+
+  async #openApi(): Promise<string | undefined> {
+    const { socket } = this.#config;
+    try {
+      const status = () => this.#status();
+      this.#api = await serveApi({ socket, status, flows: this.#questions.ask });
+    } catch (error) {
+      if (error instanceof ApiError) return error.message;
+      throw error;
+    }
+    process.on('exit', () => rmSync(socket, { force: true }));
+    return undefined;
+  }
+
+  /** One data plane after another, until it shall stop or cannot go on. */
+  async #keepRunning(): Promise<number> {
+    let retryMs = FIRST_RETRY_MS;
+    while (!this.#stop.aborted) {
+      await this.#waitForInterfaces();
+      if (this.#stop.aborted || this.#failure !== undefined) break;
+      const startedMs = performance.now();
+      const reason = await this.#runDataPlane();
+      if (this.#failure !== undefined) return this.#giveUp(this.#failure);
+      // Its interface went, or it was asked to stop.
+      if (reason === undefined || this.#stop.aborted || this.#lookForGone()) continue;
+      if (this.#config.datapath === 'ring' || !this.#wasReady) return this.#giveUp(reason);
+      retryMs = performance.now() - startedMs > GOOD_RUN_MS ? FIRST_RETRY_MS : retryMs;
+      this.#log.event('data-plane', `${reason}; it is started again when all links are up`);
+      await pause(retryMs, this.#stop);
+      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    }
+    return this.#failure === undefined ? 0 : this.#giveUp(this.#failure);
+  }
+
+  #giveUp(reason: string): number {
+    this.#log.problem(reason);
+    return 1;
+  }
+
+  /** Runs one data plane to its end; gives the reason, or undefined if it was asked to stop. */
+  #runDataPlane(): Promise<string | undefined> {
+    const { datapath, ringSlots, maximumFlows } = this.#config;
+    const { counters, memory } = this.#shared;
+    clearGauges(counters);
+    this.#counterBase = counters.values.slice();
+    return new Promise((resolve) => {
+      const start = {
+        ...{ datapath, ringSlots, maximumFlows, arms: this.#arms, room: counters.room },
+        ...{ counters: datapath === 'ring' ? memory : undefined, table: this.#built.table },
+      };
+      this.#plane = startDataPlane(start, {
+        onMessage: (message) => this.#hear(message),
+        onEnd: (reason) => {
+          this.#plane = undefined;
+          this.#questions.abandon();
+          resolve(reason);
+        },
+      });
+    });
+  }
+
+  #hear(message: FromDataPlane): void {
+    if (message.type === 'ready') this.#ready();
+    else if (message.type === 'link') this.#setLink(message.arm, message.state);
+    else if (message.type === 'conflict') this.#tellConflict(message);
+    else if (message.type === 'flows') this.#questions.answer(message.request, message.flows);
+    else if (message.type === 'notice') this.#log.event('notice', message.text);
+    else if (message.type === 'counters') {
+      takeCounters(this.#shared.counters, this.#counterBase, message.values);
+    }
+  }
+
+  #ready(): void {
+    if (this.#wasReady) {
+      this.#log.event('data-plane', 'the data plane works again, with an empty flow table');
+      return;
+    }
+    this.#wasReady = true;
+    const status = this.#status();
+    const text = formatBanner(status, this.#guardChoice, this.#config.socket);
+    this.#log.event('started', text, { status });
+    for (const arm of status.arms) {
+      if (arm.link !== 'up') this.#log.event('link', `${arm.name} is ${arm.link}: waiting for it`);
+    }
+  }
+
+  #setLink(index: number, state: LinkState): void {
+    const name = this.#arms[index]?.name ?? '';
+    if (this.#links[index] === state) return;
+    this.#links[index] = state;
+    const then = { up: 'up again', down: 'down: waiting for it', gone: 'gone: waiting for it' };
+    this.#log.event('link', `${name} is ${then[state]}`, { arm: name, link: state });
+    if (state === 'gone') void this.#plane?.stop();
+  }
+
+  #tellConflict({ vip, mac, arm }: Extract<FromDataPlane, { type: 'conflict' }>): void {
+    const name = this.#arms[arm]?.name ?? '';
+    const key = `${vip} ${mac} ${name}`;
+    const nowMs = performance.now();
+    if (nowMs - (this.#conflicts.get(key) ?? -Infinity) < CONFLICT_SILENCE_MS) return;
+    this.#conflicts.set(key, nowMs);
+    const address = formatIpv4(vip);
+    const text =
+      `the VIP ${address} is also claimed by ${mac} on ${name}: a host that answers ARP for it ` +
+      '(a real needs arp_ignore=1 and arp_announce=2, or it is a second director)';
+    this.#log.event('conflict', text, { vip: address, mac, arm: name });
+  }
+
+  /** Looks at all links; true if an interface is gone. */
+  #lookForGone(): boolean {
+    for (const [index, arm] of this.#arms.entries()) {
+      this.#setLink(index, linkState(arm.name, arm.interfaceIndex));
+    }
+    return this.#links.includes('gone');
+  }
+
+  /** Waits for interfaces that are gone and, for cap, which cannot start on them, links down. */
+  async #waitForInterfaces(): Promise<void> {
+    let told = '';
+    while (!this.#stop.aborted && this.#failure === undefined) {
+      const gone = this.#lookForGone();
+      const ready = this.#config.datapath === 'ring' || !this.#links.includes('down');
+      if (!gone && ready) return;
+      const problem = gone ? await this.#takeNewInterfaces() : '';
+      if (problem !== '' && problem !== told) this.#log.event('waiting', problem);
+      told = problem;
+      await pause(LINK_POLL_MS, this.#stop);
+    }
+  }
+
+  /** Makes arms, table and guard anew for interfaces that are back. Returns what is missing. */
+  async #takeNewInterfaces(): Promise<string> {
+    const facts = readHostFacts(this.#config);
+    const problems = findProblems(this.#config, facts);
+    if (problems.length > 0) return problems.join('\n');
+    const arms = armsOf(facts);
+    const bare = arms.find((arm, index) => arm.address === 0 && this.#arms[index]?.address !== 0);
+    if (bare !== undefined) return `${bare.name} is back, but has no address yet`;
+    this.#arms = arms;
+    this.#built = this.#builder.build(this.#config, arms);
+    const problem = await this.#guard.install();
+    if (problem !== undefined) this.#failure = problem;
+    return '';
+  }
+
+  async #reload(): Promise<void> {
+    const refuse = (problems: readonly string[]) =>
+      this.#log.event(
+        'reload',
+        `not reloaded, the old configuration stays: ${problems.join('\n')}`,
+      );
+    const result = reloadConfig(this.#config);
+    if (!result.ok) return refuse(result.problems);
+    const { config } = result;
+    // While an interface is gone its own problem would hide all others, and the new table as well.
+    if (this.#links.includes('gone')) return refuse(['an interface is gone']);
+    const problems = findProblems(config, readHostFacts(config));
+    if (problems.length > 0) return refuse(problems);
+    const built = this.#builder.build(config, this.#arms);
+    if (!this.#hasRoom(built)) return refuse(['more services or reals than there is room for']);
+    const old = this.#config;
+    this.#config = config;
+    const problem = await this.#guard.update();
+    if (problem !== undefined) {
+      this.#config = old;
+      return refuse([problem]);
+    }
+    this.#built = built;
+    this.#plane?.post({ type: 'table', table: built.table });
+    const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
+    this.#log.event('reload', text);
+  }
+
+  /** Ids grow with every service and real there ever was; rows for them are made at start. */
+  #hasRoom({ services }: BuiltTable): boolean {
+    const { room } = this.#shared.counters;
+    return services.every(
+      ({ id, reals }) => id < room.services && reals.every((real) => real.id < room.reals),
+    );
+  }
+
+  #makeGuard(): GuardKeeper {
+    return keepGuard({
+      interfaces: this.#config.interfaces,
+      rules: () => guardRules(this.#config, hostAddresses()),
+      stop: this.#stop,
+      log: this.#log,
+      onFailure: (problem) => {
+        this.#failure = problem;
+        void this.#plane?.stop();
+      },
+    });
+  }
+
+  #status(): Status {
+    return fillStatus({
+      config: this.#config,
+      arms: this.#arms,
+      links: this.#links,
+      built: this.#built,
+      counters: this.#shared.counters,
+      guard: this.#guardChoice.kind,
+      startedAtMs: this.#startedAtMs,
+    });
+  }
+
+  /** Takes everything away again, whatever of it there is. */
+  async #leave(): Promise<void> {
+    await this.#reloading;
+    await this.#plane?.stop();
+    await this.#guard.remove();
+    await this.#api?.close();
+  }
+}
+
+const armsOf = (facts: HostFacts): Arm[] =>
+  facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));

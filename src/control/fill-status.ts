@@ -1,0 +1,99 @@
+// Fills a Status from what control knows and from the counters of the data plane.
+import type { Config } from '../config/config.ts';
+import type { Arm, LinkState } from '../datapath/datapath.ts';
+import {
+  ARM_FIELDS,
+  armAt,
+  type Counters,
+  GLOBAL_FIELDS,
+  NEIGHBOUR_MAC_HIGH,
+  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_RESOLVED,
+  NEIGHBOUR_STATE,
+  NEIGHBOUR_UNREACHABLE,
+  readDrops,
+  readRow,
+  realAt,
+  serviceAt,
+  TRAFFIC_FIELDS,
+} from '../director/counters.ts';
+import { formatIpv4, formatMac } from '../wire/address.ts';
+import type { BuiltTable } from './build-table.ts';
+import type { ArmStatus, RealStatus, ServiceStatus, Status } from './status.ts';
+import { packageVersion } from './version.ts';
+
+export interface DirectorState {
+  readonly config: Config;
+  readonly arms: readonly Arm[];
+  readonly links: readonly LinkState[];
+  readonly built: BuiltTable;
+  readonly counters: Counters;
+  readonly guard: 'nft' | 'none';
+  readonly startedAtMs: number;
+}
+
+type BuiltService = BuiltTable['services'][number];
+type BuiltReal = BuiltService['reals'][number];
+
+export function fillStatus(state: DirectorState): Status {
+  const { config, counters } = state;
+  return {
+    version: packageVersion(),
+    pid: process.pid,
+    config: config.file,
+    startedAtMs: state.startedAtMs,
+    uptimeMs: Date.now() - state.startedAtMs,
+    datapath: config.datapath,
+    guard: state.guard,
+    residentBytes: process.memoryUsage.rss(),
+    maximumFlows: config.maximumFlows,
+    totals: readRow(counters, 0, GLOBAL_FIELDS),
+    drops: readDrops(counters),
+    arms: state.arms.map((arm, index) => armStatus(state, arm, index)),
+    services: state.built.services.map((service) => serviceStatus(state, service)),
+  };
+}
+
+function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {
+  return {
+    name: arm.name,
+    mac: formatMac(arm.macHigh, arm.macLow),
+    address: arm.prefixLength === 0 ? null : `${formatIpv4(arm.address)}/${arm.prefixLength}`,
+    mtu: arm.mtu,
+    link: state.links[index] ?? 'gone',
+    ...readRow(state.counters, armAt(index), ARM_FIELDS),
+  };
+}
+
+function serviceStatus(state: DirectorState, { id, config, reals }: BuiltService): ServiceStatus {
+  const { name, vip, port, protocol, method, scheduler } = config;
+  const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
+  const rows = reals.map((real) => realStatus(state, real));
+  return { name, vip, port, protocol, method, scheduler, reals: rows, ...traffic };
+}
+
+function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealStatus {
+  const { name, address, port, weight } = real.config;
+  return {
+    name,
+    address,
+    port,
+    weight,
+    arm: arms[real.arm]?.name ?? '',
+    ...neighbourOf(counters, real.id),
+    ...readRow(counters, realAt(counters.room, real.id), TRAFFIC_FIELDS),
+  };
+}
+
+/** What the data plane last said of a real's MAC address. */
+export function neighbourOf(
+  { room, values }: Counters,
+  realId: number,
+): Pick<RealStatus, 'neighbour' | 'mac'> {
+  const at = realAt(room, realId);
+  const state = values[at + NEIGHBOUR_STATE];
+  if (state === NEIGHBOUR_UNREACHABLE) return { neighbour: 'unreachable', mac: null };
+  if (state !== NEIGHBOUR_RESOLVED) return { neighbour: 'resolving', mac: null };
+  const mac = formatMac(values[at + NEIGHBOUR_MAC_HIGH] ?? 0, values[at + NEIGHBOUR_MAC_LOW] ?? 0);
+  return { neighbour: 'resolved', mac };
+}

@@ -1,0 +1,21 @@
+// What the guard drops for a configuration: exactly what the director handles, and nothing of the
+// host's own.
+import type { Config } from '../config/config.ts';
+import type { GuardRules } from '../linux/guard.ts';
+import type { InterfaceAddress } from '../linux/interfaces.ts';
+
+/** @param local the addresses and ranges that the kernel takes for its own */
+export function guardRules(config: Config, local: readonly InterfaceAddress[]): GuardRules {
+  const replies = config.services
+    .filter((service) => service.method === 'nat')
+    .flatMap(({ protocol, reals }) =>
+      reals.map(({ address, port }) => ({ address, protocol, port })),
+    );
+  // Loopback addresses never come from a wire.
+  const own = local
+    .filter(({ address }) => !address.startsWith('127.'))
+    .map(({ address, prefixLength }) =>
+      prefixLength === 32 ? address : `${address}/${prefixLength}`,
+    );
+  return { vips: config.services.map((service) => service.vip), replies, own };
+}

@@ -1,0 +1,73 @@
+// What the preflight judges, gathered from this host: interfaces, privileges, addresses, sysctls and
+// which optional programs and packages are there. Reading changes nothing and needs no privilege.
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Config } from '../config/config.ts';
+import { type Capabilities, readCapabilities } from '../linux/capabilities.ts';
+import {
+  hostAddresses,
+  type InterfaceAddress,
+  type InterfaceResult,
+  readInterface,
+} from '../linux/interfaces.ts';
+
+export interface HostFacts {
+  /** One for each interface of the configuration, in its order. */
+  readonly interfaces: readonly InterfaceResult[];
+  readonly capabilities: Capabilities;
+  /** Addresses and ranges that the kernel takes for its own. */
+  readonly local: readonly InterfaceAddress[];
+  /** Interfaces of the configuration that forward IPv4 packets. */
+  readonly forwarding: readonly string[];
+  /** Interfaces of the configuration that answer ARP for others. */
+  readonly proxyArp: readonly string[];
+  /** True if the program `nft` is installed. */
+  readonly nft: boolean;
+  /** Why the package of the chosen datapath cannot be loaded, or undefined if it can. */
+  readonly packageProblem: string | undefined;
+}
+
+export function readHostFacts(config: Config): HostFacts {
+  const { interfaces } = config;
+  return {
+    interfaces: interfaces.map(readInterface),
+    capabilities: readCapabilities(),
+    local: hostAddresses(),
+    forwarding: interfaces.filter((name) => isOn(name, 'forwarding')),
+    proxyArp: interfaces.filter((name) => isOn('all', 'proxy_arp') || isOn(name, 'proxy_arp')),
+    nft: hasProgram('nft'),
+    packageProblem: tryPackage(config.datapath === 'ring' ? 'koffi' : 'cap'),
+  };
+}
+
+/** A switch of /proc/sys/net/ipv4/conf; off where there is no such interface. */
+function isOn(name: string, option: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/net/ipv4/conf/${name}/${option}`, 'utf8').trim() !== '0';
+  } catch {
+    return false;
+  }
+}
+
+/** Looks where `nft-shell.ts` makes it look too: the sbin folders count as part of PATH. */
+function hasProgram(name: string): boolean {
+  const folders = `${process.env.PATH}:/usr/sbin:/sbin`.split(':');
+  return folders.some((folder) => {
+    try {
+      accessSync(`${folder}/${name}`, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Loads the package, because a package that was not built is in its place and fails only then. */
+function tryPackage(name: string): string | undefined {
+  try {
+    createRequire(import.meta.url)(name);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.split('\n')[0] : String(error);
+  }
+}

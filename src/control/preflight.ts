@@ -1,0 +1,155 @@
+// The checks before a director starts, as a judgement on facts that were gathered elsewhere: each
+// problem says what was found and what to do. A director that passes them cannot make the host's
+// own IP stack handle the same packets again. Nothing is set up before all of them pass.
+import type { Config, RealConfig } from '../config/config.ts';
+import type { NetworkInterface } from '../linux/interfaces.ts';
+import { inSubnet, parseIpv4 } from '../wire/address.ts';
+import { armOf } from './arms.ts';
+import { findArm } from './build-table.ts';
+import type { HostFacts } from './host-facts.ts';
+
+export type GuardChoice =
+  | { readonly kind: 'nft' }
+  /** `why` completes "no guard: ...". */
+  | { readonly kind: 'none'; readonly why: string };
+
+/** Whether a guard will stand behind the tap, or why not. */
+export function chooseGuard(config: Config, facts: HostFacts): GuardChoice {
+  if (config.guard === 'off') return { kind: 'none', why: '"guard: off" in the config' };
+  if (!facts.capabilities.childNetAdmin) {
+    const why = facts.capabilities.netAdmin
+      ? 'CAP_NET_ADMIN does not pass to nft, it must be an ambient capability (setpriv(1))'
+      : 'no CAP_NET_ADMIN';
+    return { kind: 'none', why };
+  }
+  if (!facts.nft) return { kind: 'none', why: 'nft is not installed (apt-get install nftables)' };
+  return { kind: 'nft' };
+}
+
+/** All problems that keep a director with this configuration from starting; none if it may start. */
+export function findProblems(config: Config, facts: HostFacts): string[] {
+  return [
+    ...facts.interfaces.flatMap((found) => (found.ok ? unfit(found.interface) : found.problem)),
+    ...missingPrivilege(facts),
+    ...missingPackage(config, facts),
+    ...ownedAddresses(config, facts),
+    ...unreachableReals(config, facts),
+    ...(chooseGuard(config, facts).kind === 'none' ? doubleHandling(config, facts) : []),
+  ];
+}
+
+function unfit({ name, loopback, ethernet, mac }: NetworkInterface): string[] {
+  if (loopback) {
+    return [`${name} is a loopback interface: a director works on Ethernet interfaces only`];
+  }
+  if (!ethernet) return [`${name} is no Ethernet interface (its hardware address is "${mac}")`];
+  return [];
+}
+
+function missingPrivilege({ capabilities }: HostFacts): string[] {
+  if (capabilities.netRaw) return [];
+  return [
+    [
+      'CAP_NET_RAW is missing: the director opens packet sockets. Run it as root, or give it that:',
+      '  once:     sudo setpriv --reuid=$(id -u) --regid=$(id -g) --init-groups \\',
+      '              --inh-caps=+net_raw --ambient-caps=+net_raw furiwake run ...',
+      '  always:   sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"',
+      '            (every program of that node then has it)',
+      '  systemd:  AmbientCapabilities=CAP_NET_RAW',
+    ].join('\n'),
+  ];
+}
+
+function missingPackage(config: Config, { packageProblem }: HostFacts): string[] {
+  if (packageProblem === undefined) return [];
+  const [name, other, first] =
+    config.datapath === 'ring'
+      ? ['koffi', 'cap', '']
+      : ['cap', 'ring', 'apt-get install libpcap-dev python3 make g++ && '];
+  return [
+    `datapath ${config.datapath} needs the package ${name}, which cannot be loaded: ` +
+      `${packageProblem}. In furiwake's directory: ${first}npm install --include=optional ` +
+      `&& npm rebuild ${name}; or set "datapath: ${other}"`,
+  ];
+}
+
+/** VIPs and reals that the host itself owns: packets to them would never be the director's alone. */
+function ownedAddresses(config: Config, { local }: HostFacts): string[] {
+  const problems: string[] = [];
+  for (const service of config.services) {
+    const vipOwner = findOwner(service.vip, local);
+    if (vipOwner !== undefined) {
+      problems.push(
+        `services.${service.name}: the VIP ${service.vip} is an address of this host ` +
+          `(${vipOwner}). A VIP is on no interface of the director: take it away with ` +
+          `"ip address del ${service.vip}/PREFIX dev INTERFACE"`,
+      );
+    }
+    for (const real of service.reals) {
+      const owner = findOwner(real.address, local);
+      if (owner === undefined) continue;
+      problems.push(
+        `services.${service.name}: the real ${realName(real)} is an address of this host ` +
+          `(${owner}). A real must be another host on one of the interfaces`,
+      );
+    }
+  }
+  return [...new Set(problems)];
+}
+
+/** The host's address or range that holds an address, as `A.B.C.D/P`. */
+function findOwner(address: string, local: HostFacts['local']): string | undefined {
+  const wanted = parseIpv4(address) ?? 0;
+  const owner = local.find((range) =>
+    inSubnet(wanted, parseIpv4(range.address) ?? 0, range.prefixLength),
+  );
+  return owner && `${owner.address}/${owner.prefixLength}`;
+}
+
+/** Reals that no arm leads to; silent while an interface is missing, which is the first problem. */
+function unreachableReals(config: Config, facts: HostFacts): string[] {
+  const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
+  if (arms.length < facts.interfaces.length) return [];
+  const subnets = facts.interfaces.flatMap((found) => (found.ok ? describe(found.interface) : []));
+  return config.services.flatMap((service) =>
+    service.reals
+      .filter((real) => findArm(real, arms) < 0)
+      .map(
+        (real) =>
+          `services.${service.name}: no interface leads to the real ${realName(real)} ` +
+          `(there are ${subnets.join(', ')}): give the real an "interface:", ` +
+          'or give an interface an address in its subnet',
+      ),
+  );
+}
+
+function describe({ name, addresses }: NetworkInterface): string {
+  const shown = addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`);
+  return `${name} ${shown.join(' ') || 'without an address'}`;
+}
+
+const realName = (real: RealConfig): string =>
+  real.name.includes(real.address) ? real.name : `${real.name} (${real.address})`;
+
+/** Without a guard: what would make the host's own IP stack forward or answer for the VIPs. */
+function doubleHandling(config: Config, facts: HostFacts): string[] {
+  const choice = chooseGuard(config, facts);
+  const guard =
+    choice.kind === 'none'
+      ? `or let the director install its guard (now there is none: ${choice.why})`
+      : '';
+  return [
+    ...facts.forwarding.map(
+      (name) =>
+        `${name} forwards IPv4 packets (net.ipv4.conf.${name}.forwarding = 1), so the kernel ` +
+        'would forward what the director forwards a second time: ' +
+        `sysctl -w net/ipv4/conf/${name}/forwarding=0 ` +
+        `(for the whole host: net.ipv4.ip_forward=0), ${guard}`,
+    ),
+    ...facts.proxyArp.map(
+      (name) =>
+        `${name} answers ARP for others (proxy_arp = 1), so the kernel would answer for VIPs too: ` +
+        `sysctl -w net/ipv4/conf/${name}/proxy_arp=0 net/ipv4/conf/all/proxy_arp=0, ${guard}`,
+    ),
+  ];
+}
