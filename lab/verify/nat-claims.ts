@@ -1,0 +1,200 @@
+// What NAT promises: the real sees its own address and the client's, the client sees the VIP alone,
+// and every reply comes back through the director, to the next hop that the request came from.
+import { directorAddressFor, hostOfMac, hostsOf } from './captures.ts';
+import { type Claim, conclude, count, draftOf, violate } from './claim.ts';
+import { ETHERNET_BYTES, type Frame, TCP } from './dissect.ts';
+import * as faults from './faults.ts';
+import { damageAnywhere, damageAt, type Findings, judgeExtra } from './findings.ts';
+import { type Flow, type Pair, realsOf } from './flows.ts';
+import { chainTo, replyLegs, requestLegs } from './route.ts';
+
+export function judgeNat(findings: Findings): Claim[] {
+  return [
+    requestTranslated(findings),
+    onlyNatFields(findings),
+    ttlMinusOne(findings),
+    replyThroughDirector(findings),
+    replyNextHop(findings),
+    clientSeesVip(findings),
+  ];
+}
+
+function requestTranslated(findings: Findings): Claim {
+  const { manifest, faultOf, director } = findings;
+  const draft = draftOf(
+    'request-translated',
+    "requests reach the real at its own address and port, from the client's",
+  );
+  for (const route of findings.routes) {
+    const { flow, toReal } = route;
+    for (const { to } of toReal.pairs) {
+      count(draft, flow, () => chainTo(requestLegs(route), to));
+      const host = hostOfMac(manifest, to.destinationMac)?.name;
+      const real = flow.service.reals.find((entry) => entry.host === host);
+      const packet = to.packet;
+      const right =
+        packet?.destination === real?.address &&
+        packet?.destinationPort === real?.port &&
+        packet?.source === flow.client &&
+        packet?.sourcePort === flow.clientPort;
+      if (!right) violate(draft, [to], faults.directorRewrote(director, 'the addresses wrongly'));
+    }
+    const first = flow.atClient.requests[0];
+    if (toReal.pairs.length > 0 || first === undefined) continue;
+    violate(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
+  }
+  return conclude(draft);
+}
+
+function onlyNatFields(findings: Findings): Claim {
+  const { director } = findings;
+  const draft = draftOf(
+    'only-nat-fields',
+    'the director changes MACs, address, port, TTL, checksums, nothing else',
+  );
+  let dropped = 0;
+  for (const { flow, throughDirector, backThroughDirector } of findings.routes) {
+    for (const way of [throughDirector, backThroughDirector]) {
+      const request = way === throughDirector;
+      for (const pair of way.pairs) {
+        count(draft, flow, () => [pair.from, pair.to]);
+        const what = differenceOf(pair, request);
+        if (what === undefined) continue;
+        violate(draft, [pair.from, pair.to], faults.directorRewrote(director, what));
+      }
+      dropped += way.lost.length;
+    }
+    judgeExtra(findings, draft, [...throughDirector.extra, ...backThroughDirector.extra]);
+  }
+  if (dropped > 0) draft.notes.push(`${dropped} frames went in and did not come out`);
+  return conclude(draft);
+}
+
+/** The first byte that differs and may not, in words. */
+function differenceOf({ from, to }: Pair, request: boolean): string | undefined {
+  if (from.bytes.length !== to.bytes.length) {
+    return `the length from ${from.bytes.length} to ${to.bytes.length} bytes`;
+  }
+  const allowed = changeable(from, request);
+  const at = from.bytes.findIndex((byte, index) => byte !== to.bytes[index] && !allowed(index));
+  return at < 0 ? undefined : `byte ${at} of the frame`;
+}
+
+/** Which offsets NAT may change: destination of a request, source of a reply, and what follows. */
+function changeable({ packet }: Frame, request: boolean): (at: number) => boolean {
+  const l3 = ETHERNET_BYTES;
+  const l4 = l3 + (packet?.headerBytes ?? 20);
+  const address = l3 + (request ? 16 : 12);
+  const port = l4 + (request ? 2 : 0);
+  const checksum = l4 + (packet?.protocol === TCP ? 16 : 6);
+  const ranges = [
+    [0, 12],
+    [l3 + 8, l3 + 9],
+    [l3 + 10, l3 + 12],
+    [address, address + 4],
+    [port, port + 2],
+    [checksum, checksum + 2],
+  ] as const;
+  return (at) => ranges.some(([start, end]) => at >= start && at < end);
+}
+
+function ttlMinusOne(findings: Findings): Claim {
+  const { director } = findings;
+  const draft = draftOf('ttl', 'the TTL is exactly one less after the director, both ways');
+  for (const { flow, throughDirector, backThroughDirector } of findings.routes) {
+    for (const { from, to } of [...throughDirector.pairs, ...backThroughDirector.pairs]) {
+      count(draft, flow, () => [from, to]);
+      const before = from.packet?.ttl ?? 0;
+      const after = to.packet?.ttl ?? 0;
+      if (after === before - 1) continue;
+      violate(draft, [from, to], faults.wrongTtl(director, before, after, before - 1));
+    }
+  }
+  return conclude(draft);
+}
+
+function replyThroughDirector(findings: Findings): Claim {
+  const { manifest, director } = findings;
+  const draft = draftOf('reply-through-director', 'every reply passes the director, in and out');
+  for (const route of findings.routes) {
+    const { flow, atReal, backToClient } = route;
+    const fault = findings.faultOf.get(flow);
+    for (const { to } of backToClient.pairs) {
+      count(draft, flow, () => chainTo(replyLegs(route), to));
+    }
+    for (const frame of around(findings, flow)) {
+      violate(draft, [frame], fault ?? missingRoute(findings, frame.sourceMac));
+    }
+    const request = atReal.requests[0];
+    if (backToClient.pairs.length > 0 || request === undefined) continue;
+    const host = realsOf(flow)[0] ?? 'the real';
+    const gateway = directorAddressFor(manifest, host);
+    const silent = atReal.replies.length === 0;
+    const other = silent
+      ? faults.noReturnRoute(host, gateway, undefined)
+      : faults.directorSilent(director, 'replies');
+    violate(draft, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
+  }
+  return conclude(draft, damageAnywhere(findings));
+}
+
+/** Replies that went around the director: not sent to it, or not received from it. */
+function around({ manifest, director }: Findings, flow: Flow): Frame[] {
+  const replies = [...flow.atReals.values()].flatMap((sight) => sight.replies);
+  const nameOf = (mac: string) => hostOfMac(manifest, mac)?.name;
+  return [
+    ...replies.filter((frame) => nameOf(frame.destinationMac) !== director),
+    ...flow.atClient.replies.filter((frame) => nameOf(frame.sourceMac) !== director),
+  ];
+}
+
+function missingRoute({ manifest }: Findings, mac: string) {
+  const host = hostOfMac(manifest, mac)?.name ?? mac;
+  return faults.noReturnRoute(host, directorAddressFor(manifest, host), 'somebody else');
+}
+
+function replyNextHop(findings: Findings): Claim {
+  const draft = draftOf('reply-next-hop', 'the reply goes to the next hop the request came from');
+  for (const route of findings.routes) {
+    const { flow } = route;
+    const hops = new Set(flow.intoDirector.requests.map((frame) => frame.sourceMac));
+    for (const frame of flow.outOfDirector.replies) {
+      count(draft, flow, () => [flow.intoDirector.requests[0] ?? frame, frame]);
+      if (hops.has(frame.destinationMac)) continue;
+      violate(draft, [frame], faults.wrongNextHop(findings.director, frame.destinationMac));
+    }
+  }
+  return conclude(draft);
+}
+
+function clientSeesVip(findings: Findings): Claim {
+  const { manifest, joined } = findings;
+  const draft = draftOf(
+    'client-sees-vip',
+    'the client sees the VIP alone, never an address of a real',
+  );
+  const clients = hostsOf(manifest, 'client').map((host) => host.name);
+  const reals = manifest.services.flatMap((service) => service.reals.map((real) => real.address));
+  for (const route of findings.routes) {
+    const { flow } = route;
+    for (const frame of flow.atClient.replies) {
+      if (frame.packet?.source === flow.service.vip) {
+        count(draft, flow, () => chainTo(replyLegs(route), frame));
+      }
+    }
+  }
+  const captures = joined.set.captures.filter(({ point }) => clients.includes(point.host));
+  for (const frame of captures.flatMap((capture) => capture.frames)) {
+    const source = frame.packet?.source ?? '';
+    if (!reals.includes(source)) continue;
+    violate(draft, [frame], sourceFault(findings, frame, source));
+  }
+  return conclude(draft, damageAt(findings, clients));
+}
+
+/** A real's address at the client: the real went around the director, or the director forgot. */
+function sourceFault(findings: Findings, frame: Frame, source: string) {
+  const sender = hostOfMac(findings.manifest, frame.sourceMac);
+  if (sender?.role === 'real') return missingRoute(findings, frame.sourceMac);
+  return faults.foreignSource(sender?.name ?? frame.sourceMac, source);
+}

@@ -1,0 +1,202 @@
+// `furiwake lab verify`: builds a topology, records at every point, sends real traffic, first with
+// the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
+// director, so that its first ARP request is in the captures too.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { coloursFor } from '../../src/cli/output.ts';
+import { type Recorder, startRecorder } from '../capture/record.ts';
+import type { RecordReport } from '../capture/recorder-messages.ts';
+import { startDirector } from '../hosts/director.ts';
+import type { Lab } from '../net/lab.ts';
+import { setOffloads } from '../net/links.ts';
+import { UsageError } from '../requirements.ts';
+import { type ServingLab, startServers } from '../running.ts';
+import { draw } from '../topologies/draw.ts';
+import type { Topology, TopologyName } from '../topologies/topology.ts';
+import { type CaptureSet, loadCaptures, MANIFEST_FILE, type PointFacts } from './captures.ts';
+import type { Claim } from './claim.ts';
+import { judge } from './claims.ts';
+import { type Diagnosis, diagnose } from './diagnose.ts';
+import { manifestOf, type Tap, tapsOf } from './points.ts';
+import { renderVerification } from './render.ts';
+import { addReports, sendTraffic, type TrafficReport } from './traffic.ts';
+
+export interface VerifyOptions {
+  readonly topology: TopologyName;
+  readonly breakName?: string | undefined;
+  readonly datapath: 'ring' | 'cap';
+  /** Where the captures go; `lab-results/TIME-verify-TOPOLOGY` unless given. */
+  readonly keep?: string | undefined;
+}
+
+export interface Verification {
+  readonly topology: TopologyName;
+  readonly breakName: string | null;
+  readonly datapath: 'ring' | 'cap';
+  /** True if every claim holds; a claim that was not tested does not. */
+  readonly holds: boolean;
+  readonly claims: readonly Claim[];
+  readonly diagnosis: readonly Diagnosis[];
+  /** Holds the captures and their manifest. */
+  readonly directory: string;
+  readonly points: readonly (PointFacts & { readonly frames: number })[];
+  /** What the programs themselves say of their traffic; null when kept captures are judged. */
+  readonly traffic: TrafficReport | null;
+}
+
+/** Told of each step; lines for a person who waits. */
+export type Say = (line: string) => void;
+
+/** Runs the command. Resolves with its exit code: 0 if every claim holds, else 1. */
+export async function runVerify(
+  options: VerifyOptions & { readonly json: boolean },
+): Promise<number> {
+  const say: Say = options.json ? () => {} : (line) => console.log(line);
+  return show(await verifyTopology(options, say), options);
+}
+
+/** Judges a directory that an earlier run kept. Resolves with the exit code, as `runVerify`. */
+export async function runVerifyFrom(
+  directory: string,
+  options: { readonly json: boolean },
+): Promise<number> {
+  const set = await loadCaptures(directory).catch((error: Error) => {
+    throw new UsageError(error.message);
+  });
+  return show(verificationOf(set, directory, null), options);
+}
+
+function show(result: Verification, options: { readonly json: boolean }): number {
+  const text = options.json
+    ? JSON.stringify(result)
+    : `\n${renderVerification(result, coloursFor(process.stdout))}`;
+  console.log(text);
+  return result.holds ? 0 : 1;
+}
+
+function verificationOf(
+  set: CaptureSet,
+  directory: string,
+  traffic: TrafficReport | null,
+): Verification {
+  const claims = judge(set);
+  const { topology, breakName, datapath } = set.manifest;
+  return {
+    topology,
+    breakName,
+    datapath,
+    holds: claims.every((claim) => claim.verdict === 'holds'),
+    claims,
+    diagnosis: diagnose(claims),
+    directory,
+    points: set.captures.map(({ point, frames }) => ({ ...point, frames: frames.length })),
+    traffic,
+  };
+}
+
+/** Builds, sends, records and judges. The lab is gone at the end, however it ends. */
+export async function verifyTopology(options: VerifyOptions, say: Say): Promise<Verification> {
+  const createdAt = new Date().toISOString();
+  const time = createdAt.slice(0, 19).replaceAll(':', '-');
+  const directory = options.keep ?? join('lab-results', `${time}-verify-${options.topology}`);
+  const serving = await startServers(options);
+  try {
+    const { topology, broken } = serving;
+    const colour = coloursFor(process.stdout).isColorSupported;
+    say(`${draw(topology, { colour, broken })}\n`);
+    await mkdir(directory, { recursive: true });
+    const { traffic, points } = await recordTraffic(serving, options, directory, say);
+    const breakName = options.breakName ?? null;
+    const run = { breakName, datapath: options.datapath, createdAt, points };
+    const manifest = JSON.stringify(manifestOf(topology, run), null, 2);
+    await writeFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
+    say('Judging the captures');
+    return verificationOf(await loadCaptures(directory), directory, traffic);
+  } finally {
+    await serving.close();
+  }
+}
+
+interface Recorded {
+  readonly traffic: TrafficReport;
+  readonly points: readonly PointFacts[];
+}
+
+async function recordTraffic(
+  { lab, topology }: ServingLab,
+  { datapath }: VerifyOptions,
+  directory: string,
+  say: Say,
+): Promise<Recorded> {
+  const taps = tapsOf(topology);
+  say(`Recording at ${taps.length} points`);
+  const recorders = await startRecorders(lab, taps, directory);
+  say(`Starting the director, datapath ${datapath}`);
+  const director = await startDirector(lab, topology, { datapath });
+  const traffic = await sendPhases(lab, topology, datapath, say);
+  const reports = await Promise.all(recorders.map((recorder) => recorder.stop()));
+  await director.stop();
+  const points = taps.map(({ point }, index) => pointAfter(point, reports[index]!));
+  return { traffic, points };
+}
+
+/** If one cannot start, those that did end with the lab's process or by their own parent's end. */
+async function startRecorders(
+  lab: Lab,
+  taps: readonly Tap[],
+  directory: string,
+): Promise<Recorder[]> {
+  const starts = taps.map((tap) =>
+    startRecorder({
+      namespace: lab.namespaceOf(tap.host),
+      interface: tap.interface,
+      file: join(directory, tap.point.file),
+    }),
+  );
+  const settled = await Promise.allSettled(starts);
+  const failed = settled.find((result) => result.status === 'rejected');
+  const running = settled.flatMap((result) =>
+    result.status === 'fulfilled' ? [result.value] : [],
+  );
+  if (failed === undefined) return running;
+  await Promise.all(running.map((recorder) => recorder.stop()));
+  throw new UsageError((failed.reason as Error).message);
+}
+
+/** The datapath `cap` gets no offload metadata; its lab has the offloads off from the start. */
+async function sendPhases(
+  lab: Lab,
+  topology: Topology,
+  datapath: 'ring' | 'cap',
+  say: Say,
+): Promise<TrafficReport> {
+  if (datapath === 'cap') return send(lab, topology, 'off', say);
+  const first = await send(lab, topology, 'on', say);
+  for (const host of topology.hosts) {
+    for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
+  }
+  return addReports(first, await send(lab, topology, 'off', say));
+}
+
+async function send(
+  lab: Lab,
+  topology: Topology,
+  offloads: 'on' | 'off',
+  say: Say,
+): Promise<TrafficReport> {
+  say(`Sending ping, curl and iperf3 with the hosts' offloads ${offloads}`);
+  const report = await sendTraffic(lab, topology);
+  const { pings, pingsAnswered, requests, requestsAnswered, transfers, transfersDone } = report;
+  say(
+    `  answered: ${pingsAnswered} of ${pings} pings, ${requestsAnswered} of ${requests} requests, ` +
+      `${transfersDone} of ${transfers} transfers`,
+  );
+  return report;
+}
+
+function pointAfter(point: PointFacts, report: RecordReport): PointFacts {
+  const full = report.full === null ? null : `the recorder reached its limit of ${report.full}`;
+  const busy = report.quiet ? null : 'frames still came when the recorder stopped';
+  const problem = report.crashed?.message ?? full ?? busy;
+  return { ...point, lostFrames: report.missedFrames, problem };
+}
