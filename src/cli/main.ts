@@ -2,13 +2,13 @@
 // The command line. Exit codes: 0 good, 1 what was asked for failed or is not so, 2 wrong use or
 // wrong input. Messages go to stderr, results to stdout.
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../control/version.ts';
 import { addCheckCommand } from './check.ts';
 import { OperatorError } from './errors.ts';
 import { addLabCommand } from './lab.ts';
 import { coloursFor } from './output.ts';
 import { addRunCommand } from './run.ts';
 import { addStatusCommand } from './status.ts';
-import { packageVersion } from './version.ts';
 
 const START_HERE = `
 Start here:

@@ -1,7 +1,7 @@
 // The control API: what a running director tells, as HTTP with JSON over a Unix socket, so that
 // curl can ask as well (`curl --unix-socket /run/furiwake.sock http://director/status`). It only
 // reads. The file's mode is the access control: owner and group, nobody else.
-import { lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -10,6 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import type { FlowStatus, Status } from './status.ts';
 
 /** Flows in an answer, unless the request says how many. */
@@ -87,7 +88,6 @@ function hasListener(socket: string): Promise<boolean> {
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'its directory does not exist',
   EACCES: 'no permission to create it there',
   EROFS: 'the file system is read-only',
   EADDRINUSE: 'another director has just taken it',
@@ -96,7 +96,10 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 function listen(server: Server, socket: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason = LISTEN_ERRORS[error.code ?? ''] ?? error.message;
+      // Libuv gives EACCES for a missing directory, too.
+      const reason = existsSync(dirname(socket))
+        ? (LISTEN_ERRORS[error.code ?? ''] ?? error.message)
+        : 'its directory does not exist';
       reject(
         new ApiError(
           `cannot serve ${socket}: ${reason}; \`socket:\` in the configuration gives the path`,
