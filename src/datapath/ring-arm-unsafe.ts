@@ -1,17 +1,11 @@
-// One arm of the ring datapath: a packet socket with a TPACKET_V2 ring in shared memory. A slot
-// belongs to the kernel or to us by its status word; frames are decided and sent where the kernel
-// wrote them, and only then does the slot go back. Nothing is copied in user space.
+// One arm of the ring datapath: two lanes (ring-lane-unsafe.ts) in one run of memory, so that one
+// DataView reaches every frame, and a send queue. Frames are decided and sent where the kernel wrote
+// them, and only then do their slots go back: nothing is copied in user space.
 import type { Libc } from '../linux/libc-unsafe.ts';
 import {
   attachFilter,
-  bindTo,
-  mapRing,
   mapScratch,
-  openPacketSocket,
-  type RingLayout,
   type Scratch,
-  takeDrops,
-  takeError,
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
 import {
@@ -22,6 +16,18 @@ import {
   createArmCounters,
 } from './datapath.ts';
 import {
+  hasFrame,
+  isEarlier,
+  type Lane,
+  laneLayouts,
+  layoutBytes,
+  openLane,
+  releaseSlots,
+  SMALL_LIMIT_BYTES,
+  settleLane,
+  takeSlot,
+} from './ring-lane-unsafe.ts';
+import {
   type Base,
   createSendQueue,
   flushQueue,
@@ -29,109 +35,101 @@ import {
   type SendQueue,
   splitAddress,
 } from './send-queue-unsafe.ts';
-
-/** Room for the largest frame: 64 KiB of IP, Ethernet, virtio and TPACKET headers; 17 pages. */
-const SLOT_BYTES = 69_632;
-/** A block is one run of pages: 7 slots fill 119 of 128, the nearest power of two. */
-const SLOTS_PER_BLOCK = 7;
+import { buildSocketFilter } from './socket-filter.ts';
 
 // struct tpacket2_hdr (include/uapi/linux/if_packet.h).
-const STATUS_AT = 0;
 const LENGTH_AT = 4;
 const SNAPLEN_AT = 8;
 const MAC_AT = 12;
-const STATUS_KERNEL = 0;
-const STATUS_USER = 1;
 
 const NEEDS_CSUM = 1;
-/** x86-64 keeps loads in order; elsewhere the status must be read with acquire semantics. */
-const ORDERED_LOADS = process.arch === 'x64';
 /** Filter programs and frames of the director's own. */
 const SCRATCH_BYTES = 65_536;
 
 export interface RingArm {
   readonly arm: Arm;
   readonly libc: Libc;
-  readonly fd: number;
+  readonly memory: Scratch;
   readonly frame: DataView;
-  readonly status: Int32Array;
   readonly base: Base;
-  /** Offset of each slot. */
-  readonly slotAt: Int32Array;
+  readonly small: Lane;
+  readonly large: Lane;
   readonly queue: SendQueue;
   readonly scratch: Scratch;
   readonly counters: ArmCounters;
-  readonly layout: RingLayout;
-  readonly address: bigint;
-  /** Next slot to look at. */
-  next: number;
-  /** First slot of the batch that is out, and how many. */
-  first: number;
-  held: number;
 }
 
+/** Whose frames are wanted: to these VIPs, from these reals; int32 addresses. */
+export interface Wanted {
+  readonly vips: Int32Array;
+  readonly reals: Int32Array;
+}
+
+const filterFor = (wanted: Wanted, beyondLimit: boolean) =>
+  buildSocketFilter({ ...wanted, limitBytes: SMALL_LIMIT_BYTES, beyondLimit });
+
 /** Opens the arm; frames arrive as soon as this returns. */
-export function openRingArm(
-  libc: Libc,
-  arm: Arm,
-  { slots, filter }: { slots: number; filter: Uint8Array },
-): RingArm {
-  const fd = openPacketSocket(libc);
+export function openRingArm(libc: Libc, arm: Arm, slots: number, wanted: Wanted): RingArm {
   const scratch = mapScratch(libc, SCRATCH_BYTES);
-  attachFilter(libc, fd, scratch, filter);
-  const blocks = Math.max(1, Math.ceil(slots / SLOTS_PER_BLOCK));
-  const layout = {
-    blockBytes: Math.ceil((SLOT_BYTES * SLOTS_PER_BLOCK) / 4096) * 4096,
-    blocks,
-    frameBytes: SLOT_BYTES,
-    frames: blocks * SLOTS_PER_BLOCK,
-  };
-  const ring = mapRing(libc, fd, layout);
-  bindTo(libc, fd, arm.interfaceIndex);
+  const [smallLayout, largeLayout] = laneLayouts(slots);
+  const smallBytes = layoutBytes(smallLayout);
+  const memory = mapScratch(libc, smallBytes + layoutBytes(largeLayout));
+  const { interfaceIndex } = arm;
+  const small = openLane(libc, {
+    interfaceIndex,
+    layout: smallLayout,
+    memory,
+    offset: 0,
+    scratch,
+    filter: filterFor(wanted, false),
+  });
+  const large = openLane(libc, {
+    interfaceIndex,
+    layout: largeLayout,
+    memory,
+    offset: smallBytes,
+    scratch,
+    filter: filterFor(wanted, true),
+  });
   const counters = createArmCounters();
-  const slotAt = Int32Array.from(
-    { length: layout.frames },
-    (_, index) =>
-      Math.floor(index / SLOTS_PER_BLOCK) * layout.blockBytes +
-      (index % SLOTS_PER_BLOCK) * SLOT_BYTES,
-  );
   return {
     arm,
     libc,
-    fd,
-    frame: ring.view,
-    status: new Int32Array(ring.view.buffer),
-    base: splitAddress(ring.address),
-    slotAt,
-    queue: createSendQueue(libc, fd, counters, BATCH_FRAMES * 2),
+    memory,
+    frame: memory.view,
+    base: splitAddress(memory.address),
+    small,
+    large,
+    queue: createSendQueue(libc, small.fd, counters, BATCH_FRAMES * 2),
     scratch,
     counters,
-    layout,
-    address: ring.address,
-    next: 0,
-    first: 0,
-    held: 0,
   };
 }
 
 /** True if at least one frame waits. */
-export function hasFrame(ring: RingArm): boolean {
-  const word = ((ring.slotAt[ring.next] as number) + STATUS_AT) >> 2;
-  const status = ORDERED_LOADS ? (ring.status[word] as number) : Atomics.load(ring.status, word);
-  return (status & STATUS_USER) !== 0;
+export const armHasFrame = (ring: RingArm): boolean => hasFrame(ring.small) || hasFrame(ring.large);
+
+/**
+ * The lane whose frame came first, or undefined if none waits. What comes earlier becomes visible
+ * earlier, so a lane that looked empty is looked at again before the other one's frame is taken.
+ */
+function earliestLane(ring: RingArm): Lane | undefined {
+  const { small, large } = ring;
+  const smallWaits = hasFrame(small);
+  if (!hasFrame(large)) return smallWaits ? small : undefined;
+  if (!smallWaits && !hasFrame(small)) return large;
+  return isEarlier(small, large) ? small : large;
 }
 
-/** Fills the batch from this arm, up to `maximumBytes` beyond the first frame. */
+/** Fills the batch from this arm in order of arrival, until `maximumBytes` are reached. */
 export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): number {
-  const { frame, slotAt } = ring;
+  const { frame } = ring;
   let count = 0;
   let bytes = 0;
-  ring.first = ring.next;
-  ring.held = 0;
-  while (count < BATCH_FRAMES && bytes < maximumBytes && hasFrame(ring)) {
-    const slot = slotAt[ring.next] as number;
-    ring.next = ring.next + 1 === slotAt.length ? 0 : ring.next + 1;
-    ring.held++;
+  while (count < BATCH_FRAMES && bytes < maximumBytes) {
+    const lane = earliestLane(ring);
+    if (lane === undefined) break;
+    const slot = takeSlot(lane);
     const length = frame.getUint32(slot + SNAPLEN_AT, true);
     if (length !== frame.getUint32(slot + LENGTH_AT, true)) {
       // The slot holds only a part: a frame of more than 64 KiB. There is nothing to send.
@@ -147,21 +145,14 @@ export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): 
   }
   ring.counters.receivedFrames += count;
   ring.counters.receivedBytes += bytes;
-  if (count === 0) releaseSlots(ring);
+  if (count === 0) releaseArm(ring);
   return count;
 }
 
 /** Gives the slots of the batch back to the kernel. */
-export function releaseSlots(ring: RingArm): void {
-  const { slotAt, status } = ring;
-  let slot = ring.first;
-  for (let left = ring.held; left > 0; left--) {
-    const word = ((slotAt[slot] as number) + STATUS_AT) >> 2;
-    if (ORDERED_LOADS) status[word] = STATUS_KERNEL;
-    else Atomics.store(status, word, STATUS_KERNEL);
-    slot = slot + 1 === slotAt.length ? 0 : slot + 1;
-  }
-  ring.held = 0;
+export function releaseArm(ring: RingArm): void {
+  releaseSlots(ring.small);
+  releaseSlots(ring.large);
 }
 
 /** Queues a frame that lies in `from`'s ring for sending on `to`, with its virtio_net_hdr. */
@@ -180,17 +171,18 @@ export function injectInto(ring: RingArm, bytes: Uint8Array): void {
   flushQueue(ring.queue);
 }
 
-export function setFilter(ring: RingArm, filter: Uint8Array): void {
-  attachFilter(ring.libc, ring.fd, ring.scratch, filter);
+export function setWanted(ring: RingArm, wanted: Wanted): void {
+  attachFilter(ring.libc, ring.small.fd, ring.scratch, filterFor(wanted, false));
+  attachFilter(ring.libc, ring.large.fd, ring.scratch, filterFor(wanted, true));
 }
 
-/** Clears a pending socket error, so that poll sleeps again, and reads the kernel's drop count. */
-export function settle(ring: RingArm): void {
-  takeError(ring.libc, ring.fd);
-  ring.counters.missedFrames += takeDrops(ring.libc, ring.fd);
+/** Clears pending socket errors and takes the kernel's count of drops over. */
+export function settleArm(ring: RingArm): void {
+  ring.counters.missedFrames += settleLane(ring.small) + settleLane(ring.large);
 }
 
 export function closeRingArm(ring: RingArm): void {
-  ring.libc.close(ring.fd);
-  ring.libc.munmap(ring.address, ring.layout.blockBytes * ring.layout.blocks);
+  ring.libc.close(ring.small.fd);
+  ring.libc.close(ring.large.fd);
+  ring.libc.munmap(ring.memory.address, ring.memory.view.byteLength);
 }

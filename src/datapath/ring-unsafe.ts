@@ -6,19 +6,19 @@ import { loadLibc } from '../linux/libc-unsafe.ts';
 import { mapScratch } from '../linux/packet-socket-unsafe.ts';
 import { type Arm, type BlockingDatapath, createBatch, type LinkState } from './datapath.ts';
 import {
+  armHasFrame,
   closeRingArm,
-  hasFrame,
   injectInto,
   openRingArm,
   type RingArm,
   receiveFrom,
-  releaseSlots,
+  releaseArm,
   sendFrom,
-  setFilter,
-  settle,
+  settleArm,
+  setWanted,
+  type Wanted,
 } from './ring-arm-unsafe.ts';
 import { flushQueue } from './send-queue-unsafe.ts';
-import { buildSocketFilter } from './socket-filter.ts';
 
 const POLLIN = 0x001;
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
@@ -27,12 +27,10 @@ const BATCH_BYTES = 512 * 1024;
 /** How many times the rings are looked at before the loop sleeps in poll. */
 const SPIN_LOOKS = 200;
 
-export interface RingOptions {
+export interface RingOptions extends Wanted {
   readonly arms: readonly Arm[];
-  /** Slots of each arm, 68 KiB each; rounded up to a multiple of 7. */
+  /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 16. */
   readonly slots: number;
-  readonly vips: Int32Array;
-  readonly reals: Int32Array;
 }
 
 export interface RingDatapath extends BlockingDatapath {
@@ -46,11 +44,10 @@ export interface RingDatapath extends BlockingDatapath {
  */
 export function openRing(options: RingOptions): RingDatapath {
   const libc = loadLibc();
-  const filter = buildSocketFilter(options.vips, options.reals);
   const rings: RingArm[] = [];
   try {
     for (const arm of options.arms) {
-      rings.push(openRingArm(libc, arm, { slots: options.slots, filter }));
+      rings.push(openRingArm(libc, arm, options.slots, options));
     }
   } catch (error) {
     for (const ring of rings) closeRingArm(ring);
@@ -58,7 +55,8 @@ export function openRing(options: RingOptions): RingDatapath {
   }
   const wakeFd = libc.eventfd(0, EFD_NONBLOCK_CLOEXEC);
   const polled = mapScratch(libc, 4096);
-  for (const [index, fd] of [...rings.map((ring) => ring.fd), wakeFd].entries()) {
+  const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
+  for (const [index, fd] of [...descriptors, wakeFd].entries()) {
     polled.view.setInt32(index * 8, fd, true);
     polled.view.setInt16(index * 8 + 4, POLLIN, true);
   }
@@ -74,7 +72,6 @@ export function openRing(options: RingOptions): RingDatapath {
     for (let tried = 0; tried < rings.length; tried++) {
       turn = turn + 1 >= rings.length ? 0 : turn + 1;
       const ring = rings[turn] as RingArm;
-      if (!hasFrame(ring)) continue;
       const count = receiveFrom(ring, batch, BATCH_BYTES);
       if (count === 0) continue;
       current = ring;
@@ -92,13 +89,13 @@ export function openRing(options: RingOptions): RingDatapath {
       const { queue } = rings[index] as RingArm;
       if (queue.count > 0) flushQueue(queue);
     }
-    releaseSlots(current);
+    releaseArm(current);
     batch.count = 0;
   }
 
   function frameWaits(): boolean {
     for (let index = 0; index < rings.length; index++) {
-      if (hasFrame(rings[index] as RingArm)) return true;
+      if (armHasFrame(rings[index] as RingArm)) return true;
     }
     return false;
   }
@@ -107,12 +104,13 @@ export function openRing(options: RingOptions): RingDatapath {
     for (let look = 0; look < SPIN_LOOKS; look++) {
       if (frameWaits()) return false;
     }
-    if (libc.poll(polled.address, rings.length + 1, timeoutMs) <= 0) return false;
-    for (let index = 0; index < rings.length; index++) {
+    const wakeAt = descriptors.length;
+    if (libc.poll(polled.address, wakeAt + 1, timeoutMs) <= 0) return false;
+    for (let index = 0; index < wakeAt; index++) {
       const events = polled.view.getInt16(index * 8 + 6, true);
-      if (events & ~POLLIN) settle(rings[index] as RingArm);
+      if (events & ~POLLIN) settleArm(rings[index >> 1] as RingArm);
     }
-    if (polled.view.getInt16(rings.length * 8 + 6, true) === 0) return false;
+    if (polled.view.getInt16(wakeAt * 8 + 6, true) === 0) return false;
     libc.read(wakeFd, wakeBytes, 8);
     return true;
   }
@@ -120,7 +118,7 @@ export function openRing(options: RingOptions): RingDatapath {
   function checkLinks(): boolean {
     let changed = false;
     for (const [index, ring] of rings.entries()) {
-      settle(ring);
+      settleArm(ring);
       const state = linkState(ring.arm.name, ring.arm.interfaceIndex);
       if (state !== links[index]) changed = true;
       links[index] = state;
@@ -145,8 +143,7 @@ export function openRing(options: RingOptions): RingDatapath {
     wait,
     checkLinks,
     setAddresses: (vips, reals) => {
-      const program = buildSocketFilter(vips, reals);
-      for (const ring of rings) setFilter(ring, program);
+      for (const ring of rings) setWanted(ring, { vips, reals });
     },
     close: () => {
       for (const ring of rings) closeRingArm(ring);

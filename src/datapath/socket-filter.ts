@@ -1,12 +1,15 @@
-// The socket filter of the ring, as classic BPF (CAP_NET_RAW is enough for it): only ARP, frames to
-// a VIP and frames from a NAT real come into the ring. It runs in the kernel, before the copy.
+// The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP, frames
+// to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is made
+// for. It runs in the kernel, before the copy.
 // Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
 const INSTRUCTION_BYTES = 8;
 const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
+const LOAD_LENGTH = 0x80;
 const JUMP_EQUAL = 0x15;
+const JUMP_GREATER = 0x25;
 const RETURN = 0x06;
 
 /** Offsets that mean "about the packet", not "in the packet" (SKF_AD_OFF). */
@@ -33,13 +36,25 @@ const ifEqual = (operand: number, then: Instruction): Instruction[] => [
   then,
 ];
 
+export interface FilterOptions {
+  readonly vips: Int32Array;
+  readonly reals: Int32Array;
+  /** Frames of up to so many bytes, or all beyond. */
+  readonly limitBytes: number;
+  readonly beyondLimit: boolean;
+}
+
 /**
  * The program for these addresses (int32), ready for SO_ATTACH_FILTER. With more addresses than a
  * program can hold every IPv4 frame to this host comes in, and the director sorts them out.
  */
-export function buildSocketFilter(vips: Int32Array, reals: Int32Array): Uint8Array<ArrayBuffer> {
+export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffer> {
+  const { vips, reals, limitBytes, beyondLimit } = options;
   const few = vips.length + reals.length <= MOST_ADDRESSES;
   const program: Instruction[] = [
+    [LOAD_LENGTH, 0, 0, 0],
+    [JUMP_GREATER, beyondLimit ? 1 : 0, beyondLimit ? 0 : 1, limitBytes],
+    REJECT,
     [LOAD_WORD, 0, 0, PACKET_TYPE],
     ...ifEqual(OTHER_HOST, REJECT),
     [LOAD_WORD, 0, 0, VLAN_TAG_PRESENT],

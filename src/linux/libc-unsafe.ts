@@ -20,7 +20,7 @@ export interface Libc {
     bytes: Uint8Array,
   ): number;
   mmap(
-    at: null,
+    at: Pointer | null,
     bytes: number,
     protection: number,
     flags: number,
@@ -51,7 +51,7 @@ const SIGNATURES = {
   poll: 'int poll(void *, unsigned long, int)',
   sendmmsg: 'int sendmmsg(int, void *, unsigned int, int)',
   eventfd: 'int eventfd(unsigned int, int)',
-  read: 'ssize_t read(int, _Out_ uint8_t *, size_t)',
+  read: 'long read(int, _Out_ uint8_t *, size_t)',
   close: 'int close(int)',
   setns: 'int setns(int, int)',
 } as const;

@@ -24,6 +24,7 @@ const TPACKET_V2 = 1;
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MAP_FIXED = 0x10;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 const MAP_FAILED = 0xffffffffffffffffn;
 
@@ -87,8 +88,8 @@ export function attachFilter(libc: Libc, fd: number, scratch: Scratch, program: 
   }
 }
 
-/** Makes the receive ring and maps it. */
-export function mapRing(libc: Libc, fd: number, layout: RingLayout): Scratch {
+/** Makes the receive ring. It exists from now on; `mapRing` makes it visible. */
+export function createRing(libc: Libc, fd: number, layout: RingLayout): void {
   setOption(libc, fd, PACKET_VERSION, TPACKET_V2, 'PACKET_VERSION');
   setOption(libc, fd, PACKET_RESERVE, RESERVE_BYTES, 'PACKET_RESERVE');
   const request = new Uint8Array(16);
@@ -100,10 +101,13 @@ export function mapRing(libc: Libc, fd: number, layout: RingLayout): Scratch {
   if (libc.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, 16) !== 0) {
     fail(libc, `PACKET_RX_RING of ${layout.frames} frames of ${layout.frameBytes} bytes`);
   }
+}
+
+/** Maps a ring over a part of memory that is ours already (from mapScratch). */
+export function mapRing(libc: Libc, fd: number, layout: RingLayout, at: bigint): void {
   const bytes = layout.blockBytes * layout.blocks;
-  const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
-  if (address === MAP_FAILED) fail(libc, `mmap of the ring's ${bytes} bytes`);
-  return { address, view: new DataView(libc.view(address, bytes)) };
+  const mapped = libc.mmap(at, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+  if (mapped !== at) fail(libc, `mmap of the ring's ${bytes} bytes`);
 }
 
 /** Binds to an interface; ETH_P_ALL, since a socket for IPv4 alone starves behind the guard. */
