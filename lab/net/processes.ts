@@ -19,7 +19,7 @@ export interface Exit {
 }
 
 const STOP_TIMEOUT_MS = 5_000;
-const TAIL_LINES = 5;
+const TAIL_LINES = 12;
 
 export class Daemon {
   readonly host: string;

@@ -43,8 +43,9 @@ export function draw(topology: Topology, options: DrawOptions = {}): string {
   const lines = [`${pens.title(topology.name)}: ${topology.summary}`, '', canvas.render(), ''];
   lines.push(...legend(topology, pens));
   if (options.broken !== undefined) {
-    lines.push(pens.fault(`Broken on purpose (${options.broken.name}):`));
-    lines.push(`  ${wrap(options.broken.summary, '  ')}`);
+    const head = `Broken on purpose (${options.broken.name}):`;
+    const text = wrap(`${head} ${options.broken.summary}`, '  ');
+    lines.push(text.replace(head, pens.fault(head)));
   }
   return lines.join('\n');
 }
