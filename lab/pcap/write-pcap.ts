@@ -40,6 +40,7 @@ export interface PcapWriter {
   write(frame: WrittenFrame): boolean;
   /** Brings all frames so far into the file. @throws Error such as ENOSPC; the file stays whole */
   flush(): void;
+  /** Brings the rest into the file and closes it. @throws Error as `flush`; it is closed anyway */
   close(): void;
 }
 
@@ -92,8 +93,7 @@ class FileWriter implements PcapWriter {
         done += writeSync(this.#fd, this.#buffer, done, left, this.#flushed + done);
       }
     } catch (error) {
-      // A full disk must not leave half a record behind.
-      ftruncateSync(this.#fd, this.#flushed);
+      this.#cutBack();
       throw error;
     }
     this.#flushed += this.#buffered;
@@ -101,8 +101,20 @@ class FileWriter implements PcapWriter {
   }
 
   close(): void {
-    this.flush();
-    closeSync(this.#fd);
+    try {
+      this.flush();
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  /** A full disk must not leave half a record behind. */
+  #cutBack(): void {
+    try {
+      ftruncateSync(this.#fd, this.#flushed);
+    } catch {
+      // Nothing to cut: not a regular file. The error of the write is the one to tell.
+    }
   }
 
   #putFileHeader(): void {
