@@ -33,12 +33,18 @@ export interface Claim {
 export interface Violation {
   readonly frames: readonly Frame[];
   readonly fault: Fault;
+  /** True if it rests on a frame that is not in a capture: no proof if the recorder lost some. */
+  readonly missing: boolean;
 }
+
+/** A claim is about frames that are there, or about frames that are nowhere. */
+export type Subject = 'presence' | 'absence';
 
 /** A claim while its captures are gone through. */
 export interface Draft {
   readonly id: string;
   readonly sentence: string;
+  readonly subject: Subject;
   readonly flows: Set<Flow>;
   frames: number;
   evidence: readonly Frame[];
@@ -46,9 +52,10 @@ export interface Draft {
   readonly notes: string[];
 }
 
-export const draftOf = (id: string, sentence: string): Draft => ({
+export const draftOf = (id: string, sentence: string, subject: Subject = 'presence'): Draft => ({
   id,
   sentence,
+  subject,
   flows: new Set(),
   frames: 0,
   evidence: [],
@@ -63,18 +70,24 @@ export function count(draft: Draft, flow: Flow | undefined, chain: () => readonl
   if (flow !== undefined) draft.flows.add(flow);
 }
 
+/** Notes frames that speak against the claim. */
 export function violate(draft: Draft, frames: readonly Frame[], fault: Fault): void {
-  draft.violations.push({ frames, fault });
+  draft.violations.push({ frames, fault, missing: false });
 }
 
-/**
- * @param damage for a claim that something is absent: why a capture it rests on is not whole;
- *   undefined if all are whole, or if the claim is about what is present
- */
-export function conclude(draft: Draft, damage?: string): Claim {
-  const { id, sentence, violations } = draft;
+/** Notes that after these frames others should have come and did not. */
+export function missAfter(draft: Draft, frames: readonly Frame[], fault: Fault): void {
+  draft.violations.push({ frames, fault, missing: true });
+}
+
+/** @param damage why captures are not whole; undefined if all are */
+export function conclude(draft: Draft, damage: string | undefined): Claim {
+  const { id, sentence, subject } = draft;
+  const whole = damage === undefined;
+  const violations = draft.violations.filter((violation) => whole || !violation.missing);
   const failed = violations.length > 0;
-  const untested = !failed && (draft.frames === 0 || damage !== undefined);
+  const unproven = !whole && (subject === 'absence' || draft.violations.length > 0);
+  const untested = !failed && (draft.frames === 0 || unproven);
   return {
     id,
     sentence,
@@ -88,7 +101,7 @@ export function conclude(draft: Draft, damage?: string): Claim {
     notes: [
       ...draft.notes,
       ...(untested && draft.frames === 0 ? ['no frame was there to check it on'] : []),
-      ...(damage !== undefined ? [`absence needs whole captures: ${damage}`] : []),
+      ...(untested && unproven ? ['that a frame is missing needs whole captures'] : []),
     ],
   };
 }

@@ -2,12 +2,12 @@
 // what it was checked on. The claims that DSR and NAT share are here; each method's own are beside.
 // Pure: the same captures always give the same claims.
 import { type CaptureSet, hostOfMac, hostsOf, vipsOf } from './captures.ts';
-import { type Claim, conclude, count, draftOf, violate } from './claim.ts';
+import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { arpFault, findFaults, isSynAck, wrongChecksumOf } from './diagnose.ts';
 import { ACK, type Frame, ICMP, payloadOf, SYN, TCP } from './dissect.ts';
 import { judgeDsr } from './dsr-claims.ts';
 import * as faults from './faults.ts';
-import { allFrames, damageAnywhere, damageAt, type Findings } from './findings.ts';
+import { allFrames, type Findings } from './findings.ts';
 import { joinCaptures, realsOf } from './flows.ts';
 import { judgeNat } from './nat-claims.ts';
 import { chainTo, type Route, replyLegs, requestLegs } from './route.ts';
@@ -31,7 +31,7 @@ export function judge(set: CaptureSet): Claim[] {
 
 function vipArp(findings: Findings): Claim {
   const { manifest } = findings;
-  const draft = draftOf('vip-arp', 'only the director answers ARP for the VIP');
+  const draft = draftOf('vip-arp', 'only the director answers ARP for the VIP', 'absence');
   const vips = vipsOf(manifest);
   for (const frame of allFrames(findings)) {
     if (frame.arp === undefined || !vips.includes(frame.arp.senderAddress)) continue;
@@ -39,7 +39,7 @@ function vipArp(findings: Findings): Claim {
     const fault = arpFault(manifest, frame);
     if (fault !== undefined) violate(draft, [frame], fault);
   }
-  return conclude(draft, damageAnywhere(findings));
+  return conclude(draft, findings.damage);
 }
 
 function echo(findings: Findings): Claim {
@@ -56,9 +56,9 @@ function echo(findings: Findings): Claim {
     const vip = request.packet?.destination ?? '';
     const seen = reply === undefined ? [request] : [request, reply];
     if (from?.role === 'real') violate(draft, seen, faults.realAnswersArp(from.name, vip));
-    else violate(draft, seen, faults.echoUnanswered(director, vip));
+    else missAfter(draft, seen, faults.echoUnanswered(director, vip));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 const isEchoToVip = ({ packet }: Frame, vips: readonly string[]) =>
@@ -95,15 +95,15 @@ function requestToDirector(findings: Findings): Claim {
     lost += toDirector.lost.length;
     const first = flow.atClient.requests[0];
     if (toDirector.pairs.length > 0 || first === undefined) continue;
-    violate(draft, [first], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
+    missAfter(draft, [first], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
   }
   if (lost > 0) draft.notes.push(`${lost} frames of the client were not seen at the director`);
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function oneReal(findings: Findings): Claim {
   const { manifest, director } = findings;
-  const draft = draftOf('one-real', 'all packets of a flow go to one real');
+  const draft = draftOf('one-real', 'all packets of a flow go to one real', 'absence');
   const perReal = new Map<string, number>();
   for (const route of findings.routes) {
     const { flow } = route;
@@ -120,7 +120,7 @@ function oneReal(findings: Findings): Claim {
   }
   const shares = [...perReal].sort().map(([host, flows]) => `${host} ${flows}`);
   if (shares.length > 0) draft.notes.push(`flows per real: ${shares.join(', ')}`);
-  return conclude(draft, damageAt(findings, [director]));
+  return conclude(draft, findings.damage);
 }
 
 function checksums(findings: Findings): Claim {
@@ -145,7 +145,7 @@ function checksums(findings: Findings): Claim {
     draft.notes.push(`${seen.partial} partial: left to the network card by the sender, as on veth`);
   }
   if (seen.unknown > 0) draft.notes.push(`${seen.unknown} cut frames could not be checked`);
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 /** Every place where a flow was seen, with the legs that lead there. */
@@ -184,9 +184,9 @@ function handshake(findings: Findings): Claim {
     count(draft, flow, () => seen);
     if (synAck !== undefined && ack !== undefined) continue;
     const host = realsOf(flow)[0] ?? flow.service.vip;
-    violate(draft, seen, findings.faultOf.get(flow) ?? faults.noHandshake(host));
+    missAfter(draft, seen, findings.faultOf.get(flow) ?? faults.noHandshake(host));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function data(findings: Findings): Claim {
@@ -206,9 +206,9 @@ function data(findings: Findings): Claim {
       count(draft, flow, () => frames);
       bytes += compared.bytes;
       if (compared.equal) continue;
-      violate(draft, frames, findings.faultOf.get(flow) ?? faults.dataDiffers(receiver, way));
+      missAfter(draft, frames, findings.faultOf.get(flow) ?? faults.dataDiffers(receiver, way));
     }
   }
   draft.notes.push(`${bytes} bytes compared`);
-  return conclude(draft, damageAnywhere(findings));
+  return conclude(draft, findings.damage);
 }

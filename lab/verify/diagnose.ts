@@ -1,6 +1,13 @@
 // Finds what went wrong. For each flow it follows the packets from the client on and stops at the
 // first thing that is not as it should be, because everything after it is only a consequence.
-import { directorAddressFor, hostOfMac, hostsOf, type Manifest, vipsOf } from './captures.ts';
+import {
+  damageOf,
+  directorAddressFor,
+  hostOfMac,
+  hostsOf,
+  type Manifest,
+  vipsOf,
+} from './captures.ts';
 import { type Claim, distinct, type FrameReference } from './claim.ts';
 import { ACK, type Frame, RST, SYN, TCP } from './dissect.ts';
 import type { Fault } from './faults.ts';
@@ -43,7 +50,15 @@ export function findFaults(joined: JoinedCaptures): Findings {
     const fault = firstFault(background, route);
     if (fault !== undefined) faultOf.set(route.flow, fault);
   }
-  return { joined, manifest, routes, faultOf, director };
+  const damage = joined.set.captures.map(damageOf).filter((text) => text !== undefined);
+  return {
+    joined,
+    manifest,
+    routes,
+    faultOf,
+    director,
+    damage: damage.length > 0 ? damage.join('; ') : undefined,
+  };
 }
 
 /** The distinct faults of the claims that fail, each with the claims it breaks. */

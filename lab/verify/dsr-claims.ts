@@ -1,11 +1,11 @@
 // What DSR promises: the director changes MAC addresses and nothing else, and the reply goes from
 // the real straight to the client, with the VIP as its source, past the director.
 import { hostOfMac } from './captures.ts';
-import { type Claim, conclude, count, draftOf, violate } from './claim.ts';
+import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { macFault } from './diagnose.ts';
 import type { Frame } from './dissect.ts';
 import * as faults from './faults.ts';
-import { damageAnywhere, type Findings, judgeExtra } from './findings.ts';
+import { type Findings, judgeExtra } from './findings.ts';
 import { realsOf } from './flows.ts';
 import { chainTo, replyLegs, requestLegs } from './route.ts';
 
@@ -41,7 +41,7 @@ function onlyMacs(findings: Findings): Claim {
     dropped += throughDirector.lost.length;
   }
   if (dropped > 0) draft.notes.push(`${dropped} frames went in and did not come out`);
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 /** The first byte beyond the MAC addresses that differs, in words. */
@@ -63,7 +63,7 @@ function macs(findings: Findings): Claim {
       if (fault !== undefined) violate(draft, [frame], fault);
     }
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function ttlUnchanged(findings: Findings): Claim {
@@ -80,7 +80,7 @@ function ttlUnchanged(findings: Findings): Claim {
       }
     }
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function requestAtReal(findings: Findings): Claim {
@@ -98,9 +98,9 @@ function requestAtReal(findings: Findings): Claim {
     }
     const first = flow.atClient.requests[0];
     if (toReal.pairs.length > 0 || first === undefined) continue;
-    violate(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
+    missAfter(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function replyFromVip(findings: Findings): Claim {
@@ -119,9 +119,9 @@ function replyFromVip(findings: Findings): Claim {
     const request = atReal.requests[0];
     if (atReal.replies.length > 0 || request === undefined) continue;
     const host = realsOf(flow)[0] ?? 'the real';
-    violate(draft, [request], faultOf.get(flow) ?? faults.vipMissing(host, vip));
+    missAfter(draft, [request], faultOf.get(flow) ?? faults.vipMissing(host, vip));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function replyDirect(findings: Findings): Claim {
@@ -144,14 +144,14 @@ function replyDirect(findings: Findings): Claim {
     }
     const left = atReal.replies[0];
     if (backToClient.pairs.length > 0 || left === undefined) continue;
-    violate(draft, [left], faultOf.get(flow) ?? faults.notDelivered('client', 'replies'));
+    missAfter(draft, [left], faultOf.get(flow) ?? faults.notDelivered('client', 'replies'));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function noReplyAtDirector(findings: Findings): Claim {
   const { director, joined } = findings;
-  const draft = draftOf('no-reply-at-director', 'no reply passes the director');
+  const draft = draftOf('no-reply-at-director', 'no reply passes the director', 'absence');
   for (const route of findings.routes) {
     const { flow, atReal, backToClient } = route;
     for (const frame of atReal.replies) {
@@ -175,7 +175,7 @@ function noReplyAtDirector(findings: Findings): Claim {
       `${flooded.length} replies overheard there, flooded by the switch, not for it`,
     );
   }
-  return conclude(draft, damageAnywhere(findings));
+  return conclude(draft, findings.damage);
 }
 
 /** A reply that a capture of the director's link shows, although it is for somebody else. */

@@ -1,10 +1,10 @@
 // What NAT promises: the real sees its own address and the client's, the client sees the VIP alone,
 // and every reply comes back through the director, to the next hop that the request came from.
 import { directorAddressFor, hostOfMac, hostsOf } from './captures.ts';
-import { type Claim, conclude, count, draftOf, violate } from './claim.ts';
+import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { ETHERNET_BYTES, type Frame, TCP } from './dissect.ts';
 import * as faults from './faults.ts';
-import { damageAnywhere, damageAt, type Findings, judgeExtra } from './findings.ts';
+import { type Findings, judgeExtra } from './findings.ts';
 import { type Flow, type Pair, realsOf } from './flows.ts';
 import { chainTo, replyLegs, requestLegs } from './route.ts';
 
@@ -41,9 +41,9 @@ function requestTranslated(findings: Findings): Claim {
     }
     const first = flow.atClient.requests[0];
     if (toReal.pairs.length > 0 || first === undefined) continue;
-    violate(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
+    missAfter(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function onlyNatFields(findings: Findings): Claim {
@@ -67,7 +67,7 @@ function onlyNatFields(findings: Findings): Claim {
     judgeExtra(findings, draft, [...throughDirector.extra, ...backThroughDirector.extra]);
   }
   if (dropped > 0) draft.notes.push(`${dropped} frames went in and did not come out`);
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 /** The first byte that differs and may not, in words. */
@@ -110,12 +110,16 @@ function ttlMinusOne(findings: Findings): Claim {
       violate(draft, [from, to], faults.wrongTtl(director, before, after, before - 1));
     }
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function replyThroughDirector(findings: Findings): Claim {
   const { manifest, director } = findings;
-  const draft = draftOf('reply-through-director', 'every reply passes the director, in and out');
+  const draft = draftOf(
+    'reply-through-director',
+    'every reply passes the director, in and out',
+    'absence',
+  );
   for (const route of findings.routes) {
     const { flow, atReal, backToClient } = route;
     const fault = findings.faultOf.get(flow);
@@ -133,9 +137,9 @@ function replyThroughDirector(findings: Findings): Claim {
     const other = silent
       ? faults.noReturnRoute(host, gateway, undefined)
       : faults.directorSilent(director, 'replies');
-    violate(draft, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
+    missAfter(draft, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
   }
-  return conclude(draft, damageAnywhere(findings));
+  return conclude(draft, findings.damage);
 }
 
 /** Replies that went around the director: not sent to it, or not received from it. */
@@ -164,7 +168,7 @@ function replyNextHop(findings: Findings): Claim {
       violate(draft, [frame], faults.wrongNextHop(findings.director, frame.destinationMac));
     }
   }
-  return conclude(draft);
+  return conclude(draft, findings.damage);
 }
 
 function clientSeesVip(findings: Findings): Claim {
@@ -172,6 +176,7 @@ function clientSeesVip(findings: Findings): Claim {
   const draft = draftOf(
     'client-sees-vip',
     'the client sees the VIP alone, never an address of a real',
+    'absence',
   );
   const clients = hostsOf(manifest, 'client').map((host) => host.name);
   const reals = manifest.services.flatMap((service) => service.reals.map((real) => real.address));
@@ -189,7 +194,7 @@ function clientSeesVip(findings: Findings): Claim {
     if (!reals.includes(source)) continue;
     violate(draft, [frame], sourceFault(findings, frame, source));
   }
-  return conclude(draft, damageAt(findings, clients));
+  return conclude(draft, findings.damage);
 }
 
 /** A real's address at the client: the real went around the director, or the director forgot. */

@@ -39,7 +39,9 @@ function fileFor(host: Host, arm: string): string {
   return plain ? `${host.name}.pcap` : `${host.name}-${arm}.pcap`;
 }
 
-type RunFacts = Pick<Manifest, 'breakName' | 'datapath' | 'createdAt' | 'points'>;
+type RunFacts = Pick<Manifest, 'breakName' | 'datapath' | 'createdAt'> & {
+  readonly points: readonly PointFacts[];
+};
 
 export function manifestOf(topology: Topology, run: RunFacts): Manifest {
   const reals = realsOf(topology).map((real) => ({ host: real.name, address: addressOf(real) }));
@@ -47,6 +49,7 @@ export function manifestOf(topology: Topology, run: RunFacts): Manifest {
     format: 1,
     topology: topology.name,
     ...run,
+    points: [...run.points],
     hosts: topology.hosts.map(hostFacts),
     services: topology.services.map(({ name, port, protocol }) => ({
       name,

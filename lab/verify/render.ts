@@ -11,7 +11,7 @@ export const cite = (frames: readonly FrameReference[]): string =>
 
 export function renderVerification(result: Verification, colours: Colours): string {
   const parts = [renderClaims(result.claims, colours)];
-  const damage = renderDamage(result);
+  const damage = renderDamage(result, colours);
   if (damage !== '') parts.push(damage);
   if (result.diagnosis.length > 0) parts.push(renderDiagnosis(result.diagnosis, colours));
   parts.push(renderSummary(result, colours));
@@ -20,13 +20,18 @@ export function renderVerification(result: Verification, colours: Colours): stri
 
 const INDENT = ' '.repeat(12);
 
+/** The table, with the evidence of each claim in lines of its own below it. */
 export function renderClaims(claims: readonly Claim[], colours: Colours): string {
   const columns = [left('verdict'), left('claim'), right('flows'), right('frames')];
-  const rows = claims.flatMap((claim) => [
-    [paint(claim, colours), claim.sentence, number(claim.flows), number(claim.frames)],
-    ...detailsOf(claim).map((line) => ({ heading: colours.dim(INDENT + wrap(line, INDENT)) })),
+  const rows = claims.map((claim) => [
+    paint(claim, colours),
+    claim.sentence,
+    number(claim.flows),
+    number(claim.frames),
   ]);
-  return table(columns, rows, colours);
+  const [titles = '', ...lines] = table(columns, rows, colours).split('\n');
+  const detailed = lines.flatMap((line, index) => [line, ...detailsOf(claims[index]!, colours)]);
+  return [titles, ...detailed].join('\n');
 }
 
 function paint({ verdict }: Claim, colours: Colours): string {
@@ -34,20 +39,17 @@ function paint({ verdict }: Claim, colours: Colours): string {
   return verdict === 'fails' ? colours.red('fails') : colours.yellow('not tested');
 }
 
-function detailsOf(claim: Claim): string[] {
+function detailsOf(claim: Claim, colours: Colours): string[] {
   const failed = claim.verdict === 'fails';
   const shown = failed ? claim.counterexample : claim.evidence;
   const label = failed ? `${number(claim.violations)} times, first: ` : '';
-  return [...(shown.length > 0 ? [label + cite(shown)] : []), ...claim.notes];
+  const evidence = shown.length > 0 ? [label + cite(shown)] : [];
+  return [...evidence, ...claim.notes].map((text) => colours.dim(INDENT + text));
 }
 
-function renderDamage({ points }: Verification): string {
-  const lines = points.flatMap(({ file, lostFrames, problem }) => {
-    const lost = lostFrames === null ? 'it is not known how many' : number(lostFrames);
-    const told = lostFrames === 0 ? [] : [`${file}: frames lost by the recorder: ${lost}`];
-    return problem === null ? told : [...told, `${file}: ${problem}`];
-  });
-  return lines.join('\n');
+function renderDamage({ damage }: Verification, colours: Colours): string {
+  if (damage === null) return '';
+  return `${colours.yellow('The captures are not whole')}\n  ${wrap(damage, '  ')}`;
 }
 
 export function renderDiagnosis(diagnosis: readonly Diagnosis[], colours: Colours): string {

@@ -13,7 +13,13 @@ import { UsageError } from '../requirements.ts';
 import { type ServingLab, startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
 import type { Topology, TopologyName } from '../topologies/topology.ts';
-import { type CaptureSet, loadCaptures, MANIFEST_FILE, type PointFacts } from './captures.ts';
+import {
+  type CaptureSet,
+  damageOf,
+  loadCaptures,
+  MANIFEST_FILE,
+  type PointFacts,
+} from './captures.ts';
 import type { Claim } from './claim.ts';
 import { judge } from './claims.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
@@ -37,12 +43,17 @@ export interface Verification {
   readonly holds: boolean;
   readonly claims: readonly Claim[];
   readonly diagnosis: readonly Diagnosis[];
+  /** Why captures are not whole; null if all are. */
+  readonly damage: string | null;
   /** Holds the captures and their manifest. */
   readonly directory: string;
   readonly points: readonly (PointFacts & { readonly frames: number })[];
   /** What the programs themselves say of their traffic; null when kept captures are judged. */
   readonly traffic: TrafficReport | null;
 }
+
+/** With offloads on, libpcap takes 64 KiB for a frame of any size: this is 1,000 frames. */
+const RING_BYTES = 64 * 1024 * 1024;
 
 /** Told of each step; lines for a person who waits. */
 export type Say = (line: string) => void;
@@ -80,6 +91,7 @@ function verificationOf(
   traffic: TrafficReport | null,
 ): Verification {
   const claims = judge(set);
+  const damage = set.captures.map(damageOf).filter((text) => text !== undefined);
   const { topology, breakName, datapath } = set.manifest;
   return {
     topology,
@@ -88,6 +100,7 @@ function verificationOf(
     holds: claims.every((claim) => claim.verdict === 'holds'),
     claims,
     diagnosis: diagnose(claims),
+    damage: damage.length > 0 ? damage.join('; ') : null,
     directory,
     points: set.captures.map(({ point, frames }) => ({ ...point, frames: frames.length })),
     traffic,
@@ -131,16 +144,20 @@ async function recordTraffic(
   const taps = tapsOf(topology);
   say(`Recording at ${taps.length} points`);
   const recorders = await startRecorders(lab, taps, directory);
-  say(`Starting the director, datapath ${datapath}`);
-  const director = await startDirector(lab, topology, { datapath });
-  const traffic = await sendPhases(lab, topology, datapath, say);
-  const reports = await Promise.all(recorders.map((recorder) => recorder.stop()));
-  await director.stop();
-  const points = taps.map(({ point }, index) => pointAfter(point, reports[index]!));
-  return { traffic, points };
+  const stop = () => Promise.all(recorders.map((recorder) => recorder.stop()));
+  try {
+    say(`Starting the director, datapath ${datapath}`);
+    await startDirector(lab, topology, { datapath });
+    const traffic = await sendPhases(lab, topology, datapath, say);
+    const reports = await stop();
+    return { traffic, points: taps.map(({ point }, index) => pointAfter(point, reports[index]!)) };
+  } finally {
+    // Before the lab goes, for a recorder whose interface vanishes dies of it.
+    await stop();
+  }
 }
 
-/** If one cannot start, those that did end with the lab's process or by their own parent's end. */
+/** All or none. @throws UsageError that says why one cannot record */
 async function startRecorders(
   lab: Lab,
   taps: readonly Tap[],
@@ -151,6 +168,7 @@ async function startRecorders(
       namespace: lab.namespaceOf(tap.host),
       interface: tap.interface,
       file: join(directory, tap.point.file),
+      bufferBytes: RING_BYTES,
     }),
   );
   const settled = await Promise.allSettled(starts);

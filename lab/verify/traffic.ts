@@ -19,12 +19,14 @@ const NEW_CONNECTIONS = ['1KiB', '64KiB', '1KiB', '1KiB', '1KiB', '64KiB', '1KiB
 const KEPT_CONNECTIONS = 3;
 const KEPT_REQUESTS = ['1KiB', '64KiB', '1KiB', '1MiB', '1KiB', '64KiB'];
 const AT_ONCE = 3;
+/** A pace that recorders keep up with on two cores. */
+const BYTES_PER_SECOND = '25M';
 const CONNECT_TIMEOUT_SECONDS = 2;
 const REQUEST_TIMEOUT_SECONDS = 8;
 
 const TRANSFERS = [
-  ['-n', '4M'],
-  ['-n', '4M', '-R'],
+  ['-n', '4M', '-b', '200M'],
+  ['-n', '4M', '-b', '200M', '-R'],
   ['-u', '-n', '240K', '-l', '1200', '-b', '20M'],
   ['-u', '-n', '240K', '-l', '1200', '-b', '20M', '-R'],
 ];
@@ -79,6 +81,7 @@ async function get(lab: Lab, client: string, urls: readonly string[]): Promise<n
   const argv = ['curl', '-sS', '--noproxy', '*', '--fail-early', '-w', '%{http_code}\\n'];
   argv.push('--connect-timeout', String(CONNECT_TIMEOUT_SECONDS));
   argv.push('-m', String(REQUEST_TIMEOUT_SECONDS));
+  argv.push('--limit-rate', BYTES_PER_SECOND);
   for (const url of urls) argv.push('-o', '/dev/null', url);
   const { stdout } = await lab.exec(client, argv, { onFailure: 'return' });
   return stdout.split('\n').filter((line) => line === '200').length;
