@@ -14,8 +14,9 @@ export function addRunCommand(program: Command): void {
     .command('run')
     .summary('run the director in the foreground')
     .description(
-      'Runs the director in the foreground until SIGTERM or SIGINT. Needs CAP_NET_RAW; with ' +
-        'CAP_NET_ADMIN it also keeps the kernel of this host away from the frames of its VIPs.',
+      'Runs the director in the foreground until SIGTERM or SIGINT; SIGHUP reads the file again. ' +
+        'Needs CAP_NET_RAW; with CAP_NET_ADMIN it also keeps the kernel of this host away from ' +
+        'the frames of its VIPs.',
     )
     .requiredOption('-c, --config <file>', 'the configuration file')
     .option('--json', 'log and summarise in JSON, one object a line')
@@ -24,7 +25,10 @@ export function addRunCommand(program: Command): void {
       `
 Examples:
   furiwake run --config furiwake.yaml
-  setpriv --ambient-caps +net_raw --inh-caps +net_raw furiwake run -c furiwake.yaml
+
+With CAP_NET_RAW alone, as another user (\`socket:\` must be where that user may create it):
+  setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=+net_raw \\
+    --ambient-caps=+net_raw furiwake run --config furiwake.yaml
 
 Exit codes: 0 stopped as asked, 1 it had to give up, 2 it could not start as configured.`,
     )

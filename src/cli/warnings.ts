@@ -21,7 +21,7 @@ function linkWarnings({ name, link }: ArmStatus): string[] {
   if (link === 'gone')
     return [
       `${name} is gone: there is no such interface any more. Create it again; ` +
-        'if the director does not go on by itself, restart it.',
+        'the director then goes on by itself.',
     ];
   return [];
 }
