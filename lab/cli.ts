@@ -2,25 +2,36 @@
 // namespaces is loaded only by the command that does.
 import { Argument, type Command, Option } from 'commander';
 import { OperatorError } from '../src/cli/errors.ts';
+import { wrap } from '../src/cli/output.ts';
 import { CommandError } from './net/command.ts';
-import { BREAKS } from './topologies/breaks.ts';
+import { UsageError } from './requirements.ts';
+import { BREAKS, type Break } from './topologies/breaks.ts';
 import { TOPOLOGIES, TOPOLOGY_NAMES } from './topologies/build.ts';
 import type { TopologyName } from './topologies/topology.ts';
 import { WaitError } from './wait.ts';
 
-const TOPOLOGY_HELP = `
-Topologies:
-${Object.values(TOPOLOGIES)
-  .map((topology) => `  ${topology.name.padEnd(16)} ${topology.summary}`)
-  .join('\n')}`;
+/** A name and what it means, in lines that fit; letters keep the name's room in the first one. */
+function explained(name: string, meaning: string): string {
+  const head = `  ${name.padEnd(16)} `;
+  const room = head.length;
+  return head + wrap('x'.repeat(room) + meaning, ' '.repeat(room)).slice(room);
+}
 
-const BREAK_HELP = `
-Ways to break one (--break):
-${BREAKS.map((each) => `  ${each.name.padEnd(16)} ${each.topologies.join(', ')}: ${each.summary}`).join('\n')}`;
+const TOPOLOGY_HELP = ['', 'Topologies:']
+  .concat(Object.values(TOPOLOGIES).map(({ name, summary }) => explained(name, summary)))
+  .join('\n');
+
+const BREAK_HELP = ['', '', 'Ways to break one (--break):']
+  .concat(BREAKS.map((each) => explained(each.name, meaningOf(each))))
+  .join('\n');
+
+function meaningOf({ topologies, summary }: Break): string {
+  return `${topologies.join(', ')}: ${summary}`;
+}
 
 /** Adds the subcommands to `furiwake lab`; without one, it runs the demo. */
 export function addLabCommands(lab: Command): void {
-  lab.enablePositionalOptions();
+  lab.enablePositionalOptions().helpCommand(false);
   addDemo(lab);
   addVerify(lab);
   addUp(lab);
@@ -34,24 +45,35 @@ function addDemo(lab: Command): void {
     .command('demo', { isDefault: true })
     .description('build both topologies, prove the ways of all packets, measure, print a table')
     .addOption(datapathOption())
-    .option('--keep <dir>', 'write the captures to this directory and keep them')
+    .option('--keep <dir>', 'where the captures go (default: lab-results/)')
     .option('--json', 'print the results as JSON')
-    .action(
-      reporting(async (options: { datapath: 'ring' | 'cap'; keep?: string; json?: true }) => {
-        const { runDemo } = await import('./demo.ts');
-        process.exitCode = await runDemo({
-          datapath: options.datapath,
-          keep: options.keep,
-          json: options.json === true,
-        });
-      }),
-    );
+    .allowExcessArguments()
+    .action(reporting(demo));
+}
+
+interface DemoFlags {
+  readonly datapath: 'ring' | 'cap';
+  readonly keep?: string;
+  readonly json?: true;
+}
+
+async function demo(flags: DemoFlags, command: Command): Promise<void> {
+  // The demo is the default, so a mistyped command arrives here as its argument.
+  const [mistyped] = command.args;
+  if (mistyped !== undefined) {
+    const names = command.parent!.commands.map((each) => each.name());
+    throw new UsageError(`lab: found command ${mistyped}; allowed: ${names.join(', ')}`);
+  }
+  const { runDemo } = await import('./demo.ts');
+  const { datapath, keep, json } = flags;
+  process.exitCode = await runDemo({ datapath, keep, json: json === true });
 }
 
 interface VerifyFlags {
   readonly break?: string;
   readonly datapath: 'ring' | 'cap';
   readonly keep?: string;
+  readonly from?: string;
   readonly json?: true;
 }
 
@@ -59,24 +81,28 @@ function addVerify(lab: Command): void {
   lab
     .command('verify')
     .description('send real traffic and prove from captures which way every packet went')
-    .addArgument(topologyArgument())
+    .addArgument(topologyArgument().argOptional())
     .option('--break <name>', 'set it up wrongly: verify must fail and name the cause')
     .addOption(datapathOption())
-    .option('--keep <dir>', 'write the captures to this directory and keep them')
+    .option('--keep <dir>', 'where the captures go (default: lab-results/TIME-verify-TOPOLOGY)')
+    .option('--from <dir>', 'judge captures that an earlier run kept; needs no lab and no root')
     .option('--json', 'print the claims as JSON')
     .addHelpText('after', TOPOLOGY_HELP + BREAK_HELP)
-    .action(
-      reporting(async (topology: TopologyName, flags: VerifyFlags) => {
-        const { runVerify } = await import('./verify/run-verify.ts');
-        process.exitCode = await runVerify({
-          topology,
-          breakName: flags.break,
-          datapath: flags.datapath,
-          keep: flags.keep,
-          json: flags.json === true,
-        });
-      }),
-    );
+    .action(reporting(verify));
+}
+
+async function verify(topology: TopologyName | undefined, flags: VerifyFlags): Promise<void> {
+  const { runVerify, runVerifyFrom } = await import('./verify/run-verify.ts');
+  const json = flags.json === true;
+  if ((topology === undefined) === (flags.from === undefined)) {
+    throw new UsageError(`allowed: either a topology (${TOPOLOGY_NAMES.join(', ')}) or --from`);
+  }
+  if (topology === undefined) {
+    process.exitCode = await runVerifyFrom(flags.from!, { json });
+    return;
+  }
+  const { break: breakName, datapath, keep } = flags;
+  process.exitCode = await runVerify({ topology, breakName, datapath, keep, json });
 }
 
 interface UpFlags {

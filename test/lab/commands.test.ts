@@ -112,6 +112,12 @@ describe.skipIf(reason !== undefined)(`furiwake lab${reason ? `: ${reason}` : ''
     expect(wrongBreak.stderr).toContain(
       '--break: found arp-real; topology nat allows no-return-route, real-dead, bad-checksum',
     );
+    const mistyped = await furiwake('lab', 'lst');
+    expect(mistyped).toMatchObject({ exitCode: 2 });
+    expect(mistyped.stderr).toContain('allowed: demo, verify, up, shell, list, down');
+    const nothing = await furiwake('lab', 'verify');
+    expect(nothing).toMatchObject({ exitCode: 2 });
+    expect(nothing.stderr).toContain('either a topology (dsr, nat) or --from');
     const { id } = await up('dsr', '--no-director');
     const host = await furiwake('lab', 'shell', '--lab', id, 'r9');
     expect(host).toMatchObject({ exitCode: 2 });
