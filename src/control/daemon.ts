@@ -74,6 +74,8 @@ class Daemon {
   readonly #guardChoice: GuardChoice;
   readonly #guard: GuardKeeper;
   readonly #questions = createFlowQuestions((message) => this.#plane?.post(message));
+  /** For an end without `#leave`, such as that of a bug. */
+  readonly #removeSocket = () => rmSync(this.#config.socket, { force: true });
   readonly #conflicts = new Map<string, number>();
   #config: Config;
   #arms: Arm[];
@@ -139,7 +141,7 @@ class Daemon {
       if (error instanceof ApiError) return error.message;
       throw error;
     }
-    process.on('exit', () => rmSync(socket, { force: true }));
+    process.on('exit', this.#removeSocket);
     return undefined;
   }
 
@@ -156,11 +158,18 @@ class Daemon {
       if (reason === undefined || this.#stop.aborted || this.#lookForGone()) continue;
       if (this.#config.datapath === 'ring' || !this.#wasReady) return this.#giveUp(reason);
       retryMs = performance.now() - startedMs > GOOD_RUN_MS ? FIRST_RETRY_MS : retryMs;
-      this.#log.event('data-plane', `${reason}; it is started again when all links are up`);
+      this.#log.event('data-plane', `${this.#explainEnd(reason)}; it is started again when it can`);
       await pause(retryMs, this.#stop);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
     return this.#failure === undefined ? 0 : this.#giveUp(this.#failure);
+  }
+
+  /** A child that lost its link says much about itself and nothing of the link. */
+  #explainEnd(reason: string): string {
+    return this.#links.includes('down')
+      ? 'the data plane ended with its link, as the package cap does'
+      : reason;
   }
 
   #giveUp(reason: string): number {
@@ -332,6 +341,7 @@ class Daemon {
       counters: this.#shared.counters,
       guard: this.#guardChoice.kind,
       startedAtMs: this.#startedAtMs,
+      childPid: this.#plane?.childPid,
     });
   }
 
@@ -341,6 +351,8 @@ class Daemon {
     await this.#plane?.stop();
     await this.#guard.remove();
     await this.#api?.close();
+    // From here on the socket may be that of the next director.
+    process.off('exit', this.#removeSocket);
   }
 }
 

@@ -15,6 +15,8 @@ const WORKER = './data-plane.js';
 const CHILD = './data-plane-child.js';
 
 export interface DataPlane {
+  /** Process id of a data plane with a process of its own. */
+  readonly childPid: number | undefined;
   post(message: ToDataPlane): void;
   /** Lets it finish its batch; resolves when it is gone, at the latest after the time-out. */
   stop(): Promise<void>;
@@ -28,6 +30,7 @@ export interface DataPlaneEvents {
 
 /** A thread or a process that hosts a data plane. */
 interface Vessel {
+  readonly childPid?: number | undefined;
   post(message: ToDataPlane): void;
   kill(): void;
 }
@@ -52,6 +55,7 @@ export function startDataPlane(start: DataPlaneStart, events: DataPlaneEvents): 
   const vessel =
     start.datapath === 'ring' ? startWorker(start, hear, end) : startChild(start, hear, end);
   return {
+    childPid: vessel.childPid,
     post: (message) => {
       if (!stopping) vessel.post(message);
     },
@@ -121,6 +125,7 @@ function startChild(start: DataPlaneStart, hear: Hear, end: End): Vessel {
   child.on('close', (code, signal) => end(describeEnd({ code, signal, kept })));
   sendTo(child, start);
   return {
+    childPid: child.pid,
     post: (message) => sendTo(child, message),
     kill: () => void child.kill('SIGKILL'),
   };

@@ -1,4 +1,5 @@
 // Fills a Status from what control knows and from the counters of the data plane.
+import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import {
@@ -30,6 +31,8 @@ export interface DirectorState {
   readonly counters: Counters;
   readonly guard: 'nft' | 'none';
   readonly startedAtMs: number;
+  /** The data plane's process, where it has one of its own. */
+  readonly childPid: number | undefined;
 }
 
 type BuiltService = BuiltTable['services'][number];
@@ -45,13 +48,24 @@ export function fillStatus(state: DirectorState): Status {
     uptimeMs: Date.now() - state.startedAtMs,
     datapath: config.datapath,
     guard: state.guard,
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes: process.memoryUsage.rss() + residentBytesOf(state.childPid),
     maximumFlows: config.maximumFlows,
     totals: readRow(counters, 0, GLOBAL_FIELDS),
     drops: readDrops(counters),
     arms: state.arms.map((arm, index) => armStatus(state, arm, index)),
     services: state.built.services.map((service) => serviceStatus(state, service)),
   };
+}
+
+/** Memory of another process; 0 if there is none, or none any more. See proc_pid_status(5). */
+function residentBytesOf(pid: number | undefined): number {
+  if (pid === undefined) return 0;
+  try {
+    const kibibytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return Number(kibibytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {

@@ -1,0 +1,85 @@
+// Small parts of control: what a reload may change, what the guard is told to drop, and questions to
+// a data plane that may be gone before it answers.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { createFlowQuestions } from '../../src/control/flow-questions.ts';
+import { guardRules } from '../../src/control/guard-rules.ts';
+import type { ToDataPlane } from '../../src/control/messages.ts';
+import { fixedChanges, reloadConfig } from '../../src/control/reload.ts';
+import type { FlowStatus } from '../../src/control/status.ts';
+import { sampleConfig } from './sample-config.ts';
+
+describe('reload', () => {
+  test('services may change freely', () => {
+    expect(fixedChanges(sampleConfig(), sampleConfig({ services: [], hashSeed: 7 }))).toEqual([]);
+  });
+
+  test.each([
+    ['interfaces', { interfaces: ['eth9'] }],
+    ['datapath', { datapath: 'cap' }],
+    ['guard', { guard: 'off' }],
+    ['socket', { socket: '/run/other.sock' }],
+    ['ring.slots', { ringSlots: 64 }],
+    ['flows.maximum', { maximumFlows: 9 }],
+  ] as const)('%s needs a restart', (name, changes) => {
+    const [problem, ...others] = fixedChanges(sampleConfig(), sampleConfig(changes));
+    expect(others).toEqual([]);
+    expect(problem).toContain(`${name} is `);
+    expect(problem).toContain('restart');
+  });
+
+  test('a file that became wrong is refused with its place in the file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'furiwake-reload-'));
+    const file = join(folder, 'furiwake.yaml');
+    writeFileSync(file, 'interfaces: [eth0]\nservices: 7\n');
+    const result = reloadConfig(sampleConfig({ file }));
+    rmSync(folder, { recursive: true });
+    expect(result.ok).toBe(false);
+    if (!result.ok) expect(result.problems.join('\n')).toContain(`${file}:2`);
+  });
+});
+
+test('the guard drops VIPs, and replies of NAT reals that are not for the host itself', () => {
+  const local = [
+    { address: '127.0.0.0', prefixLength: 8 },
+    { address: '127.0.0.1', prefixLength: 32 },
+    { address: '10.1.0.1', prefixLength: 32 },
+    { address: '10.9.0.0', prefixLength: 16 },
+  ];
+  expect(guardRules(sampleConfig(), local)).toEqual({
+    vips: ['10.1.0.100', '10.1.0.101'],
+    replies: [{ address: '10.2.0.11', protocol: 'udp', port: 5353 }],
+    own: ['10.1.0.1', '10.9.0.0/16'],
+  });
+});
+
+describe('questions for flows', () => {
+  test('each gets its own answer', async () => {
+    const posted: ToDataPlane[] = [];
+    const questions = createFlowQuestions((message) => posted.push(message));
+    const first = questions.ask(10);
+    const second = questions.ask(20);
+    expect(posted).toEqual([
+      { type: 'flows', request: 1, limit: 10 },
+      { type: 'flows', request: 2, limit: 20 },
+    ]);
+    const flow: FlowStatus = {
+      ...{ protocol: 'tcp', client: '10.1.0.2', clientPort: 4000, vip: '10.1.0.100', vipPort: 80 },
+      ...{ real: '10.1.0.11', realPort: 80, method: 'dsr', state: 'NEW', expiresInMs: 1 },
+    };
+    questions.answer(2, [flow]);
+    questions.answer(1, []);
+    expect(await first).toEqual([]);
+    expect(await second).toEqual([flow]);
+  });
+
+  test('all fail when the data plane is gone, and a late answer does no harm', async () => {
+    const questions = createFlowQuestions(() => {});
+    const question = questions.ask(10);
+    questions.abandon();
+    await expect(question).rejects.toThrow('does not run');
+    questions.answer(1, []);
+  });
+});

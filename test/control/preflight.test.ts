@@ -1,0 +1,175 @@
+// The checks before a start, on facts that no host here has: each refusal names what it found and
+// what to do, and a good host has none.
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import type { HostFacts } from '../../src/control/host-facts.ts';
+import { chooseGuard, findProblems } from '../../src/control/preflight.ts';
+import type { InterfaceResult, NetworkInterface } from '../../src/linux/interfaces.ts';
+import { sampleConfig } from './sample-config.ts';
+
+function ethernet(name: string, address: string, changes: Partial<NetworkInterface> = {}) {
+  return {
+    ok: true,
+    interface: {
+      ...{ name, index: 2, mac: '02:00:00:00:00:01', mtu: 1500, link: 'up' },
+      ...{ loopback: false, ethernet: true, addresses: [{ address, prefixLength: 24 }] },
+      ...changes,
+    },
+  } as const satisfies InterfaceResult;
+}
+
+const hostFacts = (changes: Partial<HostFacts> = {}): HostFacts => ({
+  interfaces: [ethernet('eth0', '10.1.0.1'), ethernet('eth1', '10.2.0.1')],
+  capabilities: { netRaw: true, netAdmin: true, childNetAdmin: true },
+  local: [
+    { address: '127.0.0.0', prefixLength: 8 },
+    { address: '10.1.0.1', prefixLength: 32 },
+    { address: '10.2.0.1', prefixLength: 32 },
+  ],
+  forwarding: [],
+  proxyArp: [],
+  nft: true,
+  packageProblem: undefined,
+  ...changes,
+});
+
+/** The one problem that there must be. */
+function onlyProblem(config: Config, facts: HostFacts): string {
+  const problems = findProblems(config, facts);
+  expect(problems).toHaveLength(1);
+  return problems[0]!;
+}
+
+function withVip(vip: string): Config {
+  const [web, dns] = sampleConfig().services;
+  return sampleConfig({ services: [{ ...web!, vip }, dns!] });
+}
+
+function withReal(changes: { address?: string; interface?: string }): Config {
+  const [web, dns] = sampleConfig().services;
+  const reals = [{ ...dns!.reals[0]!, ...changes, name: 'stray' }];
+  return sampleConfig({ services: [web!, { ...dns!, reals }] });
+}
+
+test('a good host has no problems', () => {
+  expect(findProblems(sampleConfig(), hostFacts())).toEqual([]);
+});
+
+describe('interfaces', () => {
+  test('a missing one is told in its own words', () => {
+    const missing = { ok: false, problem: 'no interface eth1; there are: eth0, lo' } as const;
+    const facts = hostFacts({ interfaces: [ethernet('eth0', '10.1.0.1'), missing] });
+    expect(onlyProblem(sampleConfig(), facts)).toBe(missing.problem);
+  });
+
+  test('loopback is refused', () => {
+    const lo = ethernet('lo', '127.0.0.1', { loopback: true, ethernet: false });
+    const facts = hostFacts({ interfaces: [...hostFacts().interfaces, lo] });
+    expect(onlyProblem(sampleConfig(), facts)).toContain('lo is a loopback interface');
+  });
+
+  test('one without Ethernet headers is refused', () => {
+    const tunnel = ethernet('tun0', '10.3.0.1', { ethernet: false, mac: '' });
+    const facts = hostFacts({ interfaces: [...hostFacts().interfaces, tunnel] });
+    expect(onlyProblem(sampleConfig(), facts)).toContain('tun0 is no Ethernet interface');
+  });
+});
+
+describe('privileges and packages', () => {
+  const none = { netRaw: false, netAdmin: false, childNetAdmin: false };
+
+  test('without CAP_NET_RAW, three ways to give it are shown', () => {
+    const problem = onlyProblem(sampleConfig(), hostFacts({ capabilities: none }));
+    expect(problem).toContain('CAP_NET_RAW is missing');
+    for (const way of ['setpriv', '--ambient-caps', 'setcap', 'AmbientCapabilities']) {
+      expect(problem).toContain(way);
+    }
+  });
+
+  test.each([
+    ['ring', 'koffi', 'datapath: cap'],
+    ['cap', 'cap', 'datapath: ring'],
+  ] as const)('datapath %s without %s names the package and both ways out', (...row) => {
+    const [datapath, name, instead] = row;
+    const facts = hostFacts({ packageProblem: `Cannot find module '${name}'` });
+    const problem = onlyProblem(sampleConfig({ datapath }), facts);
+    expect(problem).toContain(`needs the package ${name}`);
+    expect(problem).toContain(`npm rebuild ${name}`);
+    expect(problem).toContain(instead);
+  });
+});
+
+describe('addresses', () => {
+  test('a VIP that the host owns is refused', () => {
+    const problem = onlyProblem(withVip('10.1.0.1'), hostFacts());
+    expect(problem).toContain('services.web');
+    expect(problem).toContain('the VIP 10.1.0.1 is an address of this host');
+  });
+
+  test('so is a VIP within a range that the host owns', () => {
+    const local = [{ address: '10.9.0.0', prefixLength: 16 }];
+    expect(onlyProblem(withVip('10.9.8.7'), hostFacts({ local }))).toContain('10.9.0.0/16');
+  });
+
+  test('a real on the director itself is refused', () => {
+    const problem = onlyProblem(withReal({ address: '10.2.0.1' }), hostFacts());
+    expect(problem).toContain('the real stray (10.2.0.1) is an address of this host');
+  });
+
+  test('a real that no interface leads to is named beside what there is', () => {
+    const problem = onlyProblem(withReal({ address: '10.7.0.9' }), hostFacts());
+    expect(problem).toContain('no interface leads to the real stray (10.7.0.9)');
+    expect(problem).toContain('eth0 10.1.0.1/24');
+    expect(problem).toContain('eth1 10.2.0.1/24');
+  });
+
+  test('unless the real names its interface', () => {
+    const config = withReal({ address: '10.7.0.9', interface: 'eth1' });
+    expect(findProblems(config, hostFacts())).toEqual([]);
+  });
+
+  test('or there is one interface only', () => {
+    const config = { ...withReal({ address: '10.7.0.9' }), interfaces: ['eth0'] };
+    const facts = hostFacts({ interfaces: [ethernet('eth0', '10.1.0.1')] });
+    expect(findProblems(config, facts)).toEqual([]);
+  });
+});
+
+describe('without a guard', () => {
+  const off = sampleConfig({ guard: 'off' });
+
+  test('an interface that forwards is refused, with the switch to turn', () => {
+    const problem = onlyProblem(off, hostFacts({ forwarding: ['eth1'] }));
+    expect(problem).toContain('eth1 forwards IPv4 packets');
+    expect(problem).toContain('sysctl -w net/ipv4/conf/eth1/forwarding=0');
+    expect(problem).toContain('"guard: off" in the config');
+  });
+
+  test('an interface with proxy ARP is refused', () => {
+    const problem = onlyProblem(off, hostFacts({ proxyArp: ['eth0'] }));
+    expect(problem).toContain('eth0 answers ARP for others');
+  });
+
+  test('with a guard, neither matters', () => {
+    const facts = hostFacts({ forwarding: ['eth0'], proxyArp: ['eth0'] });
+    expect(findProblems(sampleConfig(), facts)).toEqual([]);
+  });
+});
+
+describe('the choice of a guard', () => {
+  const choose = (changes: Partial<HostFacts>) => chooseGuard(sampleConfig(), hostFacts(changes));
+  const why = (why: string) => ({ kind: 'none', why: expect.stringContaining(why) });
+
+  test('falls on nft where the process may and nft is there', () => {
+    expect(choose({})).toEqual({ kind: 'nft' });
+  });
+
+  test('falls on none otherwise, and says why', () => {
+    const raw = { netRaw: true, netAdmin: false, childNetAdmin: false };
+    expect(choose({ capabilities: raw })).toEqual(why('no CAP_NET_ADMIN'));
+    expect(choose({ capabilities: { ...raw, netAdmin: true } })).toEqual(why('ambient'));
+    expect(choose({ nft: false })).toEqual(why('apt-get install nftables'));
+    const off = sampleConfig({ guard: 'off' });
+    expect(chooseGuard(off, hostFacts())).toEqual(why('guard: off'));
+  });
+});
