@@ -26,6 +26,7 @@ export class Lab {
   readonly #addresses = new Map<string, string[]>();
   readonly #daemons: Daemon[] = [];
   readonly #files: Record<string, string> = {};
+  #adding: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(options: LabOptions) {
@@ -57,20 +58,11 @@ export class Lab {
 
   /** Makes empty hosts: a namespace each, with `lo` up. */
   async addHosts(names: readonly string[]): Promise<void> {
+    if (this.#closing !== undefined) throw new Error(`lab ${this.id} is closed`);
     for (const name of names) this.#addresses.set(name, []);
     this.#writeState();
-    const lines = names.map((name) => `netns add ${this.namespaceOf(name)}`);
-    try {
-      await run(['ip', '-batch', '-'], { input: lines.join('\n') });
-    } catch (error) {
-      if (error instanceof CommandError && /not permitted/.test(error.message)) {
-        throw new UsageError(
-          `cannot make network namespaces here: ${error.message}; ` +
-            'the lab needs CAP_SYS_ADMIN and CAP_NET_ADMIN: start a container with --privileged',
-        );
-      }
-      throw error;
-    }
+    this.#adding = addNamespaces(names.map((name) => this.namespaceOf(name)));
+    await this.#adding;
     await Promise.all(names.map((name) => this.ip(name, ['link set lo up'])));
   }
 
@@ -123,6 +115,8 @@ export class Lab {
   }
 
   async #close(): Promise<void> {
+    // A namespace that is added behind the sweeper's back would stay.
+    await this.#adding.catch(() => {});
     // Those who want to say something at their end get the chance; the sweeper ends the rest.
     await Promise.all(this.#daemons.map((daemon) => daemon.stop()));
     await this.#sweeper.sweep();
@@ -148,6 +142,20 @@ export class Lab {
       hosts: [...this.#addresses].map(([name, addresses]) => ({ name, addresses })),
       files: this.#files,
     });
+  }
+}
+
+async function addNamespaces(names: readonly string[]): Promise<void> {
+  try {
+    await run(['ip', '-batch', '-'], {
+      input: names.map((name) => `netns add ${name}\n`).join(''),
+    });
+  } catch (error) {
+    if (!(error instanceof CommandError) || !/not permitted/.test(error.message)) throw error;
+    throw new UsageError(
+      `cannot make network namespaces here: ${error.message}; ` +
+        'the lab needs CAP_SYS_ADMIN and CAP_NET_ADMIN: start a container with --privileged',
+    );
   }
 }
 

@@ -9,26 +9,37 @@ import { NAMESPACE_DIRECTORY, readState, stateFile } from './state.ts';
 /** Every lab's directory carries this in its path; the sweeper removes no other. */
 export const DIRECTORY_MARK = 'furiwake-lab-';
 
+/** What the owner says on the pipe before it closes it, if it ends in order. */
+const ORDERLY = 'orderly\n';
+
 // Killing takes the kernel a moment, and a process that dies may have been about to start another,
-// so it looks again until nothing is left. `ip netns pids` finds processes by their namespace.
+// so it looks again until nothing is left. `ip netns pids` finds processes by their namespace. An
+// owner that died may have left an `ip` that is still about to add a namespace: hence the second
+// sweep then.
 const SCRIPT = `
 trap '' INT TERM HUP
-id=$1 directory=$2 state=$3
-while read -r _; do :; done
-round=0
-while [ $round -lt 100 ]; do
-  pids=
+id=$1 directory=$2 state=$3 farewell=
+while read -r word; do farewell=$word; done
+pids_of_lab() {
   for path in ${NAMESPACE_DIRECTORY}/"$id"-*; do
-    [ -e "$path" ] && pids="$pids $(ip netns pids "\${path##*/}" | tr '\\n' ' ')"
+    [ -e "$path" ] && ip netns pids "\${path##*/}"
   done
-  [ -n "\${pids# }" ] && [ -n "$(echo $pids)" ] || break
-  kill -KILL $pids
-  sleep 0.02
-  round=$((round + 1))
-done
-for path in ${NAMESPACE_DIRECTORY}/"$id"-*; do
-  [ -e "$path" ] && ip netns delete "\${path##*/}"
-done
+}
+sweep() {
+  round=0
+  while [ $round -lt 100 ]; do
+    pids=$(pids_of_lab)
+    [ -n "$pids" ] || break
+    kill -KILL $pids
+    sleep 0.02
+    round=$((round + 1))
+  done
+  for path in ${NAMESPACE_DIRECTORY}/"$id"-*; do
+    [ -e "$path" ] && ip netns delete "\${path##*/}"
+  done
+}
+sweep
+[ -n "$farewell" ] || { sleep 0.3; sweep; }
 case $directory in
   /*/${DIRECTORY_MARK}*) rm -rf "$directory" ;;
 esac
@@ -61,7 +72,7 @@ export function startSweeper(id: string, directory: string): Sweeper {
     pid: child.pid!,
     sweep: async () => {
       child.ref();
-      child.stdin!.end();
+      child.stdin!.end(ORDERLY);
       await ended;
     },
   };
@@ -77,5 +88,5 @@ function letOwnerExit(child: ChildProcess): void {
 
 /** Sweeps a lab whose owner is dead. */
 export async function sweepOrphan(id: string): Promise<void> {
-  await run(argv(id, readState(id)?.directory ?? ''));
+  await run(argv(id, readState(id)?.directory ?? ''), { input: ORDERLY });
 }
