@@ -240,9 +240,13 @@ class Daemon {
     if (nowMs - (this.#conflicts.get(key) ?? -Infinity) < CONFLICT_SILENCE_MS) return;
     this.#conflicts.set(key, nowMs);
     const address = formatIpv4(vip);
+    const reals = this.#status().services.flatMap((service) => service.reals);
+    const real = reals.find((row) => row.mac === mac);
     const text =
-      `the VIP ${address} is also claimed by ${mac} on ${name}: a host that answers ARP for it ` +
-      '(a real needs arp_ignore=1 and arp_announce=2, or it is a second director)';
+      real === undefined
+        ? `another host, ${mac} on ${name}, answers ARP for the VIP ${address}: a second director?`
+        : `the real ${real.address} (${mac} on ${name}) answers ARP for the VIP ${address}: ` +
+          'it needs net.ipv4.conf.all.arp_ignore=1 and arp_announce=2';
     this.#log.event('conflict', text, { vip: address, mac, arm: name });
   }
 
