@@ -25,9 +25,14 @@ export interface Claim {
   /** The first that does. */
   readonly counterexample: readonly FrameReference[];
   /** Why it fails: cause, host and mend, each once. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly SeenFault[];
   /** What was seen and tolerated, or why it was not tested. */
   readonly notes: readonly string[];
+}
+
+/** A fault with the first frames that show it. */
+export interface SeenFault extends Fault {
+  readonly frames: readonly FrameReference[];
 }
 
 export interface Violation {
@@ -75,9 +80,15 @@ export function violate(draft: Draft, frames: readonly Frame[], fault: Fault): v
   draft.violations.push({ frames, fault, missing: false });
 }
 
-/** Notes that after these frames others should have come and did not. */
-export function missAfter(draft: Draft, frames: readonly Frame[], fault: Fault): void {
+/** Notes that after these frames of a flow others should have come and did not. */
+export function missAfter(
+  draft: Draft,
+  flow: Flow | undefined,
+  frames: readonly Frame[],
+  fault: Fault,
+): void {
   draft.violations.push({ frames, fault, missing: true });
+  if (flow !== undefined) draft.flows.add(flow);
 }
 
 /** @param damage why captures are not whole; undefined if all are */
@@ -97,7 +108,9 @@ export function conclude(draft: Draft, damage: string | undefined): Claim {
     evidence: draft.evidence.map(refer),
     violations: violations.length,
     counterexample: (violations[0]?.frames ?? []).map(refer),
-    faults: distinct(violations.map((violation) => violation.fault)),
+    faults: distinct(
+      violations.map(({ fault, frames }) => ({ ...fault, frames: frames.map(refer) })),
+    ),
     notes: [
       ...draft.notes,
       ...(untested && draft.frames === 0 ? ['no frame was there to check it on'] : []),
@@ -108,9 +121,9 @@ export function conclude(draft: Draft, damage: string | undefined): Claim {
 
 export const refer = ({ file, number }: Frame): FrameReference => ({ file, number });
 
-/** Each fault once; two are the same if cause and host are. */
-export function distinct(faults: readonly Fault[]): Fault[] {
-  const byKey = new Map<string, Fault>();
+/** Each fault once, as first seen; two are the same if cause and host are. */
+export function distinct(faults: readonly SeenFault[]): SeenFault[] {
+  const byKey = new Map<string, SeenFault>();
   for (const fault of faults) {
     const key = `${fault.kind} ${fault.host}`;
     if (!byKey.has(key)) byKey.set(key, fault);

@@ -56,7 +56,7 @@ function echo(findings: Findings): Claim {
     const vip = request.packet?.destination ?? '';
     const seen = reply === undefined ? [request] : [request, reply];
     if (from?.role === 'real') violate(draft, seen, faults.realAnswersArp(from.name, vip));
-    else missAfter(draft, seen, faults.echoUnanswered(director, vip));
+    else missAfter(draft, undefined, seen, faults.echoUnanswered(director, vip));
   }
   return conclude(draft, findings.damage);
 }
@@ -83,9 +83,8 @@ function requestToDirector(findings: Findings): Claim {
   const draft = draftOf('request-to-director', 'requests reach the director, addressed to the VIP');
   let lost = 0;
   for (const { flow, toDirector } of findings.routes) {
-    for (const { from, to } of toDirector.pairs) {
-      count(draft, flow, () => [from, to]);
-    }
+    for (const { from, to } of toDirector.pairs) count(draft, flow, () => [from, to]);
+    for (const frame of toDirector.lost) count(draft, flow, () => [frame]);
     for (const frame of [...flow.atClient.requests, ...flow.intoDirector.requests]) {
       const target = hostOfMac(manifest, frame.destinationMac)?.name;
       const right = target === director && frame.packet?.destination === flow.service.vip;
@@ -95,7 +94,7 @@ function requestToDirector(findings: Findings): Claim {
     lost += toDirector.lost.length;
     const first = flow.atClient.requests[0];
     if (toDirector.pairs.length > 0 || first === undefined) continue;
-    missAfter(draft, [first], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
+    missAfter(draft, flow, [first], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
   }
   if (lost > 0) draft.notes.push(`${lost} frames of the client were not seen at the director`);
   return conclude(draft, findings.damage);
@@ -184,7 +183,7 @@ function handshake(findings: Findings): Claim {
     count(draft, flow, () => seen);
     if (synAck !== undefined && ack !== undefined) continue;
     const host = realsOf(flow)[0] ?? flow.service.vip;
-    missAfter(draft, seen, findings.faultOf.get(flow) ?? faults.noHandshake(host));
+    missAfter(draft, flow, seen, findings.faultOf.get(flow) ?? faults.noHandshake(host));
   }
   return conclude(draft, findings.damage);
 }
@@ -206,7 +205,12 @@ function data(findings: Findings): Claim {
       count(draft, flow, () => frames);
       bytes += compared.bytes;
       if (compared.equal) continue;
-      missAfter(draft, frames, findings.faultOf.get(flow) ?? faults.dataDiffers(receiver, way));
+      missAfter(
+        draft,
+        flow,
+        frames,
+        findings.faultOf.get(flow) ?? faults.dataDiffers(receiver, way),
+      );
     }
   }
   draft.notes.push(`${bytes} bytes compared`);

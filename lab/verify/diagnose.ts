@@ -8,7 +8,7 @@ import {
   type Manifest,
   vipsOf,
 } from './captures.ts';
-import { type Claim, distinct, type FrameReference } from './claim.ts';
+import { type Claim, distinct, type SeenFault } from './claim.ts';
 import { ACK, type Frame, RST, SYN, TCP } from './dissect.ts';
 import type { Fault } from './faults.ts';
 import * as faults from './faults.ts';
@@ -16,10 +16,9 @@ import type { Findings } from './findings.ts';
 import { type Flow, type JoinedCaptures, realsOf } from './flows.ts';
 import { type Route, routeOf } from './route.ts';
 
-/** One line of the diagnosis: a fault, and the claims that it makes fail. */
-export interface Diagnosis extends Fault {
+/** One entry of the diagnosis: a fault, and the claims that it makes fail. */
+export interface Diagnosis extends SeenFault {
   readonly claims: readonly string[];
-  readonly frames: readonly FrameReference[];
 }
 
 /** What all flows together show, which the fault of one flow may depend on. */
@@ -65,15 +64,12 @@ export function findFaults(joined: JoinedCaptures): Findings {
 export function diagnose(claims: readonly Claim[]): Diagnosis[] {
   const failing = claims.filter((claim) => claim.verdict === 'fails');
   return distinct(failing.flatMap((claim) => claim.faults)).map((fault) => {
-    const broken = failing.filter((claim) =>
-      claim.faults.some((other) => other.kind === fault.kind && other.host === fault.host),
-    );
-    const first = broken.find((claim) => claim.faults[0]?.host === fault.host) ?? broken[0];
-    return {
-      ...fault,
-      claims: broken.map((claim) => claim.id),
-      frames: first?.counterexample ?? [],
-    };
+    const same = ({ kind, host }: Fault) => kind === fault.kind && host === fault.host;
+    const broken = failing.filter((claim) => claim.faults.some(same));
+    // The longest chain of frames shows most of the way on which it happened.
+    const seen = broken.flatMap((claim) => claim.faults.filter(same).map(({ frames }) => frames));
+    const frames = seen.reduce((best, next) => (next.length > best.length ? next : best));
+    return { ...fault, frames, claims: broken.map((claim) => claim.id) };
   });
 }
 

@@ -121,6 +121,36 @@ export function payloadOf(frame: Frame): Uint8Array {
   return frame.bytes.subarray(packet.payloadAt, packet.payloadAt + packet.payloadBytes);
 }
 
+const IP_FIELDS: Readonly<Record<number, string>> = {
+  4: 'the IP id',
+  8: 'the TTL',
+  10: 'the IP checksum',
+  12: 'the source address',
+  16: 'the destination address',
+};
+
+/** What lies at an offset of a frame, in words. */
+export function fieldAt({ packet }: Frame, at: number): string {
+  const elsewhere = `byte ${at} of the frame`;
+  if (packet === undefined || at < ETHERNET_BYTES) return elsewhere;
+  if (at >= packet.payloadAt) return 'the payload';
+  const l4 = ETHERNET_BYTES + packet.headerBytes;
+  if (at < l4) {
+    const offset = at - ETHERNET_BYTES;
+    // Two bytes and addresses of four: what starts at or before the byte.
+    const start = offset >= 12 ? offset & ~3 : offset >= 10 ? 10 : offset === 5 ? 4 : offset;
+    return IP_FIELDS[start] ?? elsewhere;
+  }
+  if (at < l4 + 4) return at < l4 + 2 ? 'the source port' : 'the destination port';
+  return at >> 1 === checksumAt(packet) >> 1 ? CHECKSUM_FIELD : elsewhere;
+}
+
+export const CHECKSUM_FIELD = 'the TCP or UDP checksum';
+
+/** Offset of the checksum of TCP (RFC 9293) or UDP (RFC 768) in the frame. */
+export const checksumAt = ({ headerBytes, protocol }: Packet): number =>
+  ETHERNET_BYTES + headerBytes + (protocol === TCP ? 16 : 6);
+
 function macAt(bytes: Uint8Array, at: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + at, 6)
     .toString('hex')

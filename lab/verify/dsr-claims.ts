@@ -3,7 +3,7 @@
 import { hostOfMac } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { macFault } from './diagnose.ts';
-import type { Frame } from './dissect.ts';
+import { CHECKSUM_FIELD, type Frame, fieldAt, TCP } from './dissect.ts';
 import * as faults from './faults.ts';
 import { type Findings, judgeExtra } from './findings.ts';
 import { realsOf } from './flows.ts';
@@ -35,7 +35,12 @@ function onlyMacs(findings: Findings): Claim {
       count(draft, flow, () => [from, to]);
       const what = differenceOf(from, to);
       if (what === undefined) continue;
-      violate(draft, [from, to], faults.directorRewrote(director, what));
+      const protocol = from.packet?.protocol === TCP ? 'TCP' : 'UDP';
+      const fault =
+        what === CHECKSUM_FIELD
+          ? faults.wrongChecksum(director, protocol, 'director')
+          : faults.directorRewrote(director, what);
+      violate(draft, [from, to], fault);
     }
     judgeExtra(findings, draft, throughDirector.extra);
     dropped += throughDirector.lost.length;
@@ -50,7 +55,7 @@ function differenceOf(from: Frame, to: Frame): string | undefined {
     return `the length from ${from.bytes.length} to ${to.bytes.length} bytes`;
   }
   const at = from.bytes.findIndex((byte, index) => index >= MAC_BYTES && byte !== to.bytes[index]);
-  return at < 0 ? undefined : `byte ${at} of the frame`;
+  return at < 0 ? undefined : fieldAt(from, at);
 }
 
 function macs(findings: Findings): Claim {
@@ -98,7 +103,12 @@ function requestAtReal(findings: Findings): Claim {
     }
     const first = flow.atClient.requests[0];
     if (toReal.pairs.length > 0 || first === undefined) continue;
-    missAfter(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
+    missAfter(
+      draft,
+      flow,
+      [first],
+      faultOf.get(flow) ?? faults.directorSilent(director, 'requests'),
+    );
   }
   return conclude(draft, findings.damage);
 }
@@ -119,7 +129,7 @@ function replyFromVip(findings: Findings): Claim {
     const request = atReal.requests[0];
     if (atReal.replies.length > 0 || request === undefined) continue;
     const host = realsOf(flow)[0] ?? 'the real';
-    missAfter(draft, [request], faultOf.get(flow) ?? faults.vipMissing(host, vip));
+    missAfter(draft, flow, [request], faultOf.get(flow) ?? faults.vipMissing(host, vip));
   }
   return conclude(draft, findings.damage);
 }
@@ -144,7 +154,7 @@ function replyDirect(findings: Findings): Claim {
     }
     const left = atReal.replies[0];
     if (backToClient.pairs.length > 0 || left === undefined) continue;
-    missAfter(draft, [left], faultOf.get(flow) ?? faults.notDelivered('client', 'replies'));
+    missAfter(draft, flow, [left], faultOf.get(flow) ?? faults.notDelivered('client', 'replies'));
   }
   return conclude(draft, findings.damage);
 }

@@ -24,5 +24,6 @@ export const allFrames = ({ joined }: Findings): readonly Frame[] =>
 /** Frames that the director sent although it received nothing like them. */
 export function judgeExtra(findings: Findings, draft: Draft, extra: readonly Frame[]): void {
   const what = 'a packet so far that no input equals it';
-  for (const frame of extra) missAfter(draft, [frame], directorRewrote(findings.director, what));
+  for (const frame of extra)
+    missAfter(draft, undefined, [frame], directorRewrote(findings.director, what));
 }

@@ -2,7 +2,7 @@
 // and every reply comes back through the director, to the next hop that the request came from.
 import { directorAddressFor, hostOfMac, hostsOf } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
-import { ETHERNET_BYTES, type Frame, TCP } from './dissect.ts';
+import { checksumAt, ETHERNET_BYTES, type Frame, fieldAt } from './dissect.ts';
 import * as faults from './faults.ts';
 import { type Findings, judgeExtra } from './findings.ts';
 import { type Flow, type Pair, realsOf } from './flows.ts';
@@ -41,7 +41,12 @@ function requestTranslated(findings: Findings): Claim {
     }
     const first = flow.atClient.requests[0];
     if (toReal.pairs.length > 0 || first === undefined) continue;
-    missAfter(draft, [first], faultOf.get(flow) ?? faults.directorSilent(director, 'requests'));
+    missAfter(
+      draft,
+      flow,
+      [first],
+      faultOf.get(flow) ?? faults.directorSilent(director, 'requests'),
+    );
   }
   return conclude(draft, findings.damage);
 }
@@ -77,7 +82,7 @@ function differenceOf({ from, to }: Pair, request: boolean): string | undefined 
   }
   const allowed = changeable(from, request);
   const at = from.bytes.findIndex((byte, index) => byte !== to.bytes[index] && !allowed(index));
-  return at < 0 ? undefined : `byte ${at} of the frame`;
+  return at < 0 ? undefined : fieldAt(from, at);
 }
 
 /** Which offsets NAT may change: destination of a request, source of a reply, and what follows. */
@@ -86,7 +91,7 @@ function changeable({ packet }: Frame, request: boolean): (at: number) => boolea
   const l4 = l3 + (packet?.headerBytes ?? 20);
   const address = l3 + (request ? 16 : 12);
   const port = l4 + (request ? 2 : 0);
-  const checksum = l4 + (packet?.protocol === TCP ? 16 : 6);
+  const checksum = packet === undefined ? l4 : checksumAt(packet);
   const ranges = [
     [0, 12],
     [l3 + 8, l3 + 9],
@@ -127,6 +132,7 @@ function replyThroughDirector(findings: Findings): Claim {
       count(draft, flow, () => chainTo(replyLegs(route), to));
     }
     for (const frame of around(findings, flow)) {
+      count(draft, flow, () => [frame]);
       violate(draft, [frame], fault ?? missingRoute(findings, frame.sourceMac));
     }
     const request = atReal.requests[0];
@@ -137,7 +143,7 @@ function replyThroughDirector(findings: Findings): Claim {
     const other = silent
       ? faults.noReturnRoute(host, gateway, undefined)
       : faults.directorSilent(director, 'replies');
-    missAfter(draft, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
+    missAfter(draft, flow, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
   }
   return conclude(draft, findings.damage);
 }
@@ -181,11 +187,8 @@ function clientSeesVip(findings: Findings): Claim {
   const clients = hostsOf(manifest, 'client').map((host) => host.name);
   const reals = manifest.services.flatMap((service) => service.reals.map((real) => real.address));
   for (const route of findings.routes) {
-    const { flow } = route;
-    for (const frame of flow.atClient.replies) {
-      if (frame.packet?.source === flow.service.vip) {
-        count(draft, flow, () => chainTo(replyLegs(route), frame));
-      }
+    for (const frame of route.flow.atClient.replies) {
+      count(draft, route.flow, () => chainTo(replyLegs(route), frame));
     }
   }
   const captures = joined.set.captures.filter(({ point }) => clients.includes(point.host));

@@ -53,15 +53,14 @@ function renderDamage({ damage }: Verification, colours: Colours): string {
 }
 
 export function renderDiagnosis(diagnosis: readonly Diagnosis[], colours: Colours): string {
-  const entries = diagnosis.map(({ host, cause, mend, frames, claims }) => {
-    const lines = [
-      wrap(`${colours.bold(host)}: ${cause}`, '  '),
-      `  ${wrap(`mend on ${host}: ${colours.bold(mend)}`, '    ')}`,
-      `  ${wrap(`seen in ${cite(frames)}`, '    ')}`,
-      `  ${wrap(`breaks ${claims.join(', ')}`, '    ')}`,
-    ];
-    return lines.join('\n');
-  });
+  const entries = diagnosis.map(({ host, cause, mend, frames, claims }) =>
+    [
+      wrap(`- ${cause}`, '  '),
+      `  mend on ${host}: ${colours.bold(wrap(mend, '    '))}`,
+      `  seen in ${wrap(cite(frames), '    ')}`,
+      `  breaks ${wrap(claims.join(', '), '    ')}`,
+    ].join('\n'),
+  );
   return [colours.red('What is wrong'), ...entries].join('\n');
 }
 
