@@ -33,6 +33,8 @@ const pointSchema = z.object({
   file: z.string(),
   host: z.string(),
   interface: z.string(),
+  /** The hosts' offloads meanwhile. Only with them on may a checksum be partial. */
+  offloads: z.enum(['on', 'off']),
   /** Frames that the recorder missed; null if it could not tell. */
   lostFrames: z.number().nullable(),
   /** What went wrong with the recorder, such as a limit or a crash; null if nothing did. */
@@ -66,7 +68,7 @@ export interface CaptureSet {
 }
 
 export function captureOf(point: PointFacts, frames: readonly CapturedFrame[]): Capture {
-  return { point, frames: frames.map((frame) => dissect(point.file, frame)) };
+  return { point, frames: frames.map((frame) => dissect(point, frame)) };
 }
 
 /**

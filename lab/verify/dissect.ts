@@ -89,8 +89,15 @@ export const ACK = 0x10;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_ARP = 0x0806;
 
-/** @param file name of the capture file, which every piece of evidence cites */
-export function dissect(file: string, captured: CapturedFrame): Frame {
+/** Where a frame was captured. */
+export interface CapturePoint {
+  /** Name of the capture file, which every piece of evidence cites. */
+  readonly file: string;
+  /** `off`: no card is left to finish a checksum, so a partial one is bad. */
+  readonly offloads: 'on' | 'off';
+}
+
+export function dissect({ file, offloads }: CapturePoint, captured: CapturedFrame): Frame {
   const { number, timestampUs, bytes } = captured;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const whole = bytes.length >= ETHERNET_BYTES;
@@ -105,7 +112,7 @@ export function dissect(file: string, captured: CapturedFrame): Frame {
     sourceMac: whole ? macAt(bytes, 6) : '',
     etherType,
     arp: etherType === ETHERTYPE_ARP ? arpAt(view, bytes) : undefined,
-    packet: etherType === ETHERTYPE_IPV4 ? packetAt(view, bytes) : undefined,
+    packet: etherType === ETHERTYPE_IPV4 ? packetAt(view, bytes, offloads) : undefined,
   };
 }
 
@@ -175,7 +182,11 @@ type Layer4 = Pick<
   'sourcePort' | 'destinationPort' | 'sequence' | 'acknowledgement' | 'flags' | 'icmp'
 > & { readonly headerBytes: number };
 
-function packetAt(view: DataView, bytes: Uint8Array): Packet | undefined {
+function packetAt(
+  view: DataView,
+  bytes: Uint8Array,
+  offloads: CapturePoint['offloads'],
+): Packet | undefined {
   const l3 = ETHERNET_BYTES;
   if (bytes.length < l3 + 20 || view.getUint8(l3) >> 4 !== 4) return undefined;
   const headerBytes = (view.getUint8(l3) & 15) * 4;
@@ -189,6 +200,7 @@ function packetAt(view: DataView, bytes: Uint8Array): Packet | undefined {
   const cut = bytes.length < end;
   const fragment = (view.getUint16(l3 + 6) & 0x1fff) !== 0;
   const layer4 = fragment ? NO_LAYER4 : layer4At(view, bytes, protocol, l4);
+  const state = cut || fragment ? 'unknown' : checksumState(view, protocol, l4, end);
   const { headerBytes: layer4Bytes, ...fields } = layer4;
   const payloadAt = l4 + layer4Bytes;
   const payloadBytes = Math.max(0, end - payloadAt);
@@ -201,7 +213,7 @@ function packetAt(view: DataView, bytes: Uint8Array): Packet | undefined {
     headerBytes,
     totalBytes,
     headerChecksumGood: fold(sumOf(view, l3, l4)) === 0xffff,
-    checksum: cut || fragment ? 'unknown' : checksumState(view, protocol, l4, end),
+    checksum: state === 'partial' && offloads === 'off' ? 'bad' : state,
     ...fields,
     payloadAt,
     payloadBytes,

@@ -18,14 +18,19 @@ export interface Tap {
   readonly interface: string;
 }
 
-const WHOLE = { lostFrames: 0, problem: null } as const;
+export interface TapOptions {
+  readonly offloads: 'on' | 'off';
+  /** Goes into the file names, to tell several recordings of one point apart. */
+  readonly suffix?: string;
+}
 
 /** One tap for every arm of every host. */
-export function tapsOf(topology: Topology): Tap[] {
+export function tapsOf(topology: Topology, { offloads, suffix = '' }: TapOptions): Tap[] {
   return topology.hosts.flatMap((host) =>
     host.arms.map((arm) => {
-      const file = fileFor(host, arm.name);
-      const point = { file, host: host.name, interface: arm.name, ...WHOLE };
+      const file = `${stemFor(host, arm.name)}${suffix}.pcap`;
+      const whole = { lostFrames: 0, problem: null };
+      const point = { file, host: host.name, interface: arm.name, offloads, ...whole };
       return host.role === 'director'
         ? { point, host: SWITCH, interface: switchPort(host.name, arm.name) }
         : { point, host: host.name, interface: arm.name };
@@ -33,10 +38,10 @@ export function tapsOf(topology: Topology): Tap[] {
   );
 }
 
-/** The director's arms are always told apart; `client.pcap` has no need to. */
-function fileFor(host: Host, arm: string): string {
+/** The director's arms are always told apart; `client` has no need to. */
+function stemFor(host: Host, arm: string): string {
   const plain = host.role !== 'director' && host.arms.length === 1;
-  return plain ? `${host.name}.pcap` : `${host.name}-${arm}.pcap`;
+  return plain ? host.name : `${host.name}-${arm}`;
 }
 
 type RunFacts = Pick<Manifest, 'breakName' | 'datapath' | 'createdAt'> & {

@@ -10,7 +10,7 @@ import { startDirector } from '../hosts/director.ts';
 import type { Lab } from '../net/lab.ts';
 import { setOffloads } from '../net/links.ts';
 import { UsageError } from '../requirements.ts';
-import { type ServingLab, startServers } from '../running.ts';
+import { startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
 import type { Topology, TopologyName } from '../topologies/topology.ts';
 import {
@@ -23,7 +23,7 @@ import {
 import type { Claim } from './claim.ts';
 import { judge } from './claims.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
-import { manifestOf, type Tap, tapsOf } from './points.ts';
+import { manifestOf, type Tap, type TapOptions, tapsOf } from './points.ts';
 import { renderVerification } from './render.ts';
 import { addReports, sendTraffic, type TrafficReport } from './traffic.ts';
 
@@ -52,7 +52,7 @@ export interface Verification {
   readonly traffic: TrafficReport | null;
 }
 
-/** With offloads on, libpcap takes 64 KiB for a frame of any size: this is 1,000 frames. */
+/** 1,000 frames with offloads on, 40,000 with them off. */
 const RING_BYTES = 64 * 1024 * 1024;
 
 /** Told of each step; lines for a person who waits. */
@@ -118,9 +118,11 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const colour = coloursFor(process.stdout).isColorSupported;
     say(`${draw(topology, { colour, broken })}\n`);
     await mkdir(directory, { recursive: true });
-    const { traffic, points } = await recordTraffic(serving, options, directory, say);
+    const { datapath } = options;
+    const { lab } = serving;
+    const { traffic, points } = await recordTraffic({ lab, topology, datapath, directory, say });
     const breakName = options.breakName ?? null;
-    const run = { breakName, datapath: options.datapath, createdAt, points };
+    const run = { breakName, datapath, createdAt, points };
     const manifest = JSON.stringify(manifestOf(topology, run), null, 2);
     await writeFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
     say('Judging the captures');
@@ -135,26 +137,70 @@ interface Recorded {
   readonly points: readonly PointFacts[];
 }
 
-async function recordTraffic(
-  { lab, topology }: ServingLab,
-  { datapath }: VerifyOptions,
-  directory: string,
-  say: Say,
+/** What stays the same through all phases of a run. */
+interface Run {
+  readonly lab: Lab;
+  readonly topology: Topology;
+  readonly datapath: 'ring' | 'cap';
+  readonly directory: string;
+  readonly say: Say;
+}
+
+/**
+ * Two phases, each with recorders of its own: with offloads on, libpcap takes 64 KiB of its ring
+ * for a frame of any size, and with them off many times more frames have room. The datapath `cap`
+ * gets no offload metadata; its lab has the offloads off from the start.
+ */
+async function recordTraffic(run: Run): Promise<Recorded> {
+  const { topology, datapath } = run;
+  const start = async () => {
+    run.say(`Starting the director, datapath ${datapath}`);
+    await startDirector(run.lab, topology, { datapath });
+  };
+  if (datapath === 'cap') return recordPhase(run, { offloads: 'off' }, start);
+  const first = await recordPhase(run, { offloads: 'on' }, start);
+  const second = await recordPhase(run, { offloads: 'off', suffix: '-plain' }, async () => {});
+  return {
+    traffic: addReports(first.traffic, second.traffic),
+    points: [...first.points, ...second.points],
+  };
+}
+
+/** @param begin what shall be done once the recorders run, before the traffic */
+async function recordPhase(
+  run: Run,
+  options: TapOptions,
+  begin: () => Promise<void>,
 ): Promise<Recorded> {
-  const taps = tapsOf(topology);
-  say(`Recording at ${taps.length} points`);
+  const { lab, topology, directory, say } = run;
+  const taps = tapsOf(topology, options);
+  if (options.offloads === 'off') await switchOffloadsOff(lab, topology, taps);
+  say(`Recording at ${taps.length} points, the hosts' offloads ${options.offloads}`);
   const recorders = await startRecorders(lab, taps, directory);
   const stop = () => Promise.all(recorders.map((recorder) => recorder.stop()));
   try {
-    say(`Starting the director, datapath ${datapath}`);
-    await startDirector(lab, topology, { datapath });
-    const traffic = await sendPhases(lab, topology, datapath, say);
+    await begin();
+    say('Sending ping, curl and iperf3');
+    const traffic = await sendTraffic(lab, topology);
+    say(`  ${answersOf(traffic)}`);
     const reports = await stop();
     return { traffic, points: taps.map(({ point }, index) => pointAfter(point, reports[index]!)) };
   } finally {
     // Before the lab goes, for a recorder whose interface vanishes dies of it.
     await stop();
   }
+}
+
+/** On the hosts, and at the switch's ends where recorders listen, so that libpcap sees it too. */
+async function switchOffloadsOff(
+  lab: Lab,
+  topology: Topology,
+  taps: readonly Tap[],
+): Promise<void> {
+  for (const host of topology.hosts) {
+    for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
+  }
+  for (const tap of taps) await setOffloads(lab, tap.host, tap.interface, 'off');
 }
 
 /** All or none. @throws UsageError that says why one cannot record */
@@ -181,35 +227,12 @@ async function startRecorders(
   throw new UsageError((failed.reason as Error).message);
 }
 
-/** The datapath `cap` gets no offload metadata; its lab has the offloads off from the start. */
-async function sendPhases(
-  lab: Lab,
-  topology: Topology,
-  datapath: 'ring' | 'cap',
-  say: Say,
-): Promise<TrafficReport> {
-  if (datapath === 'cap') return send(lab, topology, 'off', say);
-  const first = await send(lab, topology, 'on', say);
-  for (const host of topology.hosts) {
-    for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
-  }
-  return addReports(first, await send(lab, topology, 'off', say));
-}
-
-async function send(
-  lab: Lab,
-  topology: Topology,
-  offloads: 'on' | 'off',
-  say: Say,
-): Promise<TrafficReport> {
-  say(`Sending ping, curl and iperf3 with the hosts' offloads ${offloads}`);
-  const report = await sendTraffic(lab, topology);
+function answersOf(report: TrafficReport): string {
   const { pings, pingsAnswered, requests, requestsAnswered, transfers, transfersDone } = report;
-  say(
-    `  answered: ${pingsAnswered} of ${pings} pings, ${requestsAnswered} of ${requests} requests, ` +
-      `${transfersDone} of ${transfers} transfers`,
+  return (
+    `answered: ${pingsAnswered} of ${pings} pings, ${requestsAnswered} of ${requests} requests, ` +
+    `${transfersDone} of ${transfers} transfers`
   );
-  return report;
 }
 
 function pointAfter(point: PointFacts, report: RecordReport): PointFacts {

@@ -57,6 +57,7 @@ export class Scene {
   readonly files = new Map<string, Uint8Array[]>();
   readonly cut = new Set<Uint8Array>();
   lostFrames: Record<string, number> = {};
+  offloads: 'on' | 'off' = 'on';
   spoil: Spoil = (_hop, _segment, bytes) => bytes;
   /** Overrides fields of frames at a hop, before they are built. */
   fields: (hop: Hop, segment: Segment) => Partial<FrameFields> = () => ({});
@@ -64,7 +65,7 @@ export class Scene {
 
   constructor(name: TopologyName, topology: Topology = TOPOLOGIES[name]) {
     this.topology = topology;
-    for (const { point } of tapsOf(topology)) this.files.set(point.file, []);
+    for (const { point } of tapsOf(topology, { offloads: 'on' })) this.files.set(point.file, []);
   }
 
   record(file: string, bytes: Uint8Array): void {
@@ -237,7 +238,7 @@ export class Scene {
   }
 
   manifest(): Manifest {
-    const points = tapsOf(this.topology).map(({ point }) => ({
+    const points = tapsOf(this.topology, { offloads: this.offloads }).map(({ point }) => ({
       ...point,
       lostFrames: this.lostFrames[point.file] ?? 0,
     }));
