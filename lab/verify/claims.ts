@@ -10,7 +10,7 @@ import * as faults from './faults.ts';
 import { allFrames, type Findings } from './findings.ts';
 import { joinCaptures, realsOf } from './flows.ts';
 import { judgeNat } from './nat-claims.ts';
-import { chainTo, type Route, replyLegs, requestLegs } from './route.ts';
+import { chainTo, journeyOf, type Route, replyLegs, requestLegs } from './route.ts';
 import { compareData } from './streams.ts';
 
 /** All claims of the topology that the captures were taken in, in the order of a packet's way. */
@@ -82,7 +82,8 @@ function requestToDirector(findings: Findings): Claim {
   const { manifest, director, faultOf } = findings;
   const draft = draftOf('request-to-director', 'requests reach the director, addressed to the VIP');
   let lost = 0;
-  for (const { flow, toDirector } of findings.routes) {
+  for (const route of findings.routes) {
+    const { flow, toDirector } = route;
     for (const { from, to } of toDirector.pairs) count(draft, flow, () => [from, to]);
     for (const frame of toDirector.lost) count(draft, flow, () => [frame]);
     for (const frame of [...flow.atClient.requests, ...flow.intoDirector.requests]) {
@@ -92,9 +93,13 @@ function requestToDirector(findings: Findings): Claim {
       violate(draft, [frame], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
     }
     lost += toDirector.lost.length;
-    const first = flow.atClient.requests[0];
-    if (toDirector.pairs.length > 0 || first === undefined) continue;
-    missAfter(draft, flow, [first], faultOf.get(flow) ?? faults.notDelivered(director, 'requests'));
+    if (toDirector.pairs.length > 0) continue;
+    missAfter(
+      draft,
+      flow,
+      journeyOf(route),
+      faultOf.get(flow) ?? faults.notDelivered(director, 'requests'),
+    );
   }
   if (lost > 0) draft.notes.push(`${lost} frames of the client were not seen at the director`);
   return conclude(draft, findings.damage);
@@ -179,11 +184,12 @@ function handshake(findings: Findings): Claim {
     if (syn === undefined) continue;
     const synAck = flow.atClient.replies.find((frame) => isSynAck(flags(frame)));
     const ack = atReal.requests.find((frame) => (flags(frame) & (SYN | ACK)) === ACK);
-    const seen = [syn, synAck, ack].filter((frame) => frame !== undefined);
-    count(draft, flow, () => seen);
-    if (synAck !== undefined && ack !== undefined) continue;
+    const made = synAck !== undefined && ack !== undefined;
+    count(draft, flow, () => (made ? [syn, synAck, ack] : journeyOf(route)));
+    if (made) continue;
     const host = realsOf(flow)[0] ?? flow.service.vip;
-    missAfter(draft, flow, seen, findings.faultOf.get(flow) ?? faults.noHandshake(host));
+    const fault = findings.faultOf.get(flow) ?? faults.noHandshake(host);
+    missAfter(draft, flow, journeyOf(route), fault);
   }
   return conclude(draft, findings.damage);
 }

@@ -7,7 +7,7 @@ import { CHECKSUM_FIELD, type Frame, fieldAt, TCP } from './dissect.ts';
 import * as faults from './faults.ts';
 import { type Findings, judgeExtra } from './findings.ts';
 import { realsOf } from './flows.ts';
-import { chainTo, replyLegs, requestLegs } from './route.ts';
+import { chainTo, journeyOf, replyLegs, requestLegs } from './route.ts';
 
 export function judgeDsr(findings: Findings): Claim[] {
   return [
@@ -101,12 +101,11 @@ function requestAtReal(findings: Findings): Claim {
       if (to.packet?.destination === flow.service.vip) continue;
       violate(draft, [to], faults.directorRewrote(director, 'the destination address'));
     }
-    const first = flow.atClient.requests[0];
-    if (toReal.pairs.length > 0 || first === undefined) continue;
+    if (toReal.pairs.length > 0) continue;
     missAfter(
       draft,
       flow,
-      [first],
+      journeyOf(route),
       faultOf.get(flow) ?? faults.directorSilent(director, 'requests'),
     );
   }
@@ -116,7 +115,8 @@ function requestAtReal(findings: Findings): Claim {
 function replyFromVip(findings: Findings): Claim {
   const { manifest, faultOf } = findings;
   const draft = draftOf('reply-from-vip', 'the reply leaves the real with the VIP as its source');
-  for (const { flow, atReal } of findings.routes) {
+  for (const route of findings.routes) {
+    const { flow, atReal } = route;
     const { vip, port } = flow.service;
     for (const frame of atReal.replies) {
       count(draft, flow, () => [frame]);
@@ -126,10 +126,9 @@ function replyFromVip(findings: Findings): Claim {
       const source = `${packet?.source}:${packet?.sourcePort}`;
       violate(draft, [frame], faults.realAsSource(host, source, vip));
     }
-    const request = atReal.requests[0];
-    if (atReal.replies.length > 0 || request === undefined) continue;
+    if (atReal.replies.length > 0 || atReal.requests.length === 0) continue;
     const host = realsOf(flow)[0] ?? 'the real';
-    missAfter(draft, flow, [request], faultOf.get(flow) ?? faults.vipMissing(host, vip));
+    missAfter(draft, flow, journeyOf(route), faultOf.get(flow) ?? faults.vipMissing(host, vip));
   }
   return conclude(draft, findings.damage);
 }
@@ -152,9 +151,13 @@ function replyDirect(findings: Findings): Claim {
       );
       violate(draft, [frame], faultOf.get(flow) ?? fault);
     }
-    const left = atReal.replies[0];
-    if (backToClient.pairs.length > 0 || left === undefined) continue;
-    missAfter(draft, flow, [left], faultOf.get(flow) ?? faults.notDelivered('client', 'replies'));
+    if (backToClient.pairs.length > 0 || atReal.replies.length === 0) continue;
+    missAfter(
+      draft,
+      flow,
+      journeyOf(route),
+      faultOf.get(flow) ?? faults.notDelivered('client', 'replies'),
+    );
   }
   return conclude(draft, findings.damage);
 }

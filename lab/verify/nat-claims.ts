@@ -6,7 +6,7 @@ import { checksumAt, ETHERNET_BYTES, type Frame, fieldAt } from './dissect.ts';
 import * as faults from './faults.ts';
 import { type Findings, judgeExtra } from './findings.ts';
 import { type Flow, type Pair, realsOf } from './flows.ts';
-import { chainTo, replyLegs, requestLegs } from './route.ts';
+import { chainTo, journeyOf, replyLegs, requestLegs } from './route.ts';
 
 export function judgeNat(findings: Findings): Claim[] {
   return [
@@ -39,12 +39,11 @@ function requestTranslated(findings: Findings): Claim {
         packet?.sourcePort === flow.clientPort;
       if (!right) violate(draft, [to], faults.directorRewrote(director, 'the addresses wrongly'));
     }
-    const first = flow.atClient.requests[0];
-    if (toReal.pairs.length > 0 || first === undefined) continue;
+    if (toReal.pairs.length > 0) continue;
     missAfter(
       draft,
       flow,
-      [first],
+      journeyOf(route),
       faultOf.get(flow) ?? faults.directorSilent(director, 'requests'),
     );
   }
@@ -135,15 +134,14 @@ function replyThroughDirector(findings: Findings): Claim {
       count(draft, flow, () => [frame]);
       violate(draft, [frame], fault ?? missingRoute(findings, frame.sourceMac));
     }
-    const request = atReal.requests[0];
-    if (backToClient.pairs.length > 0 || request === undefined) continue;
+    if (backToClient.pairs.length > 0 || atReal.requests.length === 0) continue;
     const host = realsOf(flow)[0] ?? 'the real';
     const gateway = directorAddressFor(manifest, host);
     const silent = atReal.replies.length === 0;
     const other = silent
       ? faults.noReturnRoute(host, gateway, undefined)
       : faults.directorSilent(director, 'replies');
-    missAfter(draft, flow, [request, ...atReal.replies.slice(0, 1)], fault ?? other);
+    missAfter(draft, flow, journeyOf(route), fault ?? other);
   }
   return conclude(draft, findings.damage);
 }

@@ -56,9 +56,9 @@ export function renderDiagnosis(diagnosis: readonly Diagnosis[], colours: Colour
   const entries = diagnosis.map(({ host, cause, mend, frames, claims }) =>
     [
       wrap(`- ${cause}`, '  '),
-      `  mend on ${host}: ${colours.bold(wrap(mend, '    '))}`,
-      `  seen in ${wrap(cite(frames), '    ')}`,
-      `  breaks ${wrap(claims.join(', '), '    ')}`,
+      `  ${wrap(`mend on ${host}: ${mend}`, '    ')}`,
+      `  ${wrap(`seen in ${cite(frames)}`, '    ')}`,
+      `  ${wrap(`breaks ${claims.join(', ')}`, '    ')}`,
     ].join('\n'),
   );
   return [colours.red('What is wrong'), ...entries].join('\n');

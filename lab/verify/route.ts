@@ -63,3 +63,19 @@ export const replyLegs = (route: Route): Pairing[] => [
   route.backThroughDirector,
   route.backToClient,
 ];
+
+/** How far a flow's first request came, and then its first reply: what to look at if it failed. */
+export function journeyOf(route: Route): Frame[] {
+  const { flow, atReal } = route;
+  const { atClient, intoDirector, outOfDirector } = flow;
+  const stages = [
+    atReal.requests,
+    outOfDirector.requests,
+    intoDirector.requests,
+    atClient.requests,
+  ];
+  const last = stages.find((frames) => frames.length > 0)?.[0];
+  const there = last === undefined ? [] : chainTo(requestLegs(route), last);
+  const back = [atReal.replies, intoDirector.replies, outOfDirector.replies, atClient.replies];
+  return [...there, ...back.flatMap((frames) => frames.slice(0, 1))];
+}

@@ -1,9 +1,10 @@
 // Captures that no lab made: packets sent along the ways of DSR and NAT, frame by frame, written as
 // pcap files with a manifest, so that verify judges them as it judges a kept directory. A test
 // spoils one hop and sees what verify says.
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { TOPOLOGIES } from '../../lab/topologies/build.ts';
 import {
@@ -224,7 +225,7 @@ export class Scene {
 
   write(): string {
     const directory = mkdtempSync(join(tmpdir(), 'furiwake-scene-'));
-    mkdirSync(directory, { recursive: true });
+    onTestFinished(() => rmSync(directory, { recursive: true }));
     for (const [file, frames] of this.files) {
       const writer = createPcapWriter(join(directory, file));
       for (const [index, bytes] of frames.entries()) {

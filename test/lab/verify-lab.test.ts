@@ -1,0 +1,70 @@
+// verify on real labs: all claims hold on a right one, and every break makes it fail with the right
+// cause and host. Needs root and the lab's programs; the skipped suite says what is missing.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { whyNoLab } from '../../lab/requirements.ts';
+import type { TopologyName } from '../../lab/topologies/topology.ts';
+import { loadCaptures } from '../../lab/verify/captures.ts';
+import { judge } from '../../lab/verify/claims.ts';
+import { verifyTopology } from '../../lab/verify/run-verify.ts';
+
+const reason = whyNoLab();
+const TIMEOUT_MS = 120_000;
+
+describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` : ''}`, () => {
+  let directory = '';
+  const said: string[] = [];
+  const say = (line: string) => said.push(line);
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'furiwake-verify-'));
+    said.length = 0;
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  it.each<[TopologyName, 'ring' | 'cap']>([
+    ['dsr', 'ring'],
+    ['nat', 'ring'],
+    ['dsr', 'cap'],
+    ['nat', 'cap'],
+  ])(
+    '%s by %s: every claim holds',
+    async (topology, datapath) => {
+      const result = await verifyTopology({ topology, datapath, keep: directory }, say);
+      const wrong = result.claims.filter((claim) => claim.verdict !== 'holds');
+      expect(wrong, result.damage ?? '').toEqual([]);
+      expect(result.holds).toBe(true);
+      const { traffic } = result;
+      expect(traffic?.requestsAnswered).toBe(traffic?.requests);
+      expect(traffic?.transfersDone).toBe(traffic?.transfers);
+      // What was kept gives the same claims again.
+      expect(judge(await loadCaptures(directory))).toEqual(result.claims);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each<[TopologyName, string, string, string[], string]>([
+    ['dsr', 'no-vip-on-lo', 'vip-missing', ['r2'], 'ip addr add 192.0.2.100/32 dev lo'],
+    ['dsr', 'arp-real', 'real-answers-arp', ['r2'], 'sysctl -w net.ipv4.conf.all.arp_ignore=1'],
+    ['dsr', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
+    ['dsr', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
+    ['nat', 'no-return-route', 'no-return-route', ['r1', 'r2', 'r3'], 'default via 10.77.0.1'],
+    ['nat', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
+    ['nat', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
+  ])(
+    '%s with %s: fails by %s of %j',
+    async (topology, breakName, kind, hosts, mend) => {
+      const options = { topology, breakName, datapath: 'ring', keep: directory } as const;
+      const result = await verifyTopology(options, say);
+      expect(result.holds).toBe(false);
+      const found = result.diagnosis.filter((each) => each.kind === kind);
+      expect(found.map((each) => each.host).sort()).toEqual(hosts);
+      expect(result.diagnosis.length, JSON.stringify(result.diagnosis)).toBe(found.length);
+      for (const each of found) expect(each.mend).toContain(mend);
+      for (const each of found) expect(each.frames.length).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+});
