@@ -1,6 +1,6 @@
 // The commands of `furiwake lab`. Each is a few lines here and a file of its own; what builds
 // namespaces is loaded only by the command that does.
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { OperatorError } from '../src/cli/errors.ts';
 import { wrap } from '../src/cli/output.ts';
 import { CommandError } from './net/command.ts';
@@ -34,6 +34,7 @@ export function addLabCommands(lab: Command): void {
   lab.enablePositionalOptions().helpCommand(false);
   addDemo(lab);
   addVerify(lab);
+  addThroughput(lab);
   addUp(lab);
   addShell(lab);
   addList(lab);
@@ -103,6 +104,40 @@ async function verify(topology: TopologyName | undefined, flags: VerifyFlags): P
   }
   const { break: breakName, datapath, keep } = flags;
   process.exitCode = await runVerify({ topology, breakName, datapath, keep, json });
+}
+
+interface ThroughputFlags {
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly datapath: 'ring' | 'cap';
+  readonly keep?: string;
+  readonly json?: true;
+}
+
+function addThroughput(lab: Command): void {
+  lab
+    .command('throughput')
+    .description('measure DSR and NAT by iperf3, and count what crosses the director for it')
+    .option('--seconds <n>', 'how long each transfer lasts', wholeNumber(3600), 3)
+    .option('--rounds <n>', 'how often each is measured', wholeNumber(1000), 3)
+    .addOption(datapathOption())
+    .option('--keep <dir>', 'where the captures go (default: lab-results/)')
+    .option('--json', 'print the results as JSON')
+    .action(
+      reporting(async (flags: ThroughputFlags) => {
+        const { runThroughput } = await import('./throughput/run-throughput.ts');
+        process.exitCode = await runThroughput({ ...flags, json: flags.json === true });
+      }),
+    );
+}
+
+/** Reads a whole number from 1. */
+function wholeNumber(largest: number) {
+  return (text: string): number => {
+    const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+    if (value >= 1 && value <= largest) return value;
+    throw new InvalidArgumentError(`Allowed: a whole number from 1 to ${largest}.`);
+  };
 }
 
 interface UpFlags {

@@ -26,10 +26,13 @@ export interface Iperf3Options {
   readonly protocol?: 'tcp' | 'udp';
   /** `download`: the real sends (iperf3 -R). `upload` unless given. */
   readonly direction?: 'upload' | 'download';
+  /** How long it sends; with `bytes`, how long it may take. */
   readonly seconds: number;
+  /** How much it sends, instead of for how long. */
+  readonly bytes?: number;
   /** Parallel connections; 1 unless given. */
   readonly streams?: number;
-  /** For UDP, which has no congestion control of its own; iperf3's 1 Mbit/s unless given. */
+  /** The pace; unless given, 1 Mbit/s for UDP, which has no congestion control, none for TCP. */
   readonly bitsPerSecond?: number;
 }
 
@@ -37,6 +40,8 @@ export interface Iperf3Result {
   /** Received at the end that receives. */
   readonly bitsPerSecond: number;
   readonly receivedBytes: number;
+  /** What the sending end sent; the receiving one stops counting a moment before the end. */
+  readonly sentBytes: number;
   readonly seconds: number;
   /** UDP: share of datagrams that did not arrive, 0 to 1; TCP: 0. */
   readonly lost: number;
@@ -47,7 +52,9 @@ export interface Iperf3Result {
 /** @throws Error with iperf3's own words if the test did not take place */
 export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf3Result> {
   const argv = ['iperf3', '-c', options.address, '-p', String(IPERF_PORT), '-J'];
-  argv.push('-t', String(options.seconds), '-P', String(options.streams ?? 1));
+  if (options.bytes === undefined) argv.push('-t', String(options.seconds));
+  else argv.push('-n', String(options.bytes));
+  argv.push('-P', String(options.streams ?? 1));
   argv.push('--connect-timeout', '3000');
   if (options.direction === 'download') argv.push('-R');
   if (options.protocol === 'udp') argv.push('-u');
@@ -61,7 +68,7 @@ interface Report {
   readonly error?: string;
   readonly end?: {
     readonly sum?: { lost_percent?: number };
-    readonly sum_sent?: { retransmits?: number };
+    readonly sum_sent?: { bytes?: number; retransmits?: number };
     readonly sum_received?: {
       bytes: number;
       seconds: number;
@@ -82,6 +89,7 @@ function readReport(text: string): Iperf3Result {
   return {
     bitsPerSecond: received.bits_per_second,
     receivedBytes: received.bytes,
+    sentBytes: report.end?.sum_sent?.bytes ?? received.bytes,
     seconds: received.seconds,
     lost: lostPercent / 100,
     retransmits: report.end?.sum_sent?.retransmits ?? 0,
