@@ -3,6 +3,7 @@ import type { Director } from '../director/director.ts';
 import {
   CLIENT,
   EXPIRES_MS,
+  isOver,
   META,
   NAT_BIT,
   PORTS,
@@ -22,8 +23,7 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
     const at = number * RECORD_WORDS;
     const word = (field: number) => flows.records[at + field] as number;
     const meta = word(META);
-    const expiresInMs = (word(EXPIRES_MS) - nowMs) | 0;
-    if (meta === 0 || expiresInMs <= 0) continue;
+    if (meta === 0 || isOver(flows, number, nowMs)) continue;
     list.push({
       protocol: ((meta >>> 8) & 0xff) === 6 ? 'tcp' : 'udp',
       client: formatIpv4(word(CLIENT)),
@@ -34,7 +34,7 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
       realPort: word(REPLY_PORTS) >>> 16,
       method: meta & NAT_BIT ? 'nat' : 'dsr',
       state: STATE_NAMES[meta & 0xff] ?? 'NONE',
-      expiresInMs,
+      expiresInMs: (word(EXPIRES_MS) - nowMs) | 0,
     });
   }
   return list;

@@ -97,7 +97,8 @@ function sendOn(director: Director, datapath: Datapath, index: number, verdict: 
   const arm = detailOf(verdict);
   if (datapath.links[arm] === 'up') {
     datapath.send(index, arm);
-    if (kindOf(verdict) === ANSWER) add(director.counters, GLOBAL.answeredFrames);
+    const sent = kindOf(verdict) === SEND ? GLOBAL.sentFrames : GLOBAL.answeredFrames;
+    add(director.counters, sent);
     return;
   }
   add(director.counters, dropAt(LINK_DOWN));

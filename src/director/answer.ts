@@ -3,6 +3,7 @@
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
+import * as ipv4 from '../wire/ipv4.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { learnNeighbour } from './neighbours.ts';
@@ -12,6 +13,10 @@ import { answer, PASS, type Verdict } from './verdict.ts';
 
 /** Most conflicts that wait to be told; the rest are only counted. */
 const CONFLICTS_KEPT = 16;
+/** The bit of a MAC address's first byte that marks a group: multicast or broadcast. */
+const GROUP_BIT = 0x0100_0000;
+/** TTL of what the director says itself: what IANA recommends (IP parameters) and hosts use. */
+const OWN_TTL = 64;
 
 /** An ARP packet that passed `arp.check`: learn from it, and answer if it asks for a VIP. */
 export function answerArp(director: Director, frame: DataView, at: number, arm: number): Verdict {
@@ -20,9 +25,12 @@ export function answerArp(director: Director, frame: DataView, at: number, arm: 
   const address = arp.senderAddress(frame, packet);
   const high = arp.senderMacHigh(frame, packet);
   const low = arp.senderMacLow(frame, packet);
+  if (!isStation(high, low)) return PASS;
   learnNeighbour(director.neighbours, { arm, address, high, low }, nowMs);
   if (isVip(table, address)) {
-    noteConflict(director, { vip: address, arm, macHigh: high, macLow: low });
+    if (!isOwnMac(director, high, low)) {
+      noteConflict(director, { vip: address, arm, macHigh: high, macLow: low });
+    }
     return PASS;
   }
   const target = arp.targetAddress(frame, packet);
@@ -43,13 +51,29 @@ export function answerArp(director: Director, frame: DataView, at: number, arm: 
   return answer(arm);
 }
 
+/** RFC 1812, 3.3.2: nobody's address is a broadcast or multicast one; it is not all zero either. */
+function isStation(high: number, low: number): boolean {
+  return (high & GROUP_BIT) === 0 && (high | low) !== 0;
+}
+
+/** Two arms on one segment hear each other's announcements. */
+function isOwnMac({ armMacHigh, armMacLow }: Director, high: number, low: number): boolean {
+  for (let arm = 0; arm < armMacHigh.length; arm++) {
+    if (armMacHigh[arm] === high && armMacLow[arm] === low) return true;
+  }
+  return false;
+}
+
 function noteConflict(director: Director, conflict: Director['conflicts'][number]): void {
   const { values } = director.counters;
   values[GLOBAL.vipConflicts] = (values[GLOBAL.vipConflicts] as number) + 1;
   if (director.conflicts.length < CONFLICTS_KEPT) director.conflicts.push(conflict);
 }
 
-/** Turns an echo request to a VIP into its reply (RFC 792); the IPv4 sum does not change by a swap. */
+/**
+ * Turns an echo request to a VIP into its reply (RFC 792). The addresses swap, which leaves the
+ * header's sum as it is; the TTL begins anew, for the rest of the request's may not lead back.
+ */
 export function answerEcho(
   director: Director,
   frame: DataView,
@@ -66,6 +90,7 @@ export function answerEcho(
   const client = frame.getInt32(l3 + 12);
   frame.setInt32(l3 + 12, frame.getInt32(l3 + 16));
   frame.setInt32(l3 + 16, client);
+  ipv4.setTimeToLive(frame, l3, OWN_TTL);
   icmp.setType(frame, l4, icmp.ECHO_REPLY);
   values[GLOBAL.echoAnswers] = (values[GLOBAL.echoAnswers] as number) + 1;
   return answer(arm);

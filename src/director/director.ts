@@ -6,17 +6,7 @@ import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../fl
 import type { Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { inSubnet } from '../wire/address.ts';
-import {
-  ACTIVE_FLOWS,
-  type Counters,
-  GLOBAL,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
-  NEIGHBOUR_STATE,
-  REQUEST_PACKETS,
-  realAt,
-  serviceAt,
-} from './counters.ts';
+import { type Counters, GLOBAL } from './counters.ts';
 import {
   arpRequest,
   askAgain,
@@ -25,6 +15,7 @@ import {
   type Neighbours,
   type OutboxFrame,
 } from './neighbours.ts';
+import { createTotals, mapReals, publish, type Totals } from './publish.ts';
 import type { Table } from './table.ts';
 
 /** Another host says that a VIP is its own. */
@@ -41,6 +32,7 @@ export interface Director {
   readonly armMacLow: Uint16Array;
   readonly flows: FlowTable;
   readonly counters: Counters;
+  readonly totals: Totals;
   table: Table;
   /** Scheduler of each service id. */
   schedulers: readonly (Scheduler | undefined)[];
@@ -71,6 +63,7 @@ export function createDirector(options: DirectorOptions): Director {
     armMacLow: Uint16Array.from(arms, (arm) => arm.macLow),
     flows: createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed),
     counters,
+    totals: createTotals(counters),
     table,
     schedulers: [],
     neighbours: createNeighbours(table, undefined, nowMs),
@@ -98,12 +91,19 @@ const emptyFlow = (): NewFlow => ({
   deltas: 0,
 });
 
-/** Takes a table as a whole, between two batches. Flows stay; those of a real that is gone end. */
+/**
+ * Takes a table as a whole, between two batches. Flows stay; those of a real that is gone end.
+ * @throws RangeError if the table is too large for the counters; nothing is taken then
+ */
 export function takeTable(director: Director, table: Table): void {
   const { room } = director.counters;
   if (table.realAddress.length > room.reals || table.serviceVip.length > room.services) {
     throw new RangeError('the table has more services or reals than the counters have room for');
   }
+  for (let id = 0; id < room.reals; id++) {
+    director.flows.goneReals[id] = (table.realNeighbour[id] ?? -1) < 0 ? 1 : 0;
+  }
+  mapReals(director.totals, table);
   director.neighbours = createNeighbours(table, director.neighbours, director.nowMs);
   director.schedulers = table.schedules.map((schedule) =>
     schedule ? schedulerNamed(schedule.scheduler) : undefined,
@@ -122,7 +122,9 @@ export function linkIsUp(director: Director, arm: number): void {
 function announceVips(director: Director, only?: number): void {
   const { arms, table } = director;
   for (const vip of table.vips) {
-    const near = arms.filter((arm) => inSubnet(vip, arm.address, arm.prefixLength));
+    const near = arms.filter(
+      (arm) => arm.prefixLength > 0 && inSubnet(vip, arm.address, arm.prefixLength),
+    );
     for (const [index, arm] of arms.entries()) {
       if (only !== undefined && only !== index) continue;
       if (near.length > 0 && !near.includes(arm)) continue;
@@ -146,43 +148,4 @@ export function tick(director: Director, nowMs: number): void {
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
   publish(director);
-}
-
-/** Brings the counters that are sums or gauges up to date. */
-export function publish(director: Director): void {
-  const { flows, table, neighbours, counters } = director;
-  const { values, room } = counters;
-  values[GLOBAL.activeFlows] = flows.active;
-  values[GLOBAL.endedFlows] = flows.ended;
-  values[GLOBAL.evictedFlows] = flows.evicted;
-  for (let id = 0; id < table.realAddress.length; id++) {
-    const row = realAt(room, id);
-    values[row + ACTIVE_FLOWS] = flows.activeByReal[id] as number;
-    const neighbour = table.realNeighbour[id] as number;
-    if (neighbour < 0) continue;
-    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
-    values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
-    values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
-  }
-  publishServices(director);
-}
-
-/** A service's row is the sum of its reals' rows. */
-function publishServices({ table, counters }: Director): void {
-  const { values, room } = counters;
-  const { schedules, serviceFirstReal, serviceReals } = table;
-  for (let id = 0; id < schedules.length; id++) {
-    const schedule = schedules[id];
-    if (schedule === undefined) continue;
-    const first = serviceFirstReal[id] as number;
-    const count = table.serviceRealCount[id] as number;
-    const row = serviceAt(room, id);
-    for (let field = REQUEST_PACKETS; field <= ACTIVE_FLOWS; field++) {
-      let sum = 0;
-      for (let index = first; index < first + count; index++) {
-        sum += values[realAt(room, serviceReals[index] as number) + field] as number;
-      }
-      values[row + field] = sum;
-    }
-  }
 }

@@ -52,6 +52,8 @@ export interface Table {
   readonly serviceReals: Int32Array;
   readonly realAddress: Int32Array;
   readonly realPort: Uint16Array;
+  /** Protocol of the real's service. */
+  readonly realProtocol: Uint8Array;
   /** Index into the neighbours, or -1 for a real that this table does not hold. */
   readonly realNeighbour: Int32Array;
   readonly neighbourAddress: Int32Array;
@@ -95,6 +97,7 @@ export function buildTable(services: readonly ServiceInput[]): Table {
     serviceReals: Int32Array.from(allReals, (real) => real.id),
     realAddress: new Int32Array(realIds),
     realPort: new Uint16Array(realIds),
+    realProtocol: new Uint8Array(realIds),
     realNeighbour: new Int32Array(realIds).fill(-1),
     neighbourAddress: Int32Array.from(neighbours, (real) => real.address),
     neighbourArm: Uint8Array.from(neighbours, (real) => real.arm),
@@ -109,6 +112,7 @@ export function buildTable(services: readonly ServiceInput[]): Table {
     for (const real of service.reals) {
       table.realAddress[real.id] = real.address;
       table.realPort[real.id] = real.port;
+      table.realProtocol[real.id] = service.protocol;
       table.realNeighbour[real.id] = neighbourIndex.get(neighbourKey(real)) ?? -1;
     }
   }
@@ -154,12 +158,13 @@ export function findService(table: Table, vip: number, port: number, protocol: n
 
 /** True if a real of a NAT service answers from this address and port. */
 export function isNatReal(table: Table, address: number, port: number, protocol: number): boolean {
-  const { replySlots, realAddress, realPort } = table;
+  const { replySlots, realAddress, realPort, realProtocol } = table;
   const mask = replySlots.length - 1;
   for (let slot = hashEndpoint(address, port, protocol) & mask; ; slot = (slot + 1) & mask) {
     const id = (replySlots[slot] as number) - 1;
     if (id < 0) return false;
-    if (realAddress[id] === address && realPort[id] === port) return true;
+    if (realAddress[id] !== address || realPort[id] !== port) continue;
+    if (realProtocol[id] === protocol) return true;
   }
 }
 

@@ -1,7 +1,8 @@
 // Who has this flow: an open-addressing hash table on typed arrays with a stated maximum. A flow is
 // one 48-byte record; the index holds one word per key, and a NAT flow has two keys, that of its
 // requests and that of its replies, so that either direction is one look-up. No allocation, no
-// clock: `nowMs` is any int32 millisecond count that only grows (it may wrap).
+// clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
+// come round within the 24 days in which a time that is over can be told from one to come).
 import { ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
 
 /** Int32 words in a record. */
@@ -47,6 +48,8 @@ export interface FlowTable {
   readonly slotMask: number;
   /** Active flows by real id, kept here because every end of a flow passes here. */
   readonly activeByReal: Int32Array;
+  /** 1 for a real id that takes no packets any more: its flows are over. The director sets it. */
+  readonly goneReals: Uint8Array;
   active: number;
   ended: number;
   evicted: number;
@@ -89,6 +92,7 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
     activeByReal: new Int32Array(realIds),
+    goneReals: new Uint8Array(realIds),
     active: 0,
     ended: 0,
     evicted: 0,
@@ -165,7 +169,8 @@ export const REPLY_TAKEN = -2;
 export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: number): number {
   if (flow.nat) {
     const taken = findFlow(table, flow.real, flow.client, flow.replyPorts, flow.protocol);
-    if (taken !== -1) return REPLY_TAKEN;
+    if (taken !== -1 && !isOver(table, taken >>> 1, nowMs)) return REPLY_TAKEN;
+    if (taken !== -1) removeFlow(table, taken >>> 1);
   }
   const number = takeRecord(table, nowMs);
   if (number < 0) return TABLE_FULL;
@@ -205,12 +210,18 @@ export function removeFlow(table: FlowTable, number: number): void {
   activeByReal[realId] = (activeByReal[realId] as number) - 1;
 }
 
-/** True if the flow's time is over; such a flow counts as gone although its record is still there. */
-export function isExpired(table: FlowTable, number: number, nowMs: number): boolean {
-  return (((table.records[number * RECORD_WORDS + EXPIRES_MS] as number) - nowMs) | 0) <= 0;
+/**
+ * True if the flow's time is over or its real is gone. Such a flow counts as none, although its
+ * record is there until it is met: by a packet, by the sweep, or by a flow that needs the room.
+ */
+export function isOver(table: FlowTable, number: number, nowMs: number): boolean {
+  const { records, goneReals } = table;
+  const at = number * RECORD_WORDS;
+  if ((((records[at + EXPIRES_MS] as number) - nowMs) | 0) <= 0) return true;
+  return goneReals[(records[at + IDS] as number) & 0xffff] !== 0;
 }
 
-/** Looks at the next `budget` records and removes those whose time is over. */
+/** Looks at the next `budget` records and removes the flows that are over. */
 export function sweepFlows(table: FlowTable, nowMs: number, budget: number): void {
   const { records } = table;
   const looks = Math.min(budget, table.fresh);
@@ -218,7 +229,7 @@ export function sweepFlows(table: FlowTable, nowMs: number, budget: number): voi
     const number = table.hand < table.fresh ? table.hand : 0;
     table.hand = number + 1;
     if (records[number * RECORD_WORDS + META] === 0) continue;
-    if (isExpired(table, number, nowMs)) removeFlow(table, number);
+    if (isOver(table, number, nowMs)) removeFlow(table, number);
   }
 }
 
@@ -243,10 +254,10 @@ function evictOne(table: FlowTable, nowMs: number): boolean {
     const number = table.hand < table.fresh ? table.hand : 0;
     table.hand = number + 1;
     const state = (records[number * RECORD_WORDS + META] as number) & 0xff;
-    const expired = isExpired(table, number, nowMs);
-    if (!expired && (state === ESTABLISHED || state === UDP)) continue;
+    const over = isOver(table, number, nowMs);
+    if (!over && (state === ESTABLISHED || state === UDP)) continue;
     removeFlow(table, number);
-    if (!expired) table.evicted++;
+    if (!over) table.evicted++;
     return true;
   }
   return false;

@@ -144,14 +144,20 @@ function setAddress(frame: DataView, at: number, field: number, address: number)
   frame.setUint16(at + 10, checksum.apply(headerChecksum(frame, at), delta));
 }
 
+/** Sets the TTL and mends the header checksum. */
+export function setTimeToLive(frame: DataView, at: number, value: number): void {
+  const before = frame.getUint16(at + 8);
+  const after = (value << 8) | (before & 0xff);
+  frame.setUint16(at + 8, after);
+  const delta = checksum.difference16(before, after);
+  frame.setUint16(at + 10, checksum.apply(headerChecksum(frame, at), delta));
+}
+
 /** Takes one from a TTL above 0 and mends the header checksum. @returns the new TTL */
 export function decrementTimeToLive(frame: DataView, at: number): number {
-  const word = frame.getUint16(at + 8);
-  const lower = word - 0x100;
-  frame.setUint16(at + 8, lower);
-  const delta = checksum.difference16(word, lower);
-  frame.setUint16(at + 10, checksum.apply(headerChecksum(frame, at), delta));
-  return lower >>> 8;
+  const lower = timeToLive(frame, at) - 1;
+  setTimeToLive(frame, at, lower);
+  return lower;
 }
 
 /** Takes apart a header that passed `check`. */

@@ -1,0 +1,109 @@
+// A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
+// chosen and remembered. Everything that can fail is asked before the flow is made.
+import { addFlow, REPLY_TAKEN } from '../flow/flow-table.ts';
+import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
+import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import { GLOBAL, NEIGHBOUR_RESOLVED, OPENED_FLOWS, realAt } from './counters.ts';
+import type { Director } from './director.ts';
+import { forwardRequest } from './forward.ts';
+import { dropped, notForwarded } from './refuse.ts';
+import { requestDeltas } from './rewrite.ts';
+import { findService, METHOD_NAT } from './table.ts';
+import type { Verdict } from './verdict.ts';
+
+const IPV4_CHECKSUM = DROP['ipv4-checksum'];
+const NO_SERVICE = DROP['no-service'];
+const NO_REAL = DROP['no-real'];
+const NO_FLOW = DROP['no-flow'];
+const FLOW_TABLE_FULL = DROP['flow-table-full'];
+const REAL_UNRESOLVED = DROP['real-unresolved'];
+const FLOW_CONFLICT = DROP['flow-conflict'];
+
+/** Opens a flow for a packet and sends it on, or says why not. */
+export function processNew(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  partial: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  const { table } = director;
+  const protocol = ipv4.protocol(frame, l3);
+  const vip = ipv4.destination(frame, l3);
+  const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
+  if (service < 0) return notForwarded(director, frame, at, NO_SERVICE);
+  if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
+  const scheduler = director.schedulers[service] as Scheduler;
+  const schedule = table.schedules[service] as Schedule;
+  const isTcp = protocol === ipv4.PROTOCOL_TCP;
+  if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
+    return dropped(director, NO_FLOW);
+  }
+  const choice = scheduler.choose(schedule, ipv4.source(frame, l3), tcp.sourcePort(frame, l4));
+  if (choice < 0) return dropped(director, NO_REAL);
+  const realId = table.serviceReals[(table.serviceFirstReal[service] as number) + choice] as number;
+  const neighbour = table.realNeighbour[realId] as number;
+  if (director.neighbours.state[neighbour] !== NEIGHBOUR_RESOLVED) {
+    return dropped(director, REAL_UNRESOLVED);
+  }
+  fillNewFlow(director, frame, at, l4, service, realId, arm);
+  const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
+  const number = addFlow(director.flows, director.newFlow, state, director.nowMs);
+  if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
+  if (number < 0) return dropped(director, FLOW_TABLE_FULL);
+  countOpened(director, realId);
+  return forwardRequest(director, frame, at, l4, end, number, partial);
+}
+
+/**
+ * A connection opens with a SYN. Where the choice is the same on every director, a packet from the
+ * middle of a connection, or from its end, may open a flow too: it goes where another director (or
+ * this one before a restart) has sent those before it. A RST never opens one, as with the
+ * `sloppy_tcp` of IPVS.
+ */
+function mayOpen(flags: number, consistent: boolean): boolean {
+  if (flags & tcp.RST) return false;
+  if (flags & tcp.SYN) return (flags & (tcp.ACK | tcp.FIN)) === 0;
+  return consistent && (flags & tcp.ACK) !== 0;
+}
+
+function fillNewFlow(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  service: number,
+  realId: number,
+  arm: number,
+): void {
+  const { newFlow, table } = director;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const realPort = table.realPort[realId] as number;
+  newFlow.client = ipv4.source(frame, l3);
+  newFlow.vip = ipv4.destination(frame, l3);
+  newFlow.ports = frame.getInt32(l4);
+  newFlow.real = table.realAddress[realId] as number;
+  newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
+  newFlow.protocol = ipv4.protocol(frame, l3);
+  newFlow.nat = table.serviceMethod[service] === METHOD_NAT;
+  newFlow.realId = realId;
+  newFlow.serviceId = service;
+  newFlow.hopHigh = ethernet.sourceHigh(frame, at);
+  newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
+  const vipPort = tcp.destinationPort(frame, l4);
+  newFlow.deltas = newFlow.nat ? requestDeltas(newFlow.vip, vipPort, newFlow.real, realPort) : 0;
+}
+
+function countOpened({ counters }: Director, realId: number): void {
+  const { values, room } = counters;
+  const opened = realAt(room, realId) + OPENED_FLOWS;
+  values[opened] = (values[opened] as number) + 1;
+  values[GLOBAL.openedFlows] = (values[GLOBAL.openedFlows] as number) + 1;
+}

@@ -1,0 +1,99 @@
+// Brings the counters up to date that the packets do not count themselves: what the flow table and
+// the neighbours know, and the services' rows, which are the sums of their reals'. All sums are
+// moved on by differences: they never sink, neither when a real leaves its service nor when a new
+// data plane goes on with the counters of an old one.
+import {
+  ACTIVE_FLOWS,
+  type Counters,
+  GLOBAL,
+  NEIGHBOUR_MAC_HIGH,
+  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_STATE,
+  REQUEST_PACKETS,
+  realAt,
+  serviceAt,
+} from './counters.ts';
+import type { Director } from './director.ts';
+import type { Table } from './table.ts';
+
+const FIELDS = ACTIVE_FLOWS + 1;
+
+/** What was published last, so that only what has come since is added. */
+export interface Totals {
+  endedFlows: number;
+  evictedFlows: number;
+  /** The traffic fields of each real's row. */
+  readonly reals: Float64Array;
+  /** Service of each real id that ever was, or -1; a real keeps its service for good. */
+  readonly serviceOfReal: Int32Array;
+}
+
+export function createTotals({ room, values }: Counters): Totals {
+  const reals = new Float64Array(room.reals * FIELDS);
+  for (let id = 0; id < room.reals; id++) {
+    const row = realAt(room, id);
+    for (let field = 0; field < FIELDS; field++) {
+      reals[id * FIELDS + field] = values[row + field] as number;
+    }
+  }
+  return {
+    endedFlows: 0,
+    evictedFlows: 0,
+    reals,
+    serviceOfReal: new Int32Array(room.reals).fill(-1),
+  };
+}
+
+/** Learns from a new table to which service each real belongs. */
+export function mapReals({ serviceOfReal }: Totals, table: Table): void {
+  for (const [service, schedule] of table.schedules.entries()) {
+    if (schedule === undefined) continue;
+    const first = table.serviceFirstReal[service] as number;
+    const count = table.serviceRealCount[service] as number;
+    for (const id of table.serviceReals.subarray(first, first + count)) serviceOfReal[id] = service;
+  }
+}
+
+/** Brings sums and gauges up to date. */
+export function publish(director: Director): void {
+  const { flows, totals, counters } = director;
+  const { values } = counters;
+  values[GLOBAL.activeFlows] = flows.active;
+  const ended = flows.ended - totals.endedFlows;
+  const evicted = flows.evicted - totals.evictedFlows;
+  totals.endedFlows = flows.ended;
+  totals.evictedFlows = flows.evicted;
+  values[GLOBAL.endedFlows] = (values[GLOBAL.endedFlows] as number) + ended;
+  values[GLOBAL.evictedFlows] = (values[GLOBAL.evictedFlows] as number) + evicted;
+  publishNeighbours(director);
+  for (let id = 0; id < totals.serviceOfReal.length; id++) publishReal(director, id);
+}
+
+function publishNeighbours({ table, neighbours, counters }: Director): void {
+  const { values, room } = counters;
+  for (let id = 0; id < table.realNeighbour.length; id++) {
+    const neighbour = table.realNeighbour[id] as number;
+    if (neighbour < 0) continue;
+    const row = realAt(room, id);
+    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
+    values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
+    values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
+  }
+}
+
+/** Adds what has come to a real's row since the last time to its service's row. */
+function publishReal({ flows, totals, counters }: Director, id: number): void {
+  const service = totals.serviceOfReal[id] as number;
+  if (service < 0) return;
+  const { values, room } = counters;
+  const real = realAt(room, id);
+  const row = serviceAt(room, service);
+  values[real + ACTIVE_FLOWS] = flows.activeByReal[id] as number;
+  for (let field = REQUEST_PACKETS; field <= ACTIVE_FLOWS; field++) {
+    const now = values[real + field] as number;
+    const at = id * FIELDS + field;
+    const more = now - (totals.reals[at] as number);
+    totals.reals[at] = now;
+    values[row + field] = (values[row + field] as number) + more;
+  }
+}

@@ -1,0 +1,60 @@
+// What becomes of a packet that is not sent on: dropped with a reason that is counted, or passed to
+// the host's own kernel because it is none of the director's business.
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import { dropAt, GLOBAL } from './counters.ts';
+import type { Director } from './director.ts';
+import { isNatReal, isVip } from './table.ts';
+import { drop, PASS, type Verdict } from './verdict.ts';
+
+const NO_SERVICE = DROP['no-service'];
+const NO_FLOW = DROP['no-flow'];
+const FRAGMENT_OFFSET = 0x1fff;
+/** The two ports, which come first in TCP and UDP alike. */
+const PORTS_BYTES = 4;
+
+/** Counts a drop, and gives the verdict. */
+export function dropped(director: Director, reason: number): Verdict {
+  const { values } = director.counters;
+  const at = dropAt(reason);
+  values[at] = (values[at] as number) + 1;
+  values[GLOBAL.droppedFrames] = (values[GLOBAL.droppedFrames] as number) + 1;
+  return drop(reason);
+}
+
+/**
+ * An IPv4 packet that is not sent on. To a VIP: dropped for this reason. From the port of a NAT real
+ * to another host: dropped too, for without its flow the client would get it from a stranger.
+ * Anything else is passed.
+ */
+export function notForwarded(
+  director: Director,
+  frame: DataView,
+  at: number,
+  reason: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  const destination = ipv4.destination(frame, l3);
+  if (isVip(director.table, destination)) return dropped(director, reason);
+  if (!isReply(director, frame, l3) || isOwnAddress(director, destination)) return PASS;
+  return dropped(director, reason === NO_SERVICE ? NO_FLOW : reason);
+}
+
+/** True if the packet comes from the port of a NAT real. Only a first fragment shows its port. */
+function isReply({ table }: Director, frame: DataView, l3: number): boolean {
+  const headerBytes = ipv4.headerBytes(frame, l3);
+  if (ipv4.totalBytes(frame, l3) - headerBytes < PORTS_BYTES) return false;
+  if ((ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) !== 0) return false;
+  const port = tcp.sourcePort(frame, l3 + headerBytes);
+  return isNatReal(table, ipv4.source(frame, l3), port, ipv4.protocol(frame, l3));
+}
+
+/** The host of the director may talk to a real itself, as a health check does. */
+function isOwnAddress({ arms }: Director, address: number): boolean {
+  for (let index = 0; index < arms.length; index++) {
+    if (arms[index]?.address === address) return true;
+  }
+  return false;
+}

@@ -1,0 +1,176 @@
+// Every reason to drop a frame that the director gives, each with a frame that earns it; and the list
+// of those that others give, so that no reason is forgotten.
+import { describe, expect, test } from 'vitest';
+import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
+import { icmpEchoFrame } from '../../src/wire/frame.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import { unchanged } from './checks.ts';
+import { droppedFor } from './moved.ts';
+import { type PacketCase, testPackets } from './packet-table.ts';
+import {
+  CLIENT,
+  DSR_VIP,
+  dsrTcp,
+  dsrUdp,
+  INSIDE,
+  makeScene,
+  NAT_REALS,
+  natTcp,
+  natUdp,
+  OUTSIDE_ARM,
+  ROUTER,
+  replyTcp,
+  type SceneService,
+  standardServices,
+} from './scene.ts';
+
+const SYN = { flags: tcp.SYN };
+const L3 = 14;
+const L4 = 34;
+
+const withBytes = (frame: Uint8Array, at: number, ...bytes: number[]) => {
+  const copy = frame.slice();
+  copy.set(bytes, at);
+  return copy;
+};
+
+/** A frame whose IP packet says that it is as long as what is left of it. */
+function cut(frame: Uint8Array, bytes: number): Uint8Array {
+  const total = bytes - L3;
+  return withBytes(frame.slice(0, bytes), L3 + 2, total >>> 8, total & 0xff);
+}
+
+const ping = icmpEchoFrame({
+  ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, identifier: 1, sequence: 1 },
+  ...{ source: CLIENT, destination: DSR_VIP },
+});
+
+const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]> = {
+  'ethernet-truncated': [
+    ['no byte', new Uint8Array(0)],
+    ['a byte too few', dsrTcp().slice(0, 13)],
+  ],
+  'ipv4-truncated': [
+    ['an Ethernet header alone', dsrTcp().slice(0, 14)],
+    ['a byte too few', dsrTcp().slice(0, 33)],
+  ],
+  'ipv4-version': [
+    ['version 5', withBytes(dsrTcp(), L3, 0x55)],
+    ['version 6', withBytes(dsrTcp(), L3, 0x65)],
+  ],
+  'ipv4-header-length': [
+    ['16 bytes', withBytes(dsrTcp(), L3, 0x44)],
+    ['60 bytes, of which 40 are there', withBytes(dsrTcp(), L3, 0x4f)],
+  ],
+  'ipv4-total-length': [
+    ['less than the header', withBytes(dsrTcp(), L3 + 2, 0, 19)],
+    ['more than the frame', withBytes(dsrTcp(), L3 + 2, 0, 41)],
+    ['0', withBytes(dsrTcp(), L3 + 2, 0, 0)],
+  ],
+  'ipv4-checksum': [
+    ['a SYN with a wrong header', withBytes(dsrTcp(SYN), L3 + 10, 0, 0)],
+    ['a datagram with a wrong header', withBytes(natUdp(), L3 + 10, 0, 0)],
+  ],
+  fragment: [
+    ['the first piece of TCP', dsrTcp({ ...SYN, dontFragment: false, moreFragments: true })],
+    ['a later piece of UDP', dsrUdp({ dontFragment: false, fragmentOffsetBytes: 1480 })],
+  ],
+  'tcp-truncated': [['19 bytes', cut(dsrTcp(), L4 + 19)]],
+  'tcp-data-offset': [
+    ['16 bytes', withBytes(dsrTcp(), L4 + 12, 0x40)],
+    ['24 bytes, of which 20 are there', withBytes(dsrTcp(), L4 + 12, 0x60)],
+  ],
+  'udp-truncated': [['7 bytes', cut(dsrUdp(), L4 + 7)]],
+  'udp-length': [
+    ['7', withBytes(dsrUdp(), L4 + 4, 0, 7)],
+    ['a byte too many', withBytes(dsrUdp(), L4 + 4, 0, 9)],
+  ],
+  'icmp-truncated': [['7 bytes', cut(ping, L4 + 7)]],
+  'icmp-type': [['time exceeded', withBytes(ping, L4, 11)]],
+  'ip-protocol': [
+    ['SCTP', withBytes(dsrTcp(), L3 + 9, 132)],
+    ['GRE', withBytes(dsrTcp(), L3 + 9, 47)],
+  ],
+  'no-service': [
+    ['another port', dsrTcp({ ...SYN, destinationPort: 81 })],
+    ['the port of the reals', natTcp({ ...SYN, destinationPort: 8080 })],
+  ],
+  'no-flow': [
+    ['an ACK', dsrTcp()],
+    ['a FIN', dsrTcp({ flags: tcp.FIN | tcp.ACK })],
+    ['a RST', dsrTcp({ flags: tcp.RST })],
+    ['a SYN and ACK', dsrTcp({ flags: tcp.SYN | tcp.ACK })],
+    ['a SYN and FIN', dsrTcp({ flags: tcp.SYN | tcp.FIN })],
+    ['a SYN and RST', dsrTcp({ flags: tcp.SYN | tcp.RST })],
+    ['no flags at all', dsrTcp({ flags: 0 })],
+  ],
+};
+
+const refused = Object.entries(REFUSED_BY).flatMap(([reason, frames]) =>
+  frames.map(([name, frame]) => refuse(reason, name, frame)),
+);
+
+function refuse(
+  reason: string,
+  name: string,
+  frame: Uint8Array,
+  more: Partial<PacketCase> = {},
+): PacketCase {
+  const verdict = `drop ${reason}`;
+  const moved = droppedFor(reason);
+  return { name: `${reason}: ${name}`, frame, verdict, checks: [unchanged], moved, ...more };
+}
+
+const drained = (): SceneService[] =>
+  standardServices().map((service) => ({
+    ...service,
+    reals: service.reals.map((real) => ({ ...real, weight: 0 })),
+  }));
+
+/** Two VIPs that share their one real: a client port can be in use by one of them at a time. */
+const twins = (): SceneService[] =>
+  [80, 81].map((port, id) => ({
+    ...{ id, vip: '192.0.2.81', port, protocol: 6, method: 'nat', scheduler: 'rr' },
+    reals: [{ id, address: NAT_REALS[0]!.address, port: 8080, arm: INSIDE }],
+  }));
+
+const withState: PacketCase[] = [
+  refuse('arp-malformed', 'half of it', withBytes(dsrTcp(), 12, 0x08, 0x06).slice(0, 40)),
+  refuse('no-real', 'all weights are 0', dsrTcp(SYN), {
+    scene: () => makeScene({ services: drained() }),
+  }),
+  refuse('real-unresolved', 'nobody has answered yet', dsrTcp(SYN), {
+    scene: () => makeScene({ resolved: [] }),
+  }),
+  refuse('ttl-expired', 'NAT with a TTL of 1', natTcp({ timeToLive: 1 }), {
+    before: (scene) => void scene.receive(natTcp(SYN)),
+  }),
+  refuse('flow-table-full', 'one place, which a UDP flow has', dsrTcp(SYN), {
+    scene: () => makeScene({ maximumFlows: 1 }),
+    before: (scene) => void scene.receive(dsrUdp()),
+  }),
+  refuse('flow-conflict', 'the port is in use by the other VIP', natTcp({ ...SYN }), {
+    scene: () => makeScene({ services: twins() }),
+    before: (scene) => void scene.receive(natTcp({ ...SYN, destinationPort: 81 })),
+  }),
+  ...[
+    ['no-flow', 'a reply that belongs to nothing', replyTcp(NAT_REALS[0]!)] as const,
+    ['tcp-data-offset', 'a reply', withBytes(replyTcp(NAT_REALS[0]!), L4 + 12, 0x40)] as const,
+    [
+      'fragment',
+      'the first piece of a reply',
+      replyTcp(NAT_REALS[0]!, { dontFragment: false, moreFragments: true }),
+    ] as const,
+  ].map(([reason, name, frame]) => refuse(reason, name, frame, { arm: INSIDE })),
+];
+
+describe('the director drops for', () => testPackets([...refused, ...withState]));
+
+/** Given elsewhere, and why: the loop knows the links, the datapath what the kernel refused. */
+const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
+
+test('every reason is one of these', () => {
+  const seen = new Set([...refused, ...withState].map(({ verdict }) => verdict.slice(5)));
+  const all = DROP_REASONS.map(([name]) => name);
+  expect([...seen, ...GIVEN_BY_OTHERS].sort()).toEqual([...all].sort());
+});

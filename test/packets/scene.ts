@@ -1,0 +1,273 @@
+// A director between two segments, with one service of each kind, and the frames that its
+// neighbours send. What tests see of it is what the wire would: a frame in, a verdict, a frame out,
+// and the counters that moved.
+import type { Arm } from '../../src/datapath/datapath.ts';
+import {
+  ARM_FIELDS,
+  armAt,
+  type Counters,
+  counterBytes,
+  dropAt,
+  GLOBAL_FIELDS,
+  realAt,
+  serviceAt,
+  TRAFFIC_FIELDS,
+  wrapCounters,
+} from '../../src/director/counters.ts';
+import { createDirector, type Director } from '../../src/director/director.ts';
+import { processFrame } from '../../src/director/process.ts';
+import { buildTable, type MethodName, type Table } from '../../src/director/table.ts';
+import { detailOf, kindOf } from '../../src/director/verdict.ts';
+import type { SchedulerName } from '../../src/schedule/scheduler.ts';
+import { schedulerNamed } from '../../src/schedule/schedulers.ts';
+import { parseIpv4, parseMac } from '../../src/wire/address.ts';
+import * as arp from '../../src/wire/arp.ts';
+import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
+import {
+  arpFrame,
+  type TcpFields,
+  tcpFrame,
+  type UdpFields,
+  udpFrame,
+} from '../../src/wire/frame.ts';
+
+export interface Host {
+  readonly mac: string;
+  readonly address: string;
+}
+
+export const OUTSIDE = 0;
+export const INSIDE = 1;
+export const OUTSIDE_ARM: Host = { mac: '02:00:00:00:0a:00', address: '192.0.2.1' };
+export const INSIDE_ARM: Host = { mac: '02:00:00:00:0a:01', address: '10.0.0.1' };
+/** The client is far away; its frames come from ROUTER, or from OTHER_ROUTER. */
+export const CLIENT = '198.51.100.7';
+export const ROUTER: Host = { mac: '02:00:00:00:0b:01', address: '192.0.2.254' };
+export const OTHER_ROUTER: Host = { mac: '02:00:00:00:0b:02', address: '192.0.2.253' };
+export const DSR_VIP = '192.0.2.80';
+export const NAT_VIP = '192.0.2.81';
+export const DSR_REALS: readonly Host[] = [
+  { mac: '02:00:00:00:0c:01', address: '192.0.2.11' },
+  { mac: '02:00:00:00:0c:02', address: '192.0.2.12' },
+];
+export const NAT_REALS: readonly Host[] = [
+  { mac: '02:00:00:00:0d:01', address: '10.0.0.11' },
+  { mac: '02:00:00:00:0d:02', address: '10.0.0.12' },
+];
+
+export const DSR_PORT = 80;
+export const NAT_PORT = 80;
+/** Where the reals of the NAT services listen. */
+export const NAT_REAL_PORT = 8080;
+
+export interface SceneService {
+  readonly id: number;
+  readonly vip: string;
+  readonly port: number;
+  readonly protocol: 6 | 17;
+  readonly method: MethodName;
+  readonly scheduler: SchedulerName;
+  readonly reals: readonly SceneReal[];
+}
+
+export interface SceneReal {
+  readonly id: number;
+  readonly address: string;
+  readonly port: number;
+  readonly arm: number;
+  readonly weight?: number;
+}
+
+const numberOf = (address: string): number => {
+  const number = parseIpv4(address);
+  if (number === undefined) throw new TypeError(`'${address}' is no address`);
+  return number;
+};
+
+function makeArm(name: string, host: Host): Arm {
+  const mac = parseMac(host.mac);
+  if (mac === undefined) throw new TypeError(`'${host.mac}' is no MAC address`);
+  return {
+    name,
+    interfaceIndex: 0,
+    macHigh: mac.high,
+    macLow: mac.low,
+    address: numberOf(host.address),
+    prefixLength: 24,
+    mtu: 1500,
+  };
+}
+
+export const ARMS: readonly Arm[] = [makeArm('out', OUTSIDE_ARM), makeArm('in', INSIDE_ARM)];
+
+const realsOf = (hosts: readonly Host[], arm: number, firstId: number, port: number) =>
+  hosts.map(({ address }, index): SceneReal => ({ id: firstId + index, address, port, arm }));
+
+const DSR = { vip: DSR_VIP, port: DSR_PORT, method: 'dsr' } as const;
+const NAT = { vip: NAT_VIP, port: NAT_PORT, method: 'nat' } as const;
+
+/** TCP and UDP, by DSR and by NAT, on port 80; service ids 0 to 3, real ids 0 to 7. */
+export function standardServices(scheduler: SchedulerName = 'rr'): SceneService[] {
+  const dsr = (firstId: number) => realsOf(DSR_REALS, OUTSIDE, firstId, DSR_PORT);
+  const nat = (firstId: number) => realsOf(NAT_REALS, INSIDE, firstId, NAT_REAL_PORT);
+  return [
+    { ...DSR, id: 0, protocol: 6, scheduler, reals: dsr(0) },
+    { ...DSR, id: 1, protocol: 17, scheduler, reals: dsr(2) },
+    { ...NAT, id: 2, protocol: 6, scheduler, reals: nat(4) },
+    { ...NAT, id: 3, protocol: 17, scheduler, reals: nat(6) },
+  ];
+}
+
+/** The same services without one host among their reals. */
+export const withoutReal = (services: readonly SceneService[], host: Host): SceneService[] =>
+  services.map((service) => ({
+    ...service,
+    reals: service.reals.filter(({ address }) => address !== host.address),
+  }));
+
+export function tableOf(services: readonly SceneService[]): Table {
+  return buildTable(
+    services.map(({ vip, scheduler, reals, ...service }) => ({
+      ...service,
+      vip: numberOf(vip),
+      schedule: schedulerNamed(scheduler).build(
+        reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
+        { seed: 7 },
+      ),
+      reals: reals.map((real) => ({ ...real, address: numberOf(real.address) })),
+    })),
+  );
+}
+
+export interface SceneOptions {
+  readonly services?: readonly SceneService[];
+  readonly maximumFlows?: number;
+  readonly nowMs?: number;
+  /** Hosts whose MAC address is known from the start; all reals unless given. */
+  readonly resolved?: readonly Host[];
+}
+
+export interface Scene {
+  readonly director: Director;
+  readonly counters: Counters;
+  /** Lets a frame arrive. */
+  receive(frame: Uint8Array, options?: { arm?: number; partial?: boolean }): Outcome;
+}
+
+export interface Outcome {
+  /** `send 1`, `answer 0`, `pass`, or `drop` and the reason's name. */
+  readonly verdict: string;
+  /** The frame as it is afterwards. */
+  readonly frame: Uint8Array;
+  /** Counters that moved, by name, and by how much. */
+  readonly moved: Record<string, number>;
+}
+
+const ROOM = { arms: 2, services: 8, reals: 16 };
+
+export function makeScene(options: SceneOptions = {}): Scene {
+  const { services = standardServices(), maximumFlows = 64, nowMs = 1000 } = options;
+  const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
+  const table = tableOf(services);
+  const start = { arms: ARMS, table, counters, maximumFlows, flowSeed: 99, nowMs };
+  const director = createDirector(start);
+  const scene = { director, counters, receive: receiver(director) };
+  for (const host of options.resolved ?? [...DSR_REALS, ...NAT_REALS]) introduce(scene, host);
+  return scene;
+}
+
+/** Lets a real tell its MAC address, as an answer to the director's question. */
+export function introduce(scene: Scene, host: Host): void {
+  const inside = host.address.startsWith('10.');
+  const arm = inside ? INSIDE_ARM : OUTSIDE_ARM;
+  const answer = arpFrame({
+    sourceMac: host.mac,
+    destinationMac: arm.mac,
+    operation: arp.REPLY,
+    senderAddress: host.address,
+    targetMac: arm.mac,
+    targetAddress: arm.address,
+  });
+  scene.receive(answer, { arm: inside ? INSIDE : OUTSIDE });
+}
+
+/** Bytes around a frame that nobody may touch. */
+const GUARD_BYTES = 64;
+const GUARD = 0xa5;
+
+function receiver(director: Director): Scene['receive'] {
+  return (frame, { arm = OUTSIDE, partial = false } = {}) => {
+    const memory = new Uint8Array(frame.length + 2 * GUARD_BYTES).fill(GUARD);
+    memory.set(frame, GUARD_BYTES);
+    const before = director.counters.values.slice();
+    const end = GUARD_BYTES + frame.length;
+    const view = new DataView(memory.buffer);
+    const verdict = processFrame(director, view, GUARD_BYTES, end, arm, partial ? 1 : 0);
+    const around = [...memory.subarray(0, GUARD_BYTES), ...memory.subarray(end)];
+    if (around.some((byte) => byte !== GUARD)) throw new Error('a write left the frame');
+    return {
+      verdict: nameVerdict(verdict),
+      frame: memory.slice(GUARD_BYTES, end),
+      moved: movedCounters(director.counters, before),
+    };
+  };
+}
+
+export function nameVerdict(verdict: number): string {
+  const detail = detailOf(verdict);
+  const texts = ['pass', `send ${detail}`, `answer ${detail}`, `drop ${DROP_REASONS[detail]?.[0]}`];
+  const text = texts[kindOf(verdict)];
+  if (text === undefined) throw new Error(`${verdict} is no verdict`);
+  return text;
+}
+
+function movedCounters(counters: Counters, before: Float64Array): Record<string, number> {
+  const moved: Record<string, number> = {};
+  const names = counterNames(counters);
+  for (const [index, value] of counters.values.entries()) {
+    const by = value - (before[index] ?? 0);
+    if (by !== 0) moved[names.get(index) ?? `unknown ${index}`] = by;
+  }
+  return moved;
+}
+
+/** `sentFrames`, `drop no-flow`, `real 3 requestBytes` and so on, by index. */
+function counterNames({ room }: Counters): Map<number, string> {
+  const names = new Map<number, string>();
+  const add = (at: number, prefix: string, fields: readonly string[]) => {
+    for (const [index, field] of fields.entries()) names.set(at + index, prefix + field);
+  };
+  add(0, '', GLOBAL_FIELDS);
+  for (const [reason, [name]] of DROP_REASONS.entries()) names.set(dropAt(reason), `drop ${name}`);
+  for (let arm = 0; arm < room.arms; arm++) add(armAt(arm), `arm ${arm} `, ARM_FIELDS);
+  const services = Array.from({ length: room.services }, (_, id) => id);
+  for (const id of services) add(serviceAt(room, id), `service ${id} `, TRAFFIC_FIELDS);
+  const reals = Array.from({ length: room.reals }, (_, id) => id);
+  for (const id of reals) add(realAt(room, id), `real ${id} `, TRAFFIC_FIELDS);
+  return names;
+}
+
+const FROM_ROUTER = { sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, source: CLIENT };
+const TO_DSR = { ...FROM_ROUTER, destination: DSR_VIP, sourcePort: 40_000, destinationPort: 80 };
+const TO_NAT = { ...TO_DSR, destination: NAT_VIP };
+
+/** A request of the client; fields that are not given are those of an ACK to the DSR service. */
+export const dsrTcp = (fields: Partial<TcpFields> = {}) => tcpFrame({ ...TO_DSR, ...fields });
+export const dsrUdp = (fields: Partial<UdpFields> = {}) => udpFrame({ ...TO_DSR, ...fields });
+export const natTcp = (fields: Partial<TcpFields> = {}) => tcpFrame({ ...TO_NAT, ...fields });
+export const natUdp = (fields: Partial<UdpFields> = {}) => udpFrame({ ...TO_NAT, ...fields });
+
+/** What a NAT real answers, on the inside arm. */
+const replyFrom = (host: Host) => ({
+  sourceMac: host.mac,
+  destinationMac: INSIDE_ARM.mac,
+  source: host.address,
+  destination: CLIENT,
+  sourcePort: NAT_REAL_PORT,
+  destinationPort: 40_000,
+});
+
+export const replyTcp = (host: Host, fields: Partial<TcpFields> = {}) =>
+  tcpFrame({ ...replyFrom(host), ...fields });
+export const replyUdp = (host: Host, fields: Partial<UdpFields> = {}) =>
+  udpFrame({ ...replyFrom(host), ...fields });
