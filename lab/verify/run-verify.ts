@@ -1,12 +1,14 @@
 // `furiwake lab verify`: builds a topology, records at every point, sends real traffic, first with
 // the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
 // director, so that its first ARP request is in the captures too.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdirSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { OperatorError } from '../../src/cli/errors.ts';
 import { coloursFor } from '../../src/cli/output.ts';
 import { type Recorder, startRecorder } from '../capture/record.ts';
 import type { RecordReport } from '../capture/recorder-messages.ts';
-import { startDirector } from '../hosts/director.ts';
+import { type Director, startDirector } from '../hosts/director.ts';
 import type { Lab } from '../net/lab.ts';
 import { setOffloads } from '../net/links.ts';
 import { UsageError } from '../requirements.ts';
@@ -117,7 +119,7 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const { topology, broken } = serving;
     const colour = coloursFor(process.stdout).isColorSupported;
     say(`${draw(topology, { colour, broken })}\n`);
-    await mkdir(directory, { recursive: true });
+    const kept = makeDirectory(directory);
     const { datapath } = options;
     const { lab } = serving;
     const { traffic, points } = await recordTraffic({ lab, topology, datapath, directory, say });
@@ -125,11 +127,23 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const run = { breakName, datapath, createdAt, points };
     const manifest = JSON.stringify(manifestOf(topology, run), null, 2);
     await writeFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
+    kept();
     say('Judging the captures');
     return verificationOf(await loadCaptures(directory), directory, traffic);
   } finally {
     await serving.close();
   }
+}
+
+/**
+ * Makes the directory. If this run made it, it is gone again at the end of the process, however that
+ * comes, unless the function returned is called: captures without a manifest are of no use.
+ */
+function makeDirectory(directory: string): () => void {
+  const made = mkdirSync(directory, { recursive: true }) !== undefined;
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  if (made) process.once('exit', remove);
+  return () => process.off('exit', remove);
 }
 
 interface Recorded {
@@ -152,17 +166,22 @@ interface Run {
  * gets no offload metadata; its lab has the offloads off from the start.
  */
 async function recordTraffic(run: Run): Promise<Recorded> {
-  const { topology, datapath } = run;
+  const { lab, topology, datapath } = run;
+  let director: Director | undefined;
   const start = async () => {
     run.say(`Starting the director, datapath ${datapath}`);
-    await startDirector(run.lab, topology, { datapath });
+    director = await startDirector(lab, topology, { datapath });
   };
-  if (datapath === 'cap') return recordPhase(run, { offloads: 'off' }, start);
-  const first = await recordPhase(run, { offloads: 'on' }, start);
-  const second = await recordPhase(run, { offloads: 'off', suffix: '-plain' }, async () => {});
+  const phases = [];
+  if (datapath === 'ring') {
+    phases.push(await recordPhase(run, { offloads: 'on' }, start));
+    phases.push(await recordPhase(run, { offloads: 'off', suffix: '-plain' }, async () => {}));
+  } else phases.push(await recordPhase(run, { offloads: 'off' }, start));
+  const ended = director?.daemon.whyNot();
+  if (ended !== undefined) throw new OperatorError(`${ended}; nothing was judged`, 1);
   return {
-    traffic: addReports(first.traffic, second.traffic),
-    points: [...first.points, ...second.points],
+    traffic: phases.map(({ traffic }) => traffic).reduce(addReports),
+    points: phases.flatMap(({ points }) => points),
   };
 }
 
