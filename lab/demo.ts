@@ -32,9 +32,9 @@ const MEASURED = { seconds: 2, rounds: 3 } as const;
 const ATTEMPTS = 3;
 
 const TITLES: Readonly<Record<Method | 'throughput', string>> = {
-  dsr: '1 of 3  DSR: proved from captures, about 10 s',
-  nat: '2 of 3  NAT: proved from captures, about 10 s',
-  throughput: '3 of 3  Throughput of both, about 50 s',
+  dsr: '1 of 3  DSR: which way every packet goes, about 10 s',
+  nat: '2 of 3  NAT: which way every packet goes, about 10 s',
+  throughput: '3 of 3  Throughput of both, and what crosses the director, about 50 s',
 };
 
 /** Runs the command. Resolves with its exit code: 0 if all is good, else 1. */
@@ -52,7 +52,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   };
   const verifications = { dsr: await verify('dsr'), nat: await verify('nat') };
   say(`${colours.inverse(` ${TITLES.throughput} `)}\n`);
-  const throughput = await measureThroughput({ ...options, ...MEASURED }, directory);
+  const figures = makeResultsDirectory('throughput', join(directory, 'throughput'));
+  const throughput = await measureThroughput({ ...options, ...MEASURED }, figures);
   const holds = METHODS.every((method) => verifications[method].holds);
   const good = holds && throughput.confirmed;
   const result: DemoResult = { good, directory, verifications, throughput };
@@ -80,7 +81,7 @@ export function renderClosing(result: DemoResult, colours: Colours): string {
   const { verifications, throughput, directory, good } = result;
   const columns = [
     ...[left('method'), right('claims hold'), right('upload'), right('download')],
-    ...[right('director: up'), right('down'), left('counters'), left('captures')],
+    ...[right('director up'), right('down'), left('counters'), left('captures')],
   ];
   const rows = METHODS.map((method) => {
     const { claims, holds } = verifications[method];
@@ -104,9 +105,11 @@ export function renderClosing(result: DemoResult, colours: Colours): string {
     colours.inverse(' Result '),
     '',
     table(columns, rows, colours),
-    colours.dim('director: bytes that went through the director for each byte that was delivered'),
+    colours.dim(
+      'director: bytes that it received for each byte that was delivered, up- and download',
+    ),
     '',
     words,
-    `All captures and figures: ${directory}/`,
+    `Captures and figures: ${directory}/`,
   ].join('\n');
 }

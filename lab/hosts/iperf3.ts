@@ -28,7 +28,7 @@ export interface Iperf3Options {
   readonly direction?: 'upload' | 'download';
   /** How long it sends; with `bytes`, how long it may take. */
   readonly seconds: number;
-  /** How much it sends, instead of for how long. */
+  /** How much it sends, instead of for how long; the receiver may not count the last of it. */
   readonly bytes?: number;
   /** Parallel connections; 1 unless given. */
   readonly streams?: number;
@@ -40,8 +40,6 @@ export interface Iperf3Result {
   /** Received at the end that receives. */
   readonly bitsPerSecond: number;
   readonly receivedBytes: number;
-  /** What the sending end sent; the receiving one stops counting a moment before the end. */
-  readonly sentBytes: number;
   readonly seconds: number;
   /** UDP: share of datagrams that did not arrive, 0 to 1; TCP: 0. */
   readonly lost: number;
@@ -68,7 +66,7 @@ interface Report {
   readonly error?: string;
   readonly end?: {
     readonly sum?: { lost_percent?: number };
-    readonly sum_sent?: { bytes?: number; retransmits?: number };
+    readonly sum_sent?: { retransmits?: number };
     readonly sum_received?: {
       bytes: number;
       seconds: number;
@@ -89,7 +87,6 @@ function readReport(text: string): Iperf3Result {
   return {
     bitsPerSecond: received.bits_per_second,
     receivedBytes: received.bytes,
-    sentBytes: report.end?.sum_sent?.bytes ?? received.bytes,
     seconds: received.seconds,
     lost: lostPercent / 100,
     retransmits: report.end?.sum_sent?.retransmits ?? 0,

@@ -25,8 +25,8 @@ export interface ConfirmationInput {
   readonly direction: Direction;
   /** Port of the service on the VIP and on the reals. */
   readonly port: number;
-  /** Payload of the transfer: what iperf3 sent, all of which arrived. */
-  readonly transferBytes: number;
+  /** Payload that the receiving end counted; it does not wait for the last of an upload. */
+  readonly deliveredBytes: number;
   readonly director: Crossing;
   readonly kernel: Crossing;
   readonly captures: readonly PortCapture[];
@@ -37,7 +37,7 @@ export interface Confirmation {
   readonly direction: Direction;
   /** `not-whole`: a capture lost frames, so it proves nothing either way. */
   readonly verdict: 'confirmed' | 'differs' | 'not-whole';
-  readonly transferBytes: number;
+  readonly deliveredBytes: number;
   readonly director: Crossing;
   readonly kernel: Crossing;
   readonly capture: Crossing;
@@ -56,20 +56,20 @@ export interface CaptureSums {
 }
 
 export function confirm(input: ConfirmationInput): Confirmation {
-  const { method, direction, transferBytes, director, kernel, captures } = input;
+  const { method, direction, deliveredBytes, director, kernel, captures } = input;
   const sums = captures.map((capture) => sumCapture(capture, input));
   const capture = sumCrossings(sums.map((each) => each.crossing));
   const damage = captures.flatMap(damageOf);
   const differences = [
-    ...differenceNote("the director's counters", director, capture),
-    ...differenceNote("the kernel's counters", kernel, capture),
+    ...differenceNote('director', director, capture),
+    ...differenceNote('kernel', kernel, capture),
   ];
   const same = differences.length === 0;
   return {
     method,
     direction,
     verdict: damage.length > 0 ? 'not-whole' : same ? 'confirmed' : 'differs',
-    ...{ transferBytes, director, kernel, capture },
+    ...{ deliveredBytes, director, kernel, capture },
     payloadInBytes: sums.reduce((total, each) => total + each.payloadInBytes, 0),
     payloadOutBytes: sums.reduce((total, each) => total + each.payloadOutBytes, 0),
     files: captures.map(({ file }) => file),
@@ -124,7 +124,7 @@ function damageOf({ file, report }: PortCapture): string[] {
   return parts.map((part) => `${file}: ${part}`);
 }
 
-/** `the director's counters: 2 frames and 120 bytes more in than in the capture`. */
+/** `director: in +2 frames, +120 bytes against the capture`; empty if there is no difference. */
 function differenceNote(who: string, counted: Crossing, captured: Crossing): string[] {
   if (sameCrossing(counted, captured)) return [];
   const difference = subtractCrossing(counted, captured);
@@ -134,7 +134,7 @@ function differenceNote(who: string, counted: Crossing, captured: Crossing): str
     if (frames === 0 && bytes === 0) return [];
     return [`${way} ${signed(frames)} frames, ${signed(bytes)} bytes`];
   });
-  return [`${who} differ from the capture: ${parts.join('; ')}`];
+  return [`${who}: ${parts.join(', ')} against the capture`];
 }
 
 const signed = (value: number): string => (value > 0 ? `+${value}` : String(value));

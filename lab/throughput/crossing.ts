@@ -29,8 +29,11 @@ export interface StillReading extends Reading {
   readonly timestampUs: number;
 }
 
-/** Longer than the director takes to publish what it counted. */
-const STILL_MS = 150;
+/**
+ * Twice as long as the director takes at most to publish what it counted: every 10 ms by ring, which
+ * a busy machine makes more, and every 250 ms by cap, whose data plane is a process of its own.
+ */
+const STILL_MS: Readonly<Record<Status['datapath'], number>> = { ring: 150, cap: 500 };
 const STILL_TIMEOUT_MS = 10_000;
 
 export const NOTHING: Crossing = { inFrames: 0, inBytes: 0, outFrames: 0, outBytes: 0 };
@@ -79,21 +82,25 @@ export function stillReading(running: RunningLab): Promise<StillReading> {
 
 async function tryStill(running: RunningLab): Promise<StillReading | undefined> {
   const first = await read(running);
-  await pause(STILL_MS / 2);
+  const halfMs = STILL_MS[first.datapath] / 2;
+  await pause(halfMs);
   const timestampUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
-  await pause(STILL_MS / 2);
+  await pause(halfMs);
   const second = await read(running);
   const still =
     sameCrossing(first.director, second.director) && sameCrossing(first.kernel, second.kernel);
-  return still ? { ...second, timestampUs } : undefined;
+  if (!still) return undefined;
+  const { director, kernel, lostFrames } = second;
+  return { director, kernel, lostFrames, timestampUs };
 }
 
-async function read({ director, topology }: RunningLab): Promise<Reading> {
-  const { arms } = await director.status();
+async function read({ director, topology }: RunningLab) {
+  const { arms, datapath } = await director.status();
   // The director runs in its host's namespace, so this file is about that host's interfaces.
   const text = readFileSync(`/proc/${director.daemon.pid}/net/dev`, 'utf8');
   const names = directorOf(topology).arms.map((arm) => arm.name);
   return {
+    datapath,
     director: sumCrossings(arms.map(crossingOfArm)),
     kernel: sumCrossings(names.map((name) => kernelCrossing(text, name))),
     lostFrames: arms.reduce((sum, arm) => sum + arm.missedFrames + arm.failedFrames, 0),

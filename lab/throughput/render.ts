@@ -14,6 +14,7 @@ import type { Confirmation } from './confirm.ts';
 import { sameCrossing, subtractCrossing } from './crossing.ts';
 import type { ThroughputResult } from './run-throughput.ts';
 import { perDeliveredByte, type Spread, type Summary, type SummaryRow } from './summary.ts';
+import { RECORDED_BYTES } from './transfers.ts';
 
 const BAR_CELLS = 24;
 /** Less than this for each byte delivered is control and acknowledgments, no data. */
@@ -34,7 +35,7 @@ export const gigabits = (bitsPerSecond: number): string => (bitsPerSecond / 1e9)
 const spread = ({ lowest, highest }: Spread): string => `${gigabits(lowest)}-${gigabits(highest)}`;
 
 /** Bytes for each byte delivered. */
-export const share = (value: number): string => value.toFixed(3);
+export const share = (value: number): string => value.toFixed(4);
 
 export function renderSpeeds(result: ThroughputResult, colours: Colours): string {
   const { summary, seconds, rounds } = result;
@@ -51,7 +52,7 @@ export function renderSpeeds(result: ThroughputResult, colours: Colours): string
   const runs = `${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s`;
   return [
     colours.bold('Throughput, and what crossed the director for it'),
-    wrap(`${runs}, interleaved; median and spread of the speed, sums of the counters`, ''),
+    `${runs}, interleaved; median and spread of the speed, sums of the director's counters`,
     colours.dim(wrap(conditions(result), '')),
     '',
     table(columns, rows, colours),
@@ -77,15 +78,17 @@ function renderRatios({ ratios }: Summary, rounds: number): string {
   return `DSR to NAT: ${text.join(', ')}`;
 }
 
-/** Where the director and the kernel do not agree. */
+/** Where the director and the kernel do not agree; what the ring had no room for is such a case. */
 function witnessNotes(rows: readonly SummaryRow[]): string[] {
   return rows.flatMap(({ method, direction, director, kernel, lostFrames }) => {
     if (sameCrossing(director, kernel)) return [];
     const { inFrames, outFrames } = subtractCrossing(kernel, director);
-    return [
-      `${method} ${direction}: the kernel counted ${number(inFrames)} frames more in and ` +
-        `${number(outFrames)} more out; the director says it lost ${number(lostFrames)}`,
-    ];
+    const text =
+      inFrames === lostFrames && outFrames === 0
+        ? `lost ${number(lostFrames)} of ${count(kernel.inFrames)} frames that came in: its ring was full`
+        : `says it lost ${number(lostFrames)} frames, but the kernel counted ` +
+          `${number(inFrames)} more in and ${number(outFrames)} more out`;
+    return [`${method} ${direction}: the director ${text}`];
   });
 }
 
@@ -111,6 +114,9 @@ function bar(value: number): string {
   return (cells === 0 ? '▏' : '█'.repeat(cells)).padEnd(BAR_CELLS, ' ');
 }
 
+/** From here on the percentage shows it. */
+const VISIBLY_MORE = 1.0005;
+
 const VERDICTS = { confirmed: 'confirmed', differs: 'differs', 'not-whole': 'not whole' } as const;
 
 export function renderConfirmations(all: readonly Confirmation[], colours: Colours): string {
@@ -128,12 +134,15 @@ export function renderConfirmations(all: readonly Confirmation[], colours: Colou
   ]);
   const [titles = '', ...lines] = table(columns, rows, colours).split('\n');
   const detailed = lines.flatMap((line, index) => [line, ...detailsOf(all[index]!, colours)]);
-  const size = bytes(all[0]?.transferBytes ?? 0);
+  const size = bytes(RECORDED_BYTES);
+  const more = all.some((each) => each.payloadInBytes > each.deliveredBytes * VISIBLY_MORE);
+  const why = 'more than 100 %: still on its way when the receiving iperf3 stopped to count';
   return [
-    colours.bold("Confirmed from captures at the director's switch ports"),
-    wrap(`one more transfer of ${size} each, recorded; payload is that of the direction alone`, ''),
+    colours.bold("What captures at the director's switch ports say of these counters"),
+    `one more transfer of ${size} each, recorded; payload in: without headers, of what was delivered`,
     '',
     ...[titles, ...detailed],
+    ...(more ? [colours.dim(why)] : []),
   ].join('\n');
 }
 
@@ -142,8 +151,8 @@ function paintVerdict(verdict: Confirmation['verdict'], colours: Colours): strin
   return paint(VERDICTS[verdict]);
 }
 
-const percent = (payload: number, { transferBytes }: Confirmation): string =>
-  payload === 0 ? 'none' : `${((payload / transferBytes) * 100).toFixed(1)} %`;
+const percent = (payload: number, { deliveredBytes }: Confirmation): string =>
+  payload === 0 ? 'none' : `${((payload / deliveredBytes) * 100).toFixed(1)} %`;
 
 const agreement = ({ capture }: Confirmation, counted: Confirmation['director']): string =>
   sameCrossing(capture, counted) ? 'same' : 'differ';

@@ -111,8 +111,8 @@ async function recordTransfer(
     runIperf3(lab, options),
   );
   const { director, kernel } = between(before, after);
-  const transferBytes = result.sentBytes;
-  const facts = { method, direction, port: IPERF_PORT, transferBytes };
+  const deliveredBytes = result.receivedBytes;
+  const facts = { method, direction, port: IPERF_PORT, deliveredBytes };
   return confirm({ ...facts, director, kernel, captures });
 }
 

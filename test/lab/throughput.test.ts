@@ -157,7 +157,7 @@ const capture = (
 
 const judge = (captures: readonly PortCapture[], counted: Partial<Record<string, Crossing>> = {}) =>
   confirm({
-    ...{ method: 'dsr', direction: 'upload', port: PORT, transferBytes: 1500, captures },
+    ...{ method: 'dsr', direction: 'upload', port: PORT, deliveredBytes: 1500, captures },
     ...{ director: counted.director ?? COUNTED, kernel: counted.kernel ?? COUNTED },
   });
 
@@ -185,8 +185,8 @@ describe('a capture', () => {
     const { verdict, notes } = judge([capture(FORWARDED.slice(0, 3))]);
     expect(verdict).toBe('differs');
     expect(notes).toEqual([
-      "the director's counters differ from the capture: out +1 frames, +554 bytes",
-      "the kernel's counters differ from the capture: out +1 frames, +554 bytes",
+      'director: out +1 frames, +554 bytes against the capture',
+      'kernel: out +1 frames, +554 bytes against the capture',
     ]);
   });
 
@@ -195,7 +195,7 @@ describe('a capture', () => {
       kernel: { ...COUNTED, inBytes: COUNTED.inBytes - 1 },
     });
     expect(verdict).toBe('differs');
-    expect(notes).toEqual(["the kernel's counters differ from the capture: in 0 frames, -1 bytes"]);
+    expect(notes).toEqual(['kernel: in 0 frames, -1 bytes against the capture']);
   });
 
   test.each([
@@ -284,9 +284,9 @@ describe('what is shown', () => {
 
   it('shows at a glance that in DSR downloads no data crosses the director', () => {
     const full = '█'.repeat(24);
-    expect(text).toContain(`dsr upload     in ${full} 1.000   out ${full} 1.000\n`);
-    expect(text).toMatch(/dsr download {3}in ▏ +0\.006 {3}out ▏ +0\.006 {2}ACKs alone\n/);
-    expect(text).toContain(`nat download   in ${full} 1.000   out ${full} 1.000\n`);
+    expect(text).toContain(`dsr upload     in ${full} 1.0000   out ${full} 1.0000\n`);
+    expect(text).toMatch(/dsr download {3}in ▏ +0\.0060 {3}out ▏ +0\.0060 {2}ACKs alone\n/);
+    expect(text).toContain(`nat download   in ${full} 1.0000   out ${full} 1.0000\n`);
   });
 
   it('says which witness differs, and never calls a damaged capture a confirmation', () => {
@@ -303,17 +303,27 @@ describe('what is shown', () => {
     expect(lines).toContain('        director-eth0.pcap: the recorder lost 7 frames');
     expect(rows[2]).toMatch(/upload {5}differs .* same +differ$/);
     expect(rows[3]).toMatch(/none +same +same$/);
+    expect(lines.join('\n')).not.toContain('still on its way');
+    const more = renderConfirmations([{ ...confirmations[0]!, deliveredBytes: 1400 }], PLAIN);
+    expect(more).toContain('107.1 %');
+    expect(more).toContain('more than 100 %: still on its way');
     expect(text).toContain('captures confirm the counters in 1 of 2 transfers');
   });
 
-  it('tells where the director counted less than the kernel', () => {
+  it('tells where the director counted less than the kernel, and whether it knows', () => {
     const [first, ...rest] = madeUp().samples;
     const kernel = { ...first!.kernel, inFrames: 14 };
-    const summary = summarize([{ ...first!, kernel, lostFrames: 4 }, ...rest]);
-    expect(renderThroughput(madeUp({ summary }), PLAIN)).toContain(
-      'dsr upload: the kernel counted 4 frames more in and 0 more out; the director says it lost 4',
+    const shown = (lostFrames: number) => {
+      const summary = summarize([{ ...first!, kernel, lostFrames }, ...rest]);
+      return renderThroughput(madeUp({ summary }), PLAIN);
+    };
+    expect(shown(4)).toContain(
+      'dsr upload: the director lost 4 of 34 frames that came in: its ring was full',
     );
-    expect(text).not.toContain('the kernel counted');
+    expect(shown(3)).toContain(
+      'dsr upload: the director says it lost 3 frames, but the kernel counted 4 more in and 0 more',
+    );
+    expect(text).not.toContain('the director lost');
   });
 
   it('says that the datapath cap needs the offloads off', () => {
@@ -365,8 +375,8 @@ describe.skipIf(reason !== undefined)(`a real run${reason ? `: ${reason}` : ''}`
     expect(of('dsr', 'download')).toMatchObject({ payloadInBytes: 0, payloadOutBytes: 0 });
     for (const direction of ['upload', 'download'] as const) {
       const nat = of('nat', direction);
-      expect(nat.payloadInBytes).toBeGreaterThanOrEqual(nat.transferBytes);
-      expect(nat.payloadOutBytes).toBeGreaterThanOrEqual(nat.transferBytes);
+      expect(nat.payloadInBytes).toBeGreaterThanOrEqual(nat.deliveredBytes);
+      expect(nat.payloadOutBytes).toBeGreaterThanOrEqual(nat.deliveredBytes);
     }
   });
 });
