@@ -38,6 +38,7 @@ function buildProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError('(--help says what is possible)')
     .configureHelp({ styleTitle: coloursFor(process.stdout).bold })
+    .enablePositionalOptions()
     .exitOverride();
   addRunCommand(program);
   addCheckCommand(program);

@@ -33,7 +33,7 @@ export interface Config {
   readonly guard: 'auto' | 'off';
   /** Unix socket of the API. */
   readonly socket: string;
-  /** Slots of each arm's ring. */
+  /** Slots of each arm's ring for frames of up to 1,800 bytes. */
   readonly ringSlots: number;
   /** Most flows that are remembered. */
   readonly maximumFlows: number;

@@ -115,7 +115,7 @@ function complete(data: ConfigData, file: string): Config {
     datapath: data.datapath,
     guard: data.guard,
     socket: data.socket,
-    ringSlots: data.ring?.slots ?? Math.floor(DEFAULT_RING_SLOTS / data.interfaces.length),
+    ringSlots: data.ring?.slots ?? DEFAULT_RING_SLOTS,
     maximumFlows: data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS,
     hashSeed: data.hashSeed,
     services: Object.entries(data.services).map(([name, service]) =>

@@ -74,7 +74,7 @@ describe('furiwake', () => {
 });
 
 const MEANING = `good: furiwake.yaml has 2 services with 5 reals, on eth0, eth1
-datapath ring (512 slots an interface), guard auto, 262,144 flows at most, socket /run/furiwake.sock
+datapath ring (2,048 slots an interface), guard auto, 262,144 flows at most, socket /run/furiwake.sock
 
 REAL     ADDRESS             WEIGHT  NEW FLOWS  BY
 web  tcp 192.0.2.10:80  dsr  maglev

@@ -469,7 +469,7 @@ describe('a good configuration', () => {
         datapath: 'ring',
         guard: 'auto',
         socket: '/run/furiwake.sock',
-        ringSlots: 512,
+        ringSlots: 2048,
         maximumFlows: 262_144,
         hashSeed: 0,
         services: [

@@ -1,0 +1,68 @@
+// Bulk TCP by iperf3, one connection, both directions. NAT is compared with nft DNAT on the bed of
+// two cables; DSR with no balancer at all on one switch, where replies take the direct way.
+import { startDirector } from '../hosts/director.ts';
+import { runIperf3, startIperf3 } from '../hosts/iperf3.ts';
+import type { Lab } from '../net/lab.ts';
+import { buildTopology } from '../topologies/build.ts';
+import { DSR } from '../topologies/dsr.ts';
+import { addressOf, realsOf, type Topology } from '../topologies/topology.ts';
+import { type Bed, type Path, REAL, VIP } from './bed.ts';
+import type { Variant } from './measure.ts';
+
+const DIRECTIONS = ['upload', 'download'] as const;
+
+/** Bits a second of NAT and of nft DNAT. */
+export async function natVariants(bed: Bed, seconds: number): Promise<Variant[]> {
+  await startIperf3(bed.lab, 'r1', REAL.address);
+  const paths: readonly Path[] = ['furiwake nat', 'nft dnat'];
+  return DIRECTIONS.flatMap((direction) =>
+    paths.map((path) => ({
+      name: `${path} ${direction}`,
+      measure: async () => {
+        const close = await bed.open(path);
+        try {
+          const options = { host: 'client', address: VIP, direction, seconds };
+          return (await runIperf3(bed.lab, options)).bitsPerSecond;
+        } finally {
+          await close();
+        }
+      },
+    })),
+  );
+}
+
+/** One real is enough here, and each of the two paths has a server of its own on it. */
+const ONE_REAL: Topology = { ...DSR, hosts: DSR.hosts.filter(({ name }) => !/^r[23]$/.test(name)) };
+
+export interface DsrBed {
+  readonly lab: Lab;
+  readonly variants: Variant[];
+}
+
+/** Bits a second of DSR and of the same real without a balancer. */
+export async function buildDsrBed(seconds: number): Promise<DsrBed> {
+  const lab = await buildTopology(ONE_REAL);
+  const real = realsOf(ONE_REAL)[0];
+  if (real === undefined) throw new Error('the topology has no real');
+  await startIperf3(lab, real.name, ONE_REAL.vip);
+  await startSecondIperf3(lab, real.name, addressOf(real));
+  await startDirector(lab, ONE_REAL, { datapath: 'ring' });
+  const targets = [
+    { name: 'furiwake dsr', address: ONE_REAL.vip },
+    { name: 'no balancer', address: addressOf(real) },
+  ];
+  const variants = DIRECTIONS.flatMap((direction) =>
+    targets.map(({ name, address }) => ({
+      name: `${name} ${direction}`,
+      measure: async () => {
+        const options = { host: 'client', address, direction, seconds };
+        return (await runIperf3(lab, options)).bitsPerSecond;
+      },
+    })),
+  );
+  return { lab, variants };
+}
+
+async function startSecondIperf3(lab: Lab, host: string, address: string): Promise<void> {
+  lab.spawn(host, { name: 'iperf3-direct', argv: ['iperf3', '-s', '-B', address, '-p', '5201'] });
+}
