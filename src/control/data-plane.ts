@@ -4,6 +4,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openRing } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
+import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, natRealAddresses } from './run-batch.ts';
 
@@ -54,4 +55,5 @@ function main(start: DataPlaneStart): void {
   }
 }
 
+inlineGenerously();
 main(workerData as DataPlaneStart);

@@ -66,7 +66,7 @@ export function createDirector(options: DirectorOptions): Director {
     totals: createTotals(counters),
     table,
     schedulers: [],
-    neighbours: createNeighbours(table, undefined, nowMs),
+    neighbours: createNeighbours(table, arms, undefined, nowMs),
     nowMs,
     outbox: [],
     conflicts: [],
@@ -104,7 +104,7 @@ export function takeTable(director: Director, table: Table): void {
     director.flows.goneReals[id] = (table.realNeighbour[id] ?? -1) < 0 ? 1 : 0;
   }
   mapReals(director.totals, table);
-  director.neighbours = createNeighbours(table, director.neighbours, director.nowMs);
+  director.neighbours = createNeighbours(table, director.arms, director.neighbours, director.nowMs);
   director.schedulers = table.schedules.map((schedule) =>
     schedule ? schedulerNamed(schedule.scheduler) : undefined,
   );
@@ -142,9 +142,9 @@ const SWEEP_TICKS = 6000;
 /** What happens every few milliseconds beside the packets. */
 export function tick(director: Director, nowMs: number): void {
   director.nowMs = nowMs;
-  const { flows, neighbours, arms, outbox, counters } = director;
+  const { flows, neighbours, outbox, counters } = director;
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
-  const probes = askNeighbours(neighbours, arms, outbox, nowMs);
+  const probes = askNeighbours(neighbours, outbox, nowMs);
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
   publish(director);

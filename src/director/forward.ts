@@ -16,15 +16,9 @@ import {
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import {
-  NEIGHBOUR_RESOLVED,
-  REPLY_BYTES,
-  REPLY_PACKETS,
-  REQUEST_BYTES,
-  REQUEST_PACKETS,
-  realAt,
-} from './counters.ts';
+import { REPLY_BYTES, REPLY_PACKETS, REQUEST_BYTES, REQUEST_PACKETS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
+import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { dropped } from './refuse.ts';
 import { natReply, natRequest, setMacs } from './rewrite.ts';
 import { send, type Verdict } from './verdict.ts';
@@ -42,12 +36,14 @@ export function forwardRequest(
   number: number,
   partial: number,
 ): Verdict {
-  const { flows, neighbours, table, counters, armMacHigh, armMacLow } = director;
+  const { flows, table, counters } = director;
+  const { ways } = director.neighbours;
   const { records } = flows;
   const record = number * RECORD_WORDS;
   const realId = (records[record + IDS] as number) & 0xffff;
-  const neighbour = table.realNeighbour[realId] as number;
-  if (neighbours.state[neighbour] !== NEIGHBOUR_RESOLVED) return dropped(director, REAL_UNRESOLVED);
+  const way = (table.realNeighbour[realId] as number) * WAY_WORDS;
+  const arm = ways[way + WAY_ARM] as number;
+  if (arm === NO_WAY) return dropped(director, REAL_UNRESOLVED);
   if ((records[record + META] as number) & NAT_BIT) {
     const l3 = at + ethernet.HEADER_BYTES;
     if (ipv4.timeToLive(frame, l3) <= 1) return dropped(director, TTL_EXPIRED);
@@ -56,10 +52,10 @@ export function forwardRequest(
     const deltas = records[record + DELTAS] as number;
     natRequest(frame, l3, l4, real, realPort, deltas, partial);
   }
-  const arm = neighbours.arm[neighbour] as number;
-  const toHigh = neighbours.macHigh[neighbour] as number;
-  const toLow = neighbours.macLow[neighbour] as number;
-  setMacs(frame, at, toHigh, toLow, armMacHigh[arm] as number, armMacLow[arm] as number);
+  // Both MAC addresses, twelve bytes at the very front of the frame.
+  frame.setInt32(at, ways[way] as number);
+  frame.setInt32(at + 4, ways[way + 1] as number);
+  frame.setInt32(at + 8, ways[way + 2] as number);
   const row = realAt(counters.room, realId);
   const { values } = counters;
   values[row + REQUEST_PACKETS] = (values[row + REQUEST_PACKETS] as number) + 1;

@@ -34,12 +34,28 @@ export interface Neighbours {
   /** Requests since the last answer. */
   readonly asked: Uint16Array;
   readonly byAddress: Map<number, number>;
+  readonly arms: readonly Arm[];
+  /**
+   * What the data path reads, WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as
+   * they go into a frame, and the arm to send on, or NO_WAY while the neighbour is not resolved.
+   */
+  readonly ways: Int32Array;
 }
+
+export const WAY_WORDS = 4;
+/** Which word of a way is the arm. */
+export const WAY_ARM = 3;
+export const NO_WAY = -1;
 
 const keyOf = (arm: number, address: number) => (address >>> 0) * 256 + arm;
 
 /** Neighbours of a new table; what was known of an address stays known. */
-export function createNeighbours(table: Table, old: Neighbours | undefined, nowMs: number) {
+export function createNeighbours(
+  table: Table,
+  arms: readonly Arm[],
+  old: Neighbours | undefined,
+  nowMs: number,
+): Neighbours {
   const count = table.neighbourAddress.length;
   const neighbours: Neighbours = {
     address: table.neighbourAddress,
@@ -50,6 +66,8 @@ export function createNeighbours(table: Table, old: Neighbours | undefined, nowM
     dueMs: new Int32Array(count).fill(nowMs),
     asked: new Uint16Array(count),
     byAddress: new Map(),
+    arms,
+    ways: new Int32Array(count * WAY_WORDS).fill(NO_WAY),
   };
   for (let index = 0; index < count; index++) {
     const key = keyOf(neighbours.arm[index] as number, neighbours.address[index] as number);
@@ -61,8 +79,25 @@ export function createNeighbours(table: Table, old: Neighbours | undefined, nowM
     neighbours.macLow[index] = old.macLow[before] as number;
     neighbours.dueMs[index] = old.dueMs[before] as number;
     neighbours.asked[index] = old.asked[before] as number;
+    layWay(neighbours, index);
   }
   return neighbours;
+}
+
+/** Brings a neighbour's way in line with its state. */
+function layWay(neighbours: Neighbours, index: number): void {
+  const { ways, macHigh, macLow, state, arms } = neighbours;
+  const at = index * WAY_WORDS;
+  const armIndex = neighbours.arm[index] as number;
+  const arm = arms[armIndex];
+  if (state[index] !== NEIGHBOUR_RESOLVED || arm === undefined) {
+    ways[at + WAY_ARM] = NO_WAY;
+    return;
+  }
+  ways[at] = macHigh[index] as number;
+  ways[at + 1] = ((macLow[index] as number) << 16) | (arm.macHigh >>> 16);
+  ways[at + 2] = (arm.macHigh << 16) | arm.macLow;
+  ways[at + WAY_ARM] = armIndex;
 }
 
 /** Takes an answer in: any ARP packet in which the neighbour itself names its MAC address. */
@@ -78,6 +113,7 @@ export function learnNeighbour(
   neighbours.state[index] = NEIGHBOUR_RESOLVED;
   neighbours.asked[index] = 0;
   neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
+  layWay(neighbours, index);
 }
 
 /** Makes every neighbour of an arm be asked at once: its link is back. */
@@ -92,7 +128,6 @@ export function askAgain(neighbours: Neighbours, arm: number, nowMs: number): vo
 /** Writes the requests that are due into the outbox; returns how many. */
 export function askNeighbours(
   neighbours: Neighbours,
-  arms: readonly Arm[],
   outbox: OutboxFrame[],
   nowMs: number,
 ): number {
@@ -101,11 +136,14 @@ export function askNeighbours(
   for (let index = 0; index < dueMs.length; index++) {
     if (((nowMs - (dueMs[index] as number)) | 0) < 0) continue;
     const tries = asked[index] as number;
-    if (tries >= TRIES) state[index] = NEIGHBOUR_UNREACHABLE;
+    if (tries >= TRIES) {
+      state[index] = NEIGHBOUR_UNREACHABLE;
+      layWay(neighbours, index);
+    }
     asked[index] = Math.min(tries + 1, TRIES);
     dueMs[index] = (nowMs + (RETRY_MS[Math.min(tries, RETRY_MS.length - 1)] as number)) | 0;
     const armIndex = neighbours.arm[index] as number;
-    const arm = arms[armIndex];
+    const arm = neighbours.arms[armIndex];
     if (arm === undefined) continue;
     outbox.push({ arm: armIndex, bytes: requestFor(neighbours, index, arm) });
     count++;

@@ -7,9 +7,10 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
-import { GLOBAL, NEIGHBOUR_RESOLVED, OPENED_FLOWS, realAt } from './counters.ts';
+import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
 import { forwardRequest } from './forward.ts';
+import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
 import { findService, METHOD_NAT } from './table.ts';
@@ -49,10 +50,8 @@ export function processNew(
   const choice = scheduler.choose(schedule, ipv4.source(frame, l3), tcp.sourcePort(frame, l4));
   if (choice < 0) return dropped(director, NO_REAL);
   const realId = table.serviceReals[(table.serviceFirstReal[service] as number) + choice] as number;
-  const neighbour = table.realNeighbour[realId] as number;
-  if (director.neighbours.state[neighbour] !== NEIGHBOUR_RESOLVED) {
-    return dropped(director, REAL_UNRESOLVED);
-  }
+  const way = (table.realNeighbour[realId] as number) * WAY_WORDS;
+  if (director.neighbours.ways[way + WAY_ARM] === NO_WAY) return dropped(director, REAL_UNRESOLVED);
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
   const number = addFlow(director.flows, director.newFlow, state, director.nowMs);

@@ -2,7 +2,8 @@
 // right afterwards, and nothing else moves.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatIpv4 } from '../../src/wire/address.ts';
+import { learnNeighbour } from '../../src/director/neighbours.ts';
+import { formatIpv4, parseIpv4 } from '../../src/wire/address.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   type Check,
@@ -308,6 +309,8 @@ interface AnyFlow {
   readonly partialChecksum: boolean;
 }
 
+const REAL_MAC = { high: 0x02000000, low: 0x0201 };
+
 /** A request to the real and its reply to the client, with all sums looked at. */
 function roundTrip(flow: AnyFlow, protocol: 6 | 17): void {
   const { vip, real, client, clientPort, vipPort, realPort, partialChecksum } = flow;
@@ -318,7 +321,9 @@ function roundTrip(flow: AnyFlow, protocol: 6 | 17): void {
     ],
     resolved: [],
   });
-  scene.director.neighbours.state.fill(1);
+  const { high, low } = REAL_MAC;
+  const address = parseIpv4(real) ?? 0;
+  learnNeighbour(scene.director.neighbours, { arm: 1, address, high, low }, 0);
   const { timeToLive, data } = flow;
   const common = { timeToLive, partialChecksum, payload: Uint8Array.from(data) };
   const good = partialChecksum ? partialChecksumGood : checksumsGood;
