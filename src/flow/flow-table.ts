@@ -83,7 +83,9 @@ export interface NewFlow {
  * @param seed keys the hash, so that nobody outside can make long probe chains
  */
 export function createFlowTable(maximum: number, realIds: number, seed: number): FlowTable {
-  if (maximum < 1 || maximum > MAXIMUM_FLOWS) throw new RangeError(`maximum flows: ${maximum}`);
+  if (!Number.isInteger(maximum) || maximum < 1 || maximum > MAXIMUM_FLOWS) {
+    throw new RangeError(`a table holds 1 to ${MAXIMUM_FLOWS} flows, not ${maximum}`);
+  }
   const slotCount = 1 << Math.max(4, Math.ceil(Math.log2(maximum * 2 * 1.25)));
   return {
     maximum,
@@ -112,9 +114,8 @@ function hashKey(
 ): number {
   let hash = Math.imul(source ^ seed, 0x85ebca6b);
   hash = Math.imul((hash ^ (hash >>> 15)) + destination, 0xc2b2ae35);
-  hash = Math.imul((hash ^ (hash >>> 13)) + ports, 0x27d4eb2f);
-  hash = Math.imul((hash ^ (hash >>> 15)) + protocol, 0x165667b1);
-  return hash ^ (hash >>> 16);
+  hash = Math.imul((hash ^ (hash >>> 13)) + (ports ^ protocol), 0x27d4eb2f);
+  return hash ^ (hash >>> 15);
 }
 
 /**
