@@ -1,4 +1,4 @@
-// Where a run leaves its captures and figures: a directory of its own that tells when it was and what.
+// Where a run leaves its captures and figures: a directory that tells when it was, and what.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from './requirements.ts';

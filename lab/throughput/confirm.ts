@@ -98,7 +98,7 @@ export function sumCapture(
   return { crossing: sums, payloadInBytes: payload.in, payloadOutBytes: payload.out };
 }
 
-/** TCP payload to the port for uploads, from it for downloads; by the headers, for frames are cut. */
+/** TCP payload to the port, or from it for downloads; by the headers, for frames may be cut. */
 function payloadBytes(view: DataView, port: number, direction: Direction): number {
   const l3 = ethernet.HEADER_BYTES;
   if (view.byteLength < l3 + ipv4.HEADER_BYTES) return 0;

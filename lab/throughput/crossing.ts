@@ -30,8 +30,8 @@ export interface StillReading extends Reading {
 }
 
 /**
- * Twice as long as the director takes at most to publish what it counted: every 10 ms by ring, which
- * a busy machine makes more, and every 250 ms by cap, whose data plane is a process of its own.
+ * Longer than the director takes to publish what it counted: it does so every 10 ms by ring, which a
+ * busy machine makes more, and every 250 ms by cap, whose data plane is a process of its own.
  */
 const STILL_MS: Readonly<Record<Status['datapath'], number>> = { ring: 150, cap: 500 };
 const STILL_TIMEOUT_MS = 10_000;
@@ -115,8 +115,8 @@ const crossingOfArm = (arm: Status['arms'][number]): Crossing => ({
 });
 
 /**
- * What an interface received and sent, out of the text of /proc/net/dev (proc_pid_net(5)): bytes and
- * packets received are its fields 1 and 2, those sent 9 and 10.
+ * What an interface received and sent, out of the text of /proc/net/dev (proc_pid_net(5)): bytes
+ * and packets received are its fields 1 and 2, those sent 9 and 10.
  */
 export function kernelCrossing(text: string, name: string): Crossing {
   const line = text.split('\n').find((each) => each.trimStart().startsWith(`${name}:`));

@@ -1,5 +1,5 @@
-// What a person sees who waits: on a terminal a bar with the time that is left, elsewhere one line a
-// step. Nothing of it is part of the results.
+// What a person sees who waits: on a terminal a bar with the time that is left, elsewhere one line
+// a step. Nothing of it is part of the results.
 import { Presets, SingleBar } from 'cli-progress';
 
 export interface Progress {

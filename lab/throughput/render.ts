@@ -85,7 +85,7 @@ function witnessNotes(rows: readonly SummaryRow[]): string[] {
     const { inFrames, outFrames } = subtractCrossing(kernel, director);
     const text =
       inFrames === lostFrames && outFrames === 0
-        ? `lost ${number(lostFrames)} of ${count(kernel.inFrames)} frames that came in: its ring was full`
+        ? `lost ${number(lostFrames)} of ${count(kernel.inFrames)} frames: its ring was full`
         : `says it lost ${number(lostFrames)} frames, but the kernel counted ` +
           `${number(inFrames)} more in and ${number(outFrames)} more out`;
     return [`${method} ${direction}: the director ${text}`];
@@ -139,7 +139,7 @@ export function renderConfirmations(all: readonly Confirmation[], colours: Colou
   const why = 'more than 100 %: still on its way when the receiving iperf3 stopped to count';
   return [
     colours.bold("What captures at the director's switch ports say of these counters"),
-    `one more transfer of ${size} each, recorded; payload in: without headers, of what was delivered`,
+    `one more transfer of ${size} each; payload in: without headers, of what was delivered`,
     '',
     ...[titles, ...detailed],
     ...(more ? [colours.dim(why)] : []),

@@ -1,5 +1,5 @@
 // `furiwake lab throughput`: both topologies side by side, so that DSR and NAT take turns under the
-// same conditions. First the recorded transfers, which also warm both directors up, then the rounds.
+// same conditions. First the recorded transfers, which also warm both directors up, then rounds.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ export async function measureThroughput(
     });
     const all = await confirmAll(labs, directory, recording).finally(recording.end);
     const measuring = announce({
-      title: `Measuring DSR and NAT in turns, ${rounds} x ${KINDS.length} transfers of ${seconds} s`,
+      title: `Measuring both in turns, ${rounds} x ${KINDS.length} transfers of ${seconds} s`,
       steps: rounds * KINDS.length,
       secondsPerStep: seconds + SECONDS_BESIDE,
     });

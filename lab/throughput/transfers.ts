@@ -1,5 +1,5 @@
-// The transfers: iperf3 from the client to the VIP and back, in interleaved rounds for the speed, and
-// one small one of each kind under recorders. Before and after each one, both witnesses are read.
+// The transfers: iperf3 from the client to the VIP and back, in interleaved rounds for the speed,
+// and a small one of each kind under recorders. Before and after each, both witnesses are read.
 import { join } from 'node:path';
 import { type RecorderOptions, startRecorder } from '../capture/record.ts';
 import { runIperf3 } from '../hosts/iperf3.ts';

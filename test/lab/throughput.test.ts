@@ -1,5 +1,5 @@
-// Throughput: what is made of measurements and captures, on made-up ones, and one short run for real
-// that looks at which bytes cross the director, never at how fast.
+// Throughput: what is made of measurements and captures, on made-up ones, and one short run for
+// real that looks at which bytes cross the director, never at how fast.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -317,9 +317,7 @@ describe('what is shown', () => {
       const summary = summarize([{ ...first!, kernel, lostFrames }, ...rest]);
       return renderThroughput(madeUp({ summary }), PLAIN);
     };
-    expect(shown(4)).toContain(
-      'dsr upload: the director lost 4 of 34 frames that came in: its ring was full',
-    );
+    expect(shown(4)).toContain('dsr upload: the director lost 4 of 34 frames: its ring was full');
     expect(shown(3)).toContain(
       'dsr upload: the director says it lost 3 frames, but the kernel counted 4 more in and 0 more',
     );
