@@ -1,0 +1,193 @@
+// From configuration to forwarding table: numbers for addresses, the arm of each real, and ids that
+// stay the same from table to table.
+import { describe, expect, test } from 'vitest';
+import type { Config, RealConfig, ServiceConfig } from '../../src/config/config.ts';
+import { createTableBuilder, findArm } from '../../src/control/build-table.ts';
+import type { Arm } from '../../src/datapath/datapath.ts';
+import { findService, isNatReal, isVip, METHOD_DSR, METHOD_NAT } from '../../src/director/table.ts';
+import { schedulerNamed } from '../../src/schedule/schedulers.ts';
+import { parseIpv4 } from '../../src/wire/address.ts';
+
+const ip = (address: string) => parseIpv4(address)!;
+
+const arm = (name: string, address: string, prefixLength: number): Arm => ({
+  ...{ name, interfaceIndex: 1, macHigh: 0, macLow: 0, mtu: 1500 },
+  ...{ address: ip(address), prefixLength },
+});
+const OUT = arm('out', '192.0.2.1', 24);
+const IN = arm('in', '10.0.0.1', 16);
+const BARE = arm('bare', '0.0.0.0', 0);
+
+const real = (address: string, more: Partial<RealConfig> = {}): RealConfig => ({
+  ...{ name: address, address, port: 80, weight: 1, interface: undefined, ...more },
+});
+
+const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => ({
+  ...{ name: 'web', vip: '192.0.2.80', port: 80, protocol: 'tcp', method: 'dsr' },
+  ...{ scheduler: 'rr', reals: [real('192.0.2.11'), real('192.0.2.12')], ...more },
+});
+
+const config = (...services: ServiceConfig[]): Config => ({
+  ...{ file: 'x.yaml', interfaces: ['out', 'in'], datapath: 'ring', guard: 'off', socket: '/x' },
+  ...{ ringSlots: 64, maximumFlows: 64, hashSeed: 42, services },
+});
+
+const NAT_REALS = [real('10.0.0.11', { port: 8080 }), real('10.0.7.12', { port: 8081 })];
+const nat = (more: Partial<ServiceConfig> = {}) =>
+  service({ name: 'api', vip: '192.0.2.81', method: 'nat', reals: NAT_REALS, ...more });
+
+describe('a table', () => {
+  const { table, services } = createTableBuilder().build(config(service(), nat()), [OUT, IN]);
+
+  test('finds a service by VIP, port and protocol, and by nothing else', () => {
+    expect(findService(table, ip('192.0.2.80'), 80, 6)).toBe(0);
+    expect(findService(table, ip('192.0.2.81'), 80, 6)).toBe(1);
+    expect(findService(table, ip('192.0.2.81'), 80, 17)).toBe(-1);
+    expect(findService(table, ip('192.0.2.81'), 81, 6)).toBe(-1);
+    expect(findService(table, ip('192.0.2.82'), 80, 6)).toBe(-1);
+    expect([...table.serviceMethod]).toEqual([METHOD_DSR, METHOD_NAT]);
+  });
+
+  test('knows where each real is', () => {
+    expect([...table.realAddress]).toEqual(
+      ['192.0.2.11', '192.0.2.12', '10.0.0.11', '10.0.7.12'].map(ip),
+    );
+    expect([...table.realPort]).toEqual([80, 80, 8080, 8081]);
+    expect([...table.realNeighbour].map((index) => table.neighbourArm[index])).toEqual([
+      ...[0, 0, 1, 1],
+    ]);
+    expect([...table.realNeighbour].map((index) => table.neighbourAddress[index])).toEqual([
+      ...table.realAddress,
+    ]);
+  });
+
+  test('gives the reals of a service in the order of its schedule', () => {
+    const firsts = [...table.serviceFirstReal];
+    const reals = firsts.map((first, id) =>
+      [...table.serviceReals.subarray(first, first + table.serviceRealCount[id]!)].map(
+        (realId) => services[id]!.reals.find((each) => each.id === realId)?.config.address,
+      ),
+    );
+    expect(reals).toEqual([
+      ['192.0.2.11', '192.0.2.12'],
+      ['10.0.0.11', '10.0.7.12'],
+    ]);
+  });
+
+  test('tells replies of NAT reals by address, port and protocol', () => {
+    expect(isNatReal(table, ip('10.0.0.11'), 8080, 6)).toBe(true);
+    expect(isNatReal(table, ip('10.0.0.11'), 8080, 17)).toBe(false);
+    expect(isNatReal(table, ip('10.0.0.11'), 8081, 6)).toBe(false);
+    expect(isNatReal(table, ip('192.0.2.11'), 80, 6)).toBe(false);
+    expect(isVip(table, ip('192.0.2.80'))).toBe(true);
+    expect(isVip(table, ip('192.0.2.11'))).toBe(false);
+  });
+
+  test('has the schedule that the scheduler builds with the seed of the configuration', () => {
+    const { table: hashed } = createTableBuilder().build(
+      config(service({ scheduler: 'maglev', reals: [real('192.0.2.11', { weight: 3 })] })),
+      [OUT],
+    );
+    expect(hashed.schedules[0]).toEqual(
+      schedulerNamed('maglev').build([{ key: '192.0.2.11:80', weight: 3 }], { seed: 42 }),
+    );
+  });
+
+  test('crosses to another thread as it is', () => {
+    expect(structuredClone(table)).toEqual(table);
+  });
+
+  test('of many services finds each of them', () => {
+    const many = Array.from({ length: 300 }, (_, index) =>
+      service({ name: `s${index}`, port: 1 + index, protocol: index % 2 ? 'udp' : 'tcp' }),
+    );
+    const built = createTableBuilder().build(config(...many), [OUT]);
+    for (const [index, { id, config: each }] of built.services.entries()) {
+      const protocol = index % 2 ? 17 : 6;
+      expect(findService(built.table, ip(each.vip), each.port, protocol)).toBe(id);
+      expect(findService(built.table, ip(each.vip), each.port, 23 - protocol)).toBe(-1);
+    }
+    expect(built.table.vips).toHaveLength(1);
+    expect(built.table.neighbourAddress).toHaveLength(2);
+  });
+});
+
+describe('ids', () => {
+  const idsOf = (services: readonly { id: number; reals: readonly { id: number }[] }[]) =>
+    services.map(({ id, reals }) => [id, ...reals.map((each) => each.id)]);
+
+  test('stay with their service and real, in whatever order the file has them', () => {
+    const builder = createTableBuilder();
+    const first = builder.build(config(service(), nat()), [OUT, IN]);
+    expect(idsOf(first.services)).toEqual([
+      [0, 0, 1],
+      [1, 2, 3],
+    ]);
+    const turned = nat({ reals: [...NAT_REALS].reverse() });
+    const second = builder.build(config(turned, service()), [OUT, IN]);
+    expect(idsOf(second.services)).toEqual([
+      [1, 3, 2],
+      [0, 0, 1],
+    ]);
+    expect(second.table.realAddress).toEqual(first.table.realAddress);
+  });
+
+  test('stay through a new name, weight or scheduler', () => {
+    const builder = createTableBuilder();
+    builder.build(config(service()), [OUT]);
+    const reals = [real('192.0.2.12', { weight: 0, name: 'b' }), real('192.0.2.11')];
+    const changed = service({ name: 'other', scheduler: 'sh', reals });
+    expect(idsOf(builder.build(config(changed), [OUT]).services)).toEqual([[0, 1, 0]]);
+  });
+
+  test('are never given again', () => {
+    const builder = createTableBuilder();
+    builder.build(config(service()), [OUT]);
+    const replaced = service({ reals: [real('192.0.2.13')] });
+    const { table, services } = builder.build(config(replaced), [OUT]);
+    expect(idsOf(services)).toEqual([[0, 2]]);
+    expect([...table.realNeighbour]).toEqual([-1, -1, 0]);
+    expect(idsOf(builder.build(config(service()), [OUT]).services)).toEqual([[0, 0, 1]]);
+  });
+
+  test.each<[string, Partial<ServiceConfig>]>([
+    ['VIP', { vip: '192.0.2.90' }],
+    ['port', { port: 81 }],
+    ['protocol', { protocol: 'udp' }],
+    ['method', { method: 'nat' }],
+  ])('are new for a service with another %s, and so are those of its reals', (_, change) => {
+    const builder = createTableBuilder();
+    builder.build(config(service()), [OUT]);
+    expect(idsOf(builder.build(config(service(change)), [OUT]).services)).toEqual([[1, 2, 3]]);
+  });
+});
+
+describe('the arm of a real', () => {
+  test('is the one whose subnet holds it', () => {
+    expect(findArm(real('10.0.255.254'), [OUT, IN])).toBe(1);
+    expect(findArm(real('192.0.2.200'), [IN, OUT])).toBe(1);
+  });
+
+  test('is the one that the file names, wherever the real is', () => {
+    expect(findArm(real('192.0.2.200', { interface: 'in' }), [OUT, IN])).toBe(1);
+    expect(findArm(real('192.0.2.200', { interface: 'none' }), [OUT, IN])).toBe(-1);
+  });
+
+  test('is the only one, if there is but one', () => {
+    expect(findArm(real('203.0.113.9'), [OUT])).toBe(0);
+    expect(findArm(real('203.0.113.9'), [BARE])).toBe(0);
+    expect(findArm(real('203.0.113.9'), [OUT, IN])).toBe(-1);
+  });
+
+  test('is never an arm without an address just because that has no subnet', () => {
+    expect(findArm(real('10.0.0.11'), [BARE, IN])).toBe(1);
+    expect(findArm(real('203.0.113.9'), [BARE, IN])).toBe(-1);
+  });
+
+  test('must be there', () => {
+    const far = service({ reals: [real('203.0.113.9')] });
+    expect(() => createTableBuilder().build(config(far), [OUT, IN])).toThrow(
+      'no interface leads to 203.0.113.9',
+    );
+  });
+});
