@@ -1,0 +1,149 @@
+// Forwards ten million frames in a process of its own and prints, as JSON on one line, how many
+// garbage collections there were meanwhile, and what became of the frames. The datapath gives the
+// same bytes again and again and takes whatever is sent. Started by no-allocation.test.ts.
+import { PerformanceObserver } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { runBatch } from '../../src/control/run-batch.ts';
+import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/datapath.ts';
+import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
+import { icmpEchoFrame } from '../../src/wire/frame.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import * as scene from '../packets/scene.ts';
+
+const PACKETS = 10_000_000;
+const WARM_UP = 3_000_000;
+const SLOT_BYTES = 256;
+/** Where the client's port lies in a frame without IP options. */
+const PORT_AT = 34;
+/** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
+const CHURN = 8;
+
+type Method = 'dsr' | 'nat';
+
+/** A batch of requests: flows that come and go, flows that stay, drops and a ping. */
+function requests(method: Method): Uint8Array[] {
+  const [tcpFrame, udpFrame] =
+    method === 'dsr' ? [scene.dsrTcp, scene.dsrUdp] : [scene.natTcp, scene.natUdp];
+  const frames: Uint8Array[] = [];
+  for (let index = 0; index < CHURN / 2; index++) {
+    frames.push(tcpFrame({ flags: tcp.SYN }), tcpFrame({ flags: tcp.RST }));
+  }
+  frames.push(tcpFrame({ sourcePort: 9 }), tcpFrame({ destinationPort: 81 }));
+  frames.push(
+    icmpEchoFrame({
+      ...{ sourceMac: scene.ROUTER.mac, destinationMac: scene.OUTSIDE_ARM.mac },
+      ...{ source: scene.CLIENT, destination: scene.DSR_VIP, identifier: 1, sequence: 1 },
+    }),
+  );
+  while (frames.length < BATCH_FRAMES) {
+    const sourcePort = 20_000 + frames.length;
+    const payload = new Uint8Array(frames.length);
+    const make = frames.length % 3 === 0 ? udpFrame : tcpFrame;
+    frames.push(make({ sourcePort, payload }));
+  }
+  return frames;
+}
+
+/** What the reals answer to the flows that stay. */
+function replies(): Uint8Array[] {
+  return Array.from({ length: BATCH_FRAMES }, (_, index) => {
+    const real = scene.NAT_REALS[index & 1]!;
+    const fields = { destinationPort: 20_000 + index, payload: new Uint8Array(index) };
+    return index % 3 === 0 ? scene.replyUdp(real, fields) : scene.replyTcp(real, fields);
+  });
+}
+
+interface Memory {
+  readonly original: Uint8Array;
+  readonly end: Int32Array;
+  readonly arm: number;
+}
+
+function layOut(frames: readonly Uint8Array[], arm: number): Memory {
+  const original = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
+  for (const [index, frame] of frames.entries()) original.set(frame, index * SLOT_BYTES);
+  const end = Int32Array.from(frames, (frame, index) => index * SLOT_BYTES + frame.length);
+  return { original, end, arm };
+}
+
+/** A datapath that receives these batches in turn, for ever. */
+function openTreadmill(memories: readonly Memory[]): Datapath {
+  const bytes = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
+  const batch = createBatch(new DataView(bytes.buffer));
+  for (let index = 0; index < BATCH_FRAMES; index++) batch.at[index] = index * SLOT_BYTES;
+  let turn = 0;
+  let port = 0;
+  return {
+    ...{ kind: 'memory', arms: scene.ARMS, batch, counters: [], links: ['up', 'up'] },
+    receive() {
+      const memory = memories[turn] as Memory;
+      turn = turn + 1 === memories.length ? 0 : turn + 1;
+      bytes.set(memory.original);
+      batch.end.set(memory.end);
+      batch.arm = memory.arm;
+      batch.count = BATCH_FRAMES;
+      if (memory.arm === scene.INSIDE) return BATCH_FRAMES;
+      // A SYN and the RST behind it have the same port, above those of the flows that stay.
+      for (let index = 0; index < CHURN; index++) {
+        port = (port + (index & 1 ? 0 : 1)) & 0x7fff;
+        batch.frame.setUint16(index * SLOT_BYTES + PORT_AT, 0x8000 + port);
+      }
+      return BATCH_FRAMES;
+    },
+    send() {},
+    inject() {},
+    flush() {},
+    checkLinks: () => false,
+    close() {},
+  };
+}
+
+async function main(method: Method): Promise<void> {
+  // Room for less than what comes, so that flows are given up as well.
+  const made = scene.makeScene({ maximumFlows: 1024 });
+  const { director } = made;
+  const open = method === 'dsr' ? scene.dsrTcp : scene.natTcp;
+  for (let port = 20_000; port < 20_000 + BATCH_FRAMES; port++) {
+    made.receive(open({ sourcePort: port, flags: tcp.SYN }));
+    made.receive(open({ sourcePort: port }));
+  }
+  const asked = layOut(requests(method), scene.OUTSIDE);
+  const datapath = openTreadmill(
+    method === 'dsr' ? [asked] : [asked, layOut(replies(), scene.INSIDE)],
+  );
+  let nowMs = director.nowMs;
+  const forward = (packets: number) => {
+    for (let done = 0; done < packets; done += BATCH_FRAMES) {
+      // A millisecond for each sixteen batches: about a million packets a second.
+      if ((done & 1023) === 0) nowMs = (nowMs + 1) | 0;
+      runBatch(director, datapath, nowMs);
+    }
+  };
+  let collections = 0;
+  const observer = new PerformanceObserver((list) => {
+    collections += list.getEntries().length;
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  /** Collections since the last look. Entries come through the event loop, some turns later. */
+  const look = async () => {
+    for (let turns = 0; turns < 10; turns++) await setImmediate();
+    const seen = collections;
+    collections = 0;
+    return seen;
+  };
+  forward(WARM_UP);
+  await look();
+  forward(PACKETS);
+  const whileForwarding = await look();
+  const rubbish: object[] = [];
+  for (let count = 0; count < 3_000_000; count++) rubbish[count & 1023] = { count };
+  const whileLittering = await look();
+  const totals = readRow(made.counters, 0, GLOBAL_FIELDS);
+  const drops = readDrops(made.counters);
+  const evicted = director.flows.evicted;
+  process.stdout.write(
+    `${JSON.stringify({ whileForwarding, whileLittering, totals, drops, evicted })}\n`,
+  );
+}
+
+await main(process.argv[2] as Method);
