@@ -203,12 +203,16 @@ function receiver(director: Director): Scene['receive'] {
     const end = GUARD_BYTES + frame.length;
     const view = new DataView(memory.buffer);
     const verdict = processFrame(director, view, GUARD_BYTES, end, arm, partial ? 1 : 0);
-    const around = [...memory.subarray(0, GUARD_BYTES), ...memory.subarray(end)];
-    if (around.some((byte) => byte !== GUARD)) throw new Error('a write left the frame');
+    for (let at = 0; at < memory.length; at = at === GUARD_BYTES - 1 ? end : at + 1) {
+      if (memory[at] !== GUARD) throw new Error('a write left the frame');
+    }
+    const after = director.counters.values.slice();
     return {
       verdict: nameVerdict(verdict),
       frame: memory.slice(GUARD_BYTES, end),
-      moved: movedCounters(director.counters, before),
+      get moved() {
+        return movedCounters(director.counters, before, after);
+      },
     };
   };
 }
@@ -221,10 +225,14 @@ export function nameVerdict(verdict: number): string {
   return text;
 }
 
-function movedCounters(counters: Counters, before: Float64Array): Record<string, number> {
+function movedCounters(
+  counters: Counters,
+  before: Float64Array,
+  after: Float64Array,
+): Record<string, number> {
   const moved: Record<string, number> = {};
   const names = counterNames(counters);
-  for (const [index, value] of counters.values.entries()) {
+  for (const [index, value] of after.entries()) {
     const by = value - (before[index] ?? 0);
     if (by !== 0) moved[names.get(index) ?? `unknown ${index}`] = by;
   }
