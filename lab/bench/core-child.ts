@@ -6,7 +6,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { inlineGenerously } from '../../src/control/inlining.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import { counterBytes, wrapCounters } from '../../src/director/counters.ts';
-import { createDirector } from '../../src/director/director.ts';
+import { createDirector, layWays } from '../../src/director/director.ts';
 import { learnNeighbour } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { buildTable, type MethodName } from '../../src/director/table.ts';
@@ -60,6 +60,7 @@ function makeDirector() {
   });
   const { high, low } = parseMac(REAL.mac) ?? { high: 0, low: 0 };
   learnNeighbour(director.neighbours, { arm: 1, address: real.address, high, low }, 0);
+  layWays(director);
   return director;
 }
 

@@ -5,7 +5,7 @@ import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { GLOBAL } from './counters.ts';
-import type { Director } from './director.ts';
+import { type Director, layWays } from './director.ts';
 import { learnNeighbour } from './neighbours.ts';
 import { setMacs } from './rewrite.ts';
 import { isVip } from './table.ts';
@@ -27,6 +27,7 @@ export function answerArp(director: Director, frame: DataView, at: number, arm: 
   const low = arp.senderMacLow(frame, packet);
   if (!isStation(high, low)) return PASS;
   learnNeighbour(director.neighbours, { arm, address, high, low }, nowMs);
+  if (director.neighbours.changed) layWays(director);
   if (isVip(table, address)) {
     if (!isOwnMac(director, high, low)) {
       noteConflict(director, { vip: address, arm, macHigh: high, macLow: low });

@@ -6,14 +6,17 @@ import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../fl
 import type { Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { inSubnet } from '../wire/address.ts';
-import { type Counters, GLOBAL } from './counters.ts';
+import { type Counters, GLOBAL, realAt } from './counters.ts';
 import {
   arpRequest,
   askAgain,
   askNeighbours,
   createNeighbours,
+  GONE,
   type Neighbours,
   type OutboxFrame,
+  WAY_ARM,
+  WAY_WORDS,
 } from './neighbours.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
 import type { Table } from './table.ts';
@@ -33,6 +36,12 @@ export interface Director {
   readonly flows: FlowTable;
   readonly counters: Counters;
   readonly totals: Totals;
+  /** What a packet of a known flow needs, flat, so that it is one load away: see known-flow.ts. */
+  readonly values: Float64Array;
+  /** Index in `values` of the row of real id 0. */
+  readonly realRowsAt: number;
+  /** Like the neighbours' ways, but by real id; GONE instead of an arm if no table holds the real. */
+  readonly ways: Int32Array;
   table: Table;
   /** Scheduler of each service id. */
   schedulers: readonly (Scheduler | undefined)[];
@@ -57,11 +66,15 @@ export interface DirectorOptions {
 
 export function createDirector(options: DirectorOptions): Director {
   const { arms, table, counters, nowMs } = options;
+  const flows = createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed);
   const director: Director = {
     arms,
     armMacHigh: Int32Array.from(arms, (arm) => arm.macHigh),
     armMacLow: Uint16Array.from(arms, (arm) => arm.macLow),
-    flows: createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed),
+    flows,
+    values: counters.values,
+    realRowsAt: realAt(counters.room, 0),
+    ways: new Int32Array(counters.room.reals * WAY_WORDS),
     counters,
     totals: createTotals(counters),
     table,
@@ -109,7 +122,19 @@ export function takeTable(director: Director, table: Table): void {
     schedule ? schedulerNamed(schedule.scheduler) : undefined,
   );
   director.table = table;
+  layWays(director);
   announceVips(director);
+}
+
+/** Brings the ways of all reals in line with their neighbours'. */
+export function layWays({ ways, table, neighbours }: Director): void {
+  for (let at = 0; at < ways.length; at += WAY_WORDS) {
+    const neighbour = table.realNeighbour[at / WAY_WORDS] ?? -1;
+    const from = neighbour * WAY_WORDS;
+    if (neighbour < 0) ways[at + WAY_ARM] = GONE;
+    else ways.set(neighbours.ways.subarray(from, from + WAY_WORDS), at);
+  }
+  neighbours.changed = false;
 }
 
 /** An arm's link is back: the neighbours are asked again and the VIPs announced. */
@@ -145,6 +170,7 @@ export function tick(director: Director, nowMs: number): void {
   const { flows, neighbours, outbox, counters } = director;
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
   const probes = askNeighbours(neighbours, outbox, nowMs);
+  if (neighbours.changed) layWays(director);
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
   publish(director);

@@ -36,16 +36,20 @@ export interface Neighbours {
   readonly byAddress: Map<number, number>;
   readonly arms: readonly Arm[];
   /**
-   * What the data path reads, WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as
-   * they go into a frame, and the arm to send on, or NO_WAY while the neighbour is not resolved.
+   * WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as they go into a frame, and
+   * the arm to send on, or NO_WAY while the neighbour is not resolved.
    */
   readonly ways: Int32Array;
+  /** Whether a way is another since this was last set to false. */
+  changed: boolean;
 }
 
 export const WAY_WORDS = 4;
 /** Which word of a way is the arm. */
 export const WAY_ARM = 3;
 export const NO_WAY = -1;
+/** Instead of an arm, for a real that no table holds any more. */
+export const GONE = -2;
 
 const keyOf = (arm: number, address: number) => (address >>> 0) * 256 + arm;
 
@@ -68,6 +72,7 @@ export function createNeighbours(
     byAddress: new Map(),
     arms,
     ways: new Int32Array(count * WAY_WORDS).fill(NO_WAY),
+    changed: true,
   };
   for (let index = 0; index < count; index++) {
     const key = keyOf(neighbours.arm[index] as number, neighbours.address[index] as number);
@@ -88,6 +93,7 @@ export function createNeighbours(
 function layWay(neighbours: Neighbours, index: number): void {
   const { ways, macHigh, macLow, state, arms } = neighbours;
   const at = index * WAY_WORDS;
+  neighbours.changed = true;
   const armIndex = neighbours.arm[index] as number;
   const arm = arms[armIndex];
   if (state[index] !== NEIGHBOUR_RESOLVED || arm === undefined) {

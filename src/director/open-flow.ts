@@ -1,6 +1,6 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
-import { addFlow, REPLY_TAKEN } from '../flow/flow-table.ts';
+import { addFlow, findFlow, REPLY_TAKEN, removeFlow } from '../flow/flow-table.ts';
 import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
 import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
 import { DROP } from '../wire/drop-reason.ts';
@@ -9,7 +9,7 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
-import { forwardRequest } from './forward.ts';
+import { forwardKnown } from './known-flow.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
@@ -36,6 +36,7 @@ export function processNew(
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { table } = director;
+  endOldFlow(director, frame, l3, l4);
   const protocol = ipv4.protocol(frame, l3);
   const vip = ipv4.destination(frame, l3);
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
@@ -50,15 +51,25 @@ export function processNew(
   const choice = scheduler.choose(schedule, ipv4.source(frame, l3), tcp.sourcePort(frame, l4));
   if (choice < 0) return dropped(director, NO_REAL);
   const realId = table.serviceReals[(table.serviceFirstReal[service] as number) + choice] as number;
-  const way = (table.realNeighbour[realId] as number) * WAY_WORDS;
-  if (director.neighbours.ways[way + WAY_ARM] === NO_WAY) return dropped(director, REAL_UNRESOLVED);
+  if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
+    return dropped(director, REAL_UNRESOLVED);
+  }
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
   const number = addFlow(director.flows, director.newFlow, state, director.nowMs);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
   countOpened(director, realId);
-  return forwardRequest(director, frame, at, l4, end, number, partial);
+  return forwardKnown(director, frame, at, l4, end, arm, partial);
+}
+
+/** What is still remembered under this packet's key is over: it would have been sent on otherwise. */
+function endOldFlow({ flows }: Director, frame: DataView, l3: number, l4: number): void {
+  const source = ipv4.source(frame, l3);
+  const destination = ipv4.destination(frame, l3);
+  const protocol = ipv4.protocol(frame, l3);
+  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  if (found >= 0) removeFlow(flows, found >>> 1);
 }
 
 /**

@@ -1,25 +1,6 @@
 // The packet's way: classify, find its flow or choose a real, rewrite in place, verdict. One call a
 // frame; nothing here allocates, throws or looks at a clock. Whatever the bytes are, no read and no
 // write leaves the frame: every header is checked before it is used.
-import {
-  EXPIRES_MS,
-  findFlow,
-  HOP_HIGH,
-  HOP_LOW,
-  isOver,
-  META,
-  NAT_BIT,
-  RECORD_WORDS,
-  removeFlow,
-} from '../flow/flow-table.ts';
-import {
-  CLIENT_ONLY,
-  FROM_CLIENT,
-  FROM_SERVER,
-  isEnded,
-  nextState,
-  TIMEOUT_MS,
-} from '../flow/tcp-states.ts';
 import * as arp from '../wire/arp.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -29,7 +10,7 @@ import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerArp, answerEcho } from './answer.ts';
 import type { Director } from './director.ts';
-import { forwardReply, forwardRequest } from './forward.ts';
+import { forwardKnown, NO_TIME_TO_LIVE, NOT_RESOLVED } from './known-flow.ts';
 import { processNew } from './open-flow.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { isVip } from './table.ts';
@@ -40,6 +21,8 @@ const FRAGMENT = DROP.fragment;
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const ICMP_TYPE = DROP['icmp-type'];
 const IP_PROTOCOL = DROP['ip-protocol'];
+const REAL_UNRESOLVED = DROP['real-unresolved'];
+const TTL_EXPIRED = DROP['ttl-expired'];
 
 /** The first byte of an IPv4 header of twenty bytes. */
 const VERSION_4_NO_OPTIONS = 0x45;
@@ -137,46 +120,11 @@ function processFlow(
   arm: number,
   partial: number,
 ): Verdict {
-  const l3 = at + ethernet.HEADER_BYTES;
-  const { flows, nowMs } = director;
-  const protocol = ipv4.protocol(frame, l3);
-  const found = findFlow(
-    flows,
-    ipv4.source(frame, l3),
-    ipv4.destination(frame, l3),
-    frame.getInt32(l4),
-    protocol,
-  );
-  if (found < 0) return processNew(director, frame, at, l4, end, arm, partial);
-  const number = found >>> 1;
-  const isReply = found & 1;
-  if (isOver(flows, number, nowMs)) {
-    removeFlow(flows, number);
-    return processNew(director, frame, at, l4, end, arm, partial);
-  }
-  const { records } = flows;
-  const record = number * RECORD_WORDS;
-  const meta = records[record + META] as number;
-  const nat = meta & NAT_BIT;
-  let state = meta & 0xff;
-  if (protocol === ipv4.PROTOCOL_TCP) {
-    const flags = tcp.flags(frame, l4);
-    const direction = isReply ? FROM_SERVER : nat ? FROM_CLIENT : CLIENT_ONLY;
-    if ((flags & (tcp.SYN | tcp.ACK)) === tcp.SYN && !isReply && isEnded(state, direction)) {
-      removeFlow(flows, number);
-      return processNew(director, frame, at, l4, end, arm, partial);
-    }
-    state = nextState(direction, flags, state);
-    records[record + META] = (meta & ~0xff) | state;
-  }
-  records[record + EXPIRES_MS] = (nowMs + (TIMEOUT_MS[state] as number)) | 0;
-  if (isReply) return forwardReply(director, frame, at, l4, end, number, partial);
-  if (nat) {
-    // A client behind two routers may change its way; the replies follow the latest request.
-    records[record + HOP_HIGH] = ethernet.sourceHigh(frame, at);
-    records[record + HOP_LOW] = ethernet.sourceLow(frame, at) | (arm << 16);
-  }
-  return forwardRequest(director, frame, at, l4, end, number, partial);
+  const verdict = forwardKnown(director, frame, at, l4, end, arm, partial);
+  if (verdict >= 0) return verdict;
+  if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
+  if (verdict === NO_TIME_TO_LIVE) return dropped(director, TTL_EXPIRED);
+  return processNew(director, frame, at, l4, end, arm, partial);
 }
 
 function processArp(

@@ -3,11 +3,6 @@
 // alone (RFC 1624), never by reading the payload.
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
-import * as ipv4 from '../wire/ipv4.ts';
-import * as tcp from '../wire/tcp.ts';
-
-/** What taking one from the TTL adds to the header checksum's sum: ~x + (x - 0x0100). */
-const TTL_DELTA = 0xfeff;
 
 /** Addresses the frame to its next station, as a bridge or router does. */
 export function setMacs(
@@ -37,37 +32,32 @@ export function requestDeltas(
   return address | (both << 16);
 }
 
-/** Changes a request's destination to the real; `deltas` as from requestDeltas. */
-export function natRequest(
+/** Mends a request's TTL and checksums for its new destination; `deltas` as from requestDeltas. */
+export function mendRequest(
   frame: DataView,
   l3: number,
   l4: number,
-  real: number,
-  realPort: number,
   deltas: number,
   partial: number,
 ): void {
-  frame.setInt32(l3 + 16, real);
-  frame.setUint16(l4 + 2, realPort);
   mendChecksums(frame, l3, l4, deltas & 0xffff, deltas >>> 16, partial);
 }
 
-/** Changes a reply's source back to the VIP; `deltas` are those of the request. */
-export function natReply(
+/** Mends a reply's TTL and checksums for its new source; `deltas` are those of the request. */
+export function mendReply(
   frame: DataView,
   l3: number,
   l4: number,
-  vip: number,
-  vipPort: number,
   deltas: number,
   partial: number,
 ): void {
-  frame.setInt32(l3 + 12, vip);
-  frame.setUint16(l4, vipPort);
   mendChecksums(frame, l3, l4, ~deltas & 0xffff, ~deltas >>> 16, partial);
 }
 
-/** Takes one from the TTL and mends both checksums. A partial field knows no ports yet. */
+/**
+ * Takes one from the TTL, which adds ~x + (x - 0x0100) = 0xfeff to the header's sum, and mends both
+ * checksums. A partial field knows no ports yet.
+ */
 function mendChecksums(
   frame: DataView,
   l3: number,
@@ -78,9 +68,9 @@ function mendChecksums(
 ): void {
   frame.setUint8(l3 + 8, frame.getUint8(l3 + 8) - 1);
   const header = frame.getUint16(l3 + 10);
-  frame.setUint16(l3 + 10, checksum.apply(header, addressDelta + TTL_DELTA));
-  if (ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP) {
-    const at = l4 + tcp.CHECKSUM_OFFSET;
+  frame.setUint16(l3 + 10, checksum.apply(header, addressDelta + 0xfeff));
+  if (frame.getUint8(l3 + 9) === 6) {
+    const at = l4 + 16;
     const field = frame.getUint16(at);
     const mended =
       partial === 0 ? checksum.apply(field, bothDelta) : checksum.applyPartial(field, addressDelta);

@@ -2,6 +2,7 @@
 // right afterwards, and nothing else moves.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { layWays } from '../../src/director/director.ts';
 import { learnNeighbour } from '../../src/director/neighbours.ts';
 import { formatIpv4, parseIpv4 } from '../../src/wire/address.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -324,6 +325,7 @@ function roundTrip(flow: AnyFlow, protocol: 6 | 17): void {
   const { high, low } = REAL_MAC;
   const address = parseIpv4(real) ?? 0;
   learnNeighbour(scene.director.neighbours, { arm: 1, address, high, low }, 0);
+  layWays(scene.director);
   const { timeToLive, data } = flow;
   const common = { timeToLive, partialChecksum, payload: Uint8Array.from(data) };
   const good = partialChecksum ? partialChecksumGood : checksumsGood;
