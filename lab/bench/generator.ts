@@ -40,14 +40,18 @@ function main(): void {
   const libc = loadLibc();
   const found = readInterface(values.interface);
   if (!found.ok) throw new Error(found.problem);
-  const fd = openPacketSocket(libc);
+  const fd = openPacketSocket(libc, []);
   bindTo(libc, fd, found.interface.index);
   const flows = Number(values.flows);
   const strideBytes = Number(values.bytes) + VNET_HEADER_BYTES;
-  const scratch = mapScratch(libc, flows * strideBytes);
+  const scratch = mapScratch(libc, flows * strideBytes, []);
   writeFrames(new Uint8Array(scratch.view.buffer), found.interface.mac, flows, strideBytes);
   const counters = createArmCounters();
-  const queue = createSendQueue(libc, fd, counters, BATCH);
+  const queue = createSendQueue(
+    libc,
+    { fd, counters, capacity: BATCH, mtu: found.interface.mtu },
+    [],
+  );
   const base = splitAddress(scratch.address);
   const seconds = Number(values.seconds);
   const rate = Number(values.rate);

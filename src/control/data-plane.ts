@@ -1,12 +1,17 @@
 // The ring's data plane: a worker thread that never returns to its event loop while it runs. It
 // spins a little, then sleeps in poll; control wakes it by an eventfd and its messages are fetched
 // between batches.
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { openRing } from '../datapath/ring-unsafe.ts';
+import {
+  type MessagePort,
+  parentPort,
+  receiveMessageOnPort,
+  workerData,
+} from 'node:worker_threads';
+import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
-import { createLoop, natRealAddresses } from './run-batch.ts';
+import { createLoop, type Loop, natRealAddresses } from './run-batch.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
 const TICK_MS = 10;
@@ -19,13 +24,21 @@ const BATCHES_PER_LOOK = 16;
 const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
-  const port = parentPort;
-  if (port === null) throw new Error('data-plane.js runs as a worker of the director only');
-  const post = (message: FromDataPlane) => port.postMessage(message);
-  if (start.counters === undefined) throw new Error('the ring needs counters in shared memory');
-  const { arms, ringSlots, maximumFlows, table } = start;
+  const { arms, ringSlots, table } = start;
   const reals = natRealAddresses(table);
   const datapath = openRing({ arms, slots: ringSlots, vips: table.vips, reals });
+  try {
+    runUntilStopped(datapath, start);
+  } finally {
+    // The process may outlive this thread, and with it all that the ring holds of the kernel.
+    datapath.close();
+  }
+  post({ type: 'stopped' });
+}
+
+function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
+  if (start.counters === undefined) throw new Error('the ring needs counters in shared memory');
+  const { maximumFlows, table } = start;
   const counters = wrapCounters(start.counters, start.room);
   let nowMs = clockMs();
   const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs, post });
@@ -40,20 +53,31 @@ function main(start: DataPlaneStart): void {
     if (((nowMs - tickedMs) | 0) < TICK_MS && !woken) continue;
     tickedMs = nowMs;
     loop.tick(nowMs);
-    running = handleMessages();
+    running = handleMessages(loop);
   }
+  // Fetches the kernel's last counts of missed frames, and the tick publishes them.
+  datapath.checkLinks();
   loop.tick(nowMs);
-  datapath.close();
-  post({ type: 'stopped' });
+}
 
-  function handleMessages(): boolean {
-    for (;;) {
-      const received = port === null ? undefined : receiveMessageOnPort(port);
-      if (received === undefined) return true;
-      if (!loop.handle(received.message as ToDataPlane)) return false;
-    }
+/** Handles what control has sent; false means: stop. */
+function handleMessages(loop: Loop): boolean {
+  for (;;) {
+    const received = receiveMessageOnPort(port);
+    if (received === undefined) return true;
+    if (!loop.handle(received.message as ToDataPlane)) return false;
   }
 }
 
+function portOfWorker(): MessagePort {
+  if (parentPort === null) throw new Error('data-plane.js runs as a worker of the director only');
+  return parentPort;
+}
+
+function post(message: FromDataPlane): void {
+  port.postMessage(message);
+}
+
+const port = portOfWorker();
 inlineGenerously();
 main(workerData as DataPlaneStart);

@@ -34,7 +34,7 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
   const seen = [...links];
   const waiting: { bytes: Uint8Array; partial: boolean }[][] = arms.map(() => []);
   const sent: SentFrame[] = [];
-  const queued: SentFrame[] = [];
+  const queued: { index: number; arm: number }[] = [];
   let turn = 0;
 
   function receive(): number {
@@ -62,17 +62,14 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
     row[`${what}Bytes`] += bytes;
   }
 
-  function flush(): void {
-    for (const frame of queued.splice(0)) {
-      if (links[frame.arm] === 'up') {
-        sent.push(frame);
-        count(frame.arm, 'sent', frame.bytes.length);
-      } else {
-        const row = counters[frame.arm];
-        if (row) row.failedFrames++;
-      }
+  function transmit(frame: SentFrame): void {
+    if (links[frame.arm] === 'up') {
+      sent.push(frame);
+      count(frame.arm, 'sent', frame.bytes.length);
+      return;
     }
-    batch.count = 0;
+    const row = counters[frame.arm];
+    if (row) row.failedFrames++;
   }
 
   return {
@@ -83,13 +80,14 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
     links: seen,
     sent,
     receive,
-    flush,
-    send: (index, arm) =>
-      queued.push({ arm, bytes: memory.slice(batch.at[index], batch.end[index]) }),
-    inject: (bytes, arm) => {
-      queued.push({ arm, bytes: bytes.slice() });
-      if (batch.count === 0) flush();
+    flush: () => {
+      for (const { index, arm } of queued.splice(0)) {
+        transmit({ arm, bytes: memory.slice(batch.at[index], batch.end[index]) });
+      }
+      batch.count = 0;
     },
+    send: (index, arm) => queued.push({ index, arm }),
+    inject: (bytes, arm) => transmit({ arm, bytes: bytes.slice() }),
     put: (bytes, arm, partialChecksum = false) =>
       waiting[arm]?.push({ bytes: bytes.slice(), partial: partialChecksum }),
     setLink: (arm, state) => {

@@ -3,8 +3,8 @@
 // them, and only then do their slots go back: nothing is copied in user space.
 import type { Libc } from '../linux/libc-unsafe.ts';
 import {
-  attachFilter,
   mapScratch,
+  type Releases,
   type Scratch,
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
@@ -16,6 +16,7 @@ import {
   createArmCounters,
 } from './datapath.ts';
 import {
+  filterLane,
   hasFrame,
   isEarlier,
   type Lane,
@@ -23,7 +24,6 @@ import {
   layoutBytes,
   openLane,
   releaseSlots,
-  SMALL_LIMIT_BYTES,
   settleLane,
   takeSlot,
 } from './ring-lane-unsafe.ts';
@@ -35,7 +35,7 @@ import {
   type SendQueue,
   splitAddress,
 } from './send-queue-unsafe.ts';
-import { buildSocketFilter } from './socket-filter.ts';
+import type { Wanted } from './socket-filter.ts';
 
 // struct tpacket2_hdr (include/uapi/linux/if_packet.h).
 const LENGTH_AT = 4;
@@ -48,8 +48,6 @@ const SCRATCH_BYTES = 65_536;
 
 export interface RingArm {
   readonly arm: Arm;
-  readonly libc: Libc;
-  readonly memory: Scratch;
   readonly frame: DataView;
   readonly base: Base;
   readonly small: Lane;
@@ -59,48 +57,37 @@ export interface RingArm {
   readonly counters: ArmCounters;
 }
 
-/** Whose frames are wanted: to these VIPs, from these reals; int32 addresses. */
-export interface Wanted {
-  readonly vips: Int32Array;
-  readonly reals: Int32Array;
+export interface RingArmOptions {
+  readonly arm: Arm;
+  /** Small slots; laneLayouts says how many large ones come with them. */
+  readonly slots: number;
+  readonly wanted: Wanted;
 }
 
-const filterFor = (wanted: Wanted, beyondLimit: boolean) =>
-  buildSocketFilter({ ...wanted, limitBytes: SMALL_LIMIT_BYTES, beyondLimit });
-
 /** Opens the arm; frames arrive as soon as this returns. */
-export function openRingArm(libc: Libc, arm: Arm, slots: number, wanted: Wanted): RingArm {
-  const scratch = mapScratch(libc, SCRATCH_BYTES);
+export function openRingArm(
+  libc: Libc,
+  { arm, slots, wanted }: RingArmOptions,
+  releases: Releases,
+): RingArm {
+  const scratch = mapScratch(libc, SCRATCH_BYTES, releases);
   const [smallLayout, largeLayout] = laneLayouts(slots);
   const smallBytes = layoutBytes(smallLayout);
-  const memory = mapScratch(libc, smallBytes + layoutBytes(largeLayout));
-  const { interfaceIndex } = arm;
-  const small = openLane(libc, {
-    interfaceIndex,
-    layout: smallLayout,
-    memory,
-    offset: 0,
-    scratch,
-    filter: filterFor(wanted, false),
-  });
-  const large = openLane(libc, {
-    interfaceIndex,
-    layout: largeLayout,
-    memory,
-    offset: smallBytes,
-    scratch,
-    filter: filterFor(wanted, true),
-  });
+  const memory = mapScratch(libc, smallBytes + layoutBytes(largeLayout), releases);
+  const common = { interfaceIndex: arm.interfaceIndex, wanted, memory, scratch };
+  const smallPart = { layout: smallLayout, offset: 0, takesLarge: false };
+  const largePart = { layout: largeLayout, offset: smallBytes, takesLarge: true };
+  const small = openLane(libc, { ...common, ...smallPart }, releases);
+  const large = openLane(libc, { ...common, ...largePart }, releases);
   const counters = createArmCounters();
+  const capacity = BATCH_FRAMES * 2;
   return {
     arm,
-    libc,
-    memory,
     frame: memory.view,
     base: splitAddress(memory.address),
     small,
     large,
-    queue: createSendQueue(libc, small.fd, counters, BATCH_FRAMES * 2),
+    queue: createSendQueue(libc, { fd: small.fd, counters, capacity, mtu: arm.mtu }, releases),
     scratch,
     counters,
   };
@@ -112,6 +99,8 @@ export const armHasFrame = (ring: RingArm): boolean => hasFrame(ring.small) || h
 /**
  * The lane whose frame came first, or undefined if none waits. What comes earlier becomes visible
  * earlier, so a lane that looked empty is looked at again before the other one's frame is taken.
+ * That is exact for the frames of one CPU, and so for each flow; only if two CPUs fill one lane at
+ * the same instant may a frame that waits behind an unfinished one be overtaken by the other lane's.
  */
 function earliestLane(ring: RingArm): Lane | undefined {
   const { small, large } = ring;
@@ -172,17 +161,11 @@ export function injectInto(ring: RingArm, bytes: Uint8Array): void {
 }
 
 export function setWanted(ring: RingArm, wanted: Wanted): void {
-  attachFilter(ring.libc, ring.small.fd, ring.scratch, filterFor(wanted, false));
-  attachFilter(ring.libc, ring.large.fd, ring.scratch, filterFor(wanted, true));
+  filterLane(ring.small, wanted);
+  filterLane(ring.large, wanted);
 }
 
 /** Clears pending socket errors and takes the kernel's count of drops over. */
 export function settleArm(ring: RingArm): void {
   ring.counters.missedFrames += settleLane(ring.small) + settleLane(ring.large);
-}
-
-export function closeRingArm(ring: RingArm): void {
-  ring.libc.close(ring.small.fd);
-  ring.libc.close(ring.large.fd);
-  ring.libc.munmap(ring.memory.address, ring.memory.view.byteLength);
 }

@@ -9,20 +9,22 @@ import {
   createRing,
   mapRing,
   openPacketSocket,
+  type Releases,
   type RingLayout,
   type Scratch,
   takeDrops,
   takeError,
 } from '../linux/packet-socket-unsafe.ts';
+import { buildSocketFilter, type Wanted } from './socket-filter.ts';
 
 /** Room for a frame of an MTU of 1,500 with its headers: half a page. */
 const SMALL_SLOT_BYTES = 2048;
-/** The largest frame that fits such a slot beside the TPACKET and virtio headers. */
-export const SMALL_LIMIT_BYTES = 1800;
+/** Frames of up to so many bytes go there: they fit beside the TPACKET and virtio headers. */
+const SMALL_LIMIT_BYTES = 1800;
 /** Room for 64 KiB of IP with all headers: 17 pages. */
 const LARGE_SLOT_BYTES = 69_632;
 /** One large slot for so many small ones. */
-const SMALL_PER_LARGE = 16;
+const SMALL_PER_LARGE = 8;
 /** A block is a run of pages; these fill 128 pages, or 119 of them. */
 const SMALL_SLOTS_PER_BLOCK = 256;
 const LARGE_SLOTS_PER_BLOCK = 7;
@@ -39,7 +41,10 @@ const ORDERED_LOADS = process.arch === 'x64';
 export interface Lane {
   readonly libc: Libc;
   readonly fd: number;
-  readonly layout: RingLayout;
+  /** Whether it takes the frames that are too large for the other lane. */
+  readonly takesLarge: boolean;
+  /** Room for filter programs. */
+  readonly scratch: Scratch;
   /** Offset of each slot in the arm's memory. */
   readonly slotAt: Int32Array;
   /** The arm's memory as words, for the status. */
@@ -71,30 +76,40 @@ function layoutOf(slots: number, frameBytes: number, slotsPerBlock: number): Rin
 
 export const layoutBytes = (layout: RingLayout): number => layout.blockBytes * layout.blocks;
 
-/** Opens a lane over the arm's memory from `offset`; frames arrive as soon as this returns. */
-export function openLane(
-  libc: Libc,
-  options: {
-    readonly interfaceIndex: number;
-    readonly layout: RingLayout;
-    readonly memory: Scratch;
-    readonly offset: number;
-    readonly scratch: Scratch;
-    readonly filter: Uint8Array;
-  },
-): Lane {
-  const { layout, memory, offset } = options;
-  const fd = openPacketSocket(libc);
-  attachFilter(libc, fd, options.scratch, options.filter);
-  createRing(libc, fd, layout);
-  mapRing(libc, fd, layout, memory.address + BigInt(offset));
-  bindTo(libc, fd, options.interfaceIndex);
+export interface LaneOptions {
+  readonly interfaceIndex: number;
+  readonly layout: RingLayout;
+  readonly takesLarge: boolean;
+  readonly wanted: Wanted;
+  /** The arm's memory, and where in it this lane begins. */
+  readonly memory: Scratch;
+  readonly offset: number;
+  readonly scratch: Scratch;
+}
+
+/** Opens a lane over a part of the arm's memory; frames arrive as soon as this returns. */
+export function openLane(libc: Libc, options: LaneOptions, releases: Releases): Lane {
+  const { layout, memory, offset, takesLarge, scratch } = options;
+  const fd = openPacketSocket(libc, releases);
   const slotAt = Int32Array.from(
     { length: layout.frames },
     (_, index) => offset + index * layout.frameBytes,
   );
   const words = new Int32Array(memory.view.buffer);
-  return { libc, fd, layout, slotAt, words, next: 0, first: 0, held: 0 };
+  const lane: Lane = { libc, fd, takesLarge, scratch, slotAt, words, next: 0, first: 0, held: 0 };
+  filterLane(lane, options.wanted);
+  createRing(libc, fd, layout);
+  mapRing(libc, fd, layout, memory.address + BigInt(offset));
+  bindTo(libc, fd, options.interfaceIndex);
+  return lane;
+}
+
+/** Lets these frames in; if the kernel has no room for so many addresses, those of all addresses. */
+export function filterLane({ libc, fd, scratch, takesLarge }: Lane, wanted: Wanted): void {
+  const sizes = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge };
+  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...sizes }))) return;
+  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted: undefined, ...sizes }))) return;
+  throw new Error('no memory for the smallest socket filter: raise net.core.optmem_max');
 }
 
 /** True if at least one frame waits. */
@@ -104,13 +119,14 @@ export function hasFrame(lane: Lane): boolean {
   return (status & STATUS_USER) !== 0;
 }
 
-/** True if the waiting frame of `lane` came no later than that of `other`. */
+/** True if the waiting frame of `lane` came no later than that of `other`, by the kernel's clock. */
 export function isEarlier(lane: Lane, other: Lane): boolean {
   const at = (lane.slotAt[lane.next] as number) >> 2;
   const otherAt = (other.slotAt[other.next] as number) >> 2;
-  const seconds = ((lane.words[at + SECONDS_AT / 4] as number) -
-    (other.words[otherAt + SECONDS_AT / 4] as number)) as number;
-  if (seconds !== 0) return seconds < 0;
+  const seconds = lane.words[at + SECONDS_AT / 4] as number;
+  // Wrapped, since the kernel's count is unsigned.
+  const laterSeconds = (seconds - (other.words[otherAt + SECONDS_AT / 4] as number)) | 0;
+  if (laterSeconds !== 0) return laterSeconds < 0;
   const nanoseconds = lane.words[at + NANOSECONDS_AT / 4] as number;
   return nanoseconds <= (other.words[otherAt + NANOSECONDS_AT / 4] as number);
 }

@@ -2,12 +2,17 @@
 // eventfd. See native-notes/ for what the kernel does and the commands that show it.
 
 import { linkState } from '../linux/interfaces.ts';
-import { loadLibc } from '../linux/libc-unsafe.ts';
-import { mapScratch } from '../linux/packet-socket-unsafe.ts';
+import { type Libc, loadLibc } from '../linux/libc-unsafe.ts';
+import {
+  fail,
+  mapScratch,
+  type Releases,
+  releaseAll,
+  type Scratch,
+} from '../linux/packet-socket-unsafe.ts';
 import { type Arm, type BlockingDatapath, createBatch, type LinkState } from './datapath.ts';
 import {
   armHasFrame,
-  closeRingArm,
   injectInto,
   openRingArm,
   type RingArm,
@@ -16,11 +21,12 @@ import {
   sendFrom,
   settleArm,
   setWanted,
-  type Wanted,
 } from './ring-arm-unsafe.ts';
-import { flushQueue } from './send-queue-unsafe.ts';
+import { bypassAgain, flushQueue } from './send-queue-unsafe.ts';
+import type { Wanted } from './socket-filter.ts';
 
 const POLLIN = 0x001;
+const POLLFD_BYTES = 8;
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 /** A batch ends after this many bytes, so that bulk frames are sent while they are in the cache. */
 const BATCH_BYTES = 512 * 1024;
@@ -40,28 +46,28 @@ export interface RingDatapath extends BlockingDatapath {
 
 /**
  * Opens the rings.
- * @throws Error with errno's name if the kernel refuses (CAP_NET_RAW, no such interface, memory)
+ * @throws Error with errno's name if the kernel refuses (CAP_NET_RAW, no such interface, memory);
+ * then nothing is left open
  */
-export function openRing(options: RingOptions): RingDatapath {
-  const libc = loadLibc();
-  const rings: RingArm[] = [];
+export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDatapath {
+  const releases: Releases = [];
   try {
-    for (const arm of options.arms) {
-      rings.push(openRingArm(libc, arm, options.slots, options));
-    }
+    return openWith(libc, options, releases);
   } catch (error) {
-    for (const ring of rings) closeRingArm(ring);
+    releaseAll(releases);
     throw error;
   }
-  const wakeFd = libc.eventfd(0, EFD_NONBLOCK_CLOEXEC);
-  const polled = mapScratch(libc, 4096);
-  const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
-  for (const [index, fd] of [...descriptors, wakeFd].entries()) {
-    polled.view.setInt32(index * 8, fd, true);
-    polled.view.setInt16(index * 8 + 4, POLLIN, true);
-  }
+}
+
+function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {
+  const { arms, slots, vips, reals } = options;
+  const wanted = { vips, reals };
+  const rings = arms.map((arm) => openRingArm(libc, { arm, slots, wanted }, releases));
   const first = rings[0];
   if (first === undefined) throw new Error('a ring needs at least one arm');
+  const wakeFd = openEventFd(libc, releases);
+  const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
+  const polled = mapPolled(libc, [...descriptors, wakeFd], releases);
   const batch = createBatch(first.frame);
   const links: LinkState[] = rings.map(({ arm }) => linkState(arm.name, arm.interfaceIndex));
   const wakeBytes = new Uint8Array(8);
@@ -105,12 +111,12 @@ export function openRing(options: RingOptions): RingDatapath {
       if (frameWaits()) return false;
     }
     const wakeAt = descriptors.length;
-    if (libc.poll(polled.address, wakeAt + 1, timeoutMs) <= 0) return false;
+    if (rings.length === 0 || libc.poll(polled.address, wakeAt + 1, timeoutMs) <= 0) return false;
     for (let index = 0; index < wakeAt; index++) {
-      const events = polled.view.getInt16(index * 8 + 6, true);
+      const events = polled.view.getInt16(index * POLLFD_BYTES + 6, true);
       if (events & ~POLLIN) settleArm(rings[index >> 1] as RingArm);
     }
-    if (polled.view.getInt16(wakeAt * 8 + 6, true) === 0) return false;
+    if (polled.view.getInt16(wakeAt * POLLFD_BYTES + 6, true) === 0) return false;
     libc.read(wakeFd, wakeBytes, 8);
     return true;
   }
@@ -121,14 +127,24 @@ export function openRing(options: RingOptions): RingDatapath {
       settleArm(ring);
       const state = linkState(ring.arm.name, ring.arm.interfaceIndex);
       if (state !== links[index]) changed = true;
+      if (state === 'up' && links[index] !== 'up') bypassAgain(ring.queue);
       links[index] = state;
     }
     return changed;
   }
 
+  /** Nothing may reach the memory afterwards: the process would end by SIGSEGV. */
+  function close(): void {
+    releaseArm(current);
+    rings.length = 0;
+    batch.count = 0;
+    batch.frame = new DataView(new ArrayBuffer(0));
+    releaseAll(releases);
+  }
+
   return {
     kind: 'ring',
-    arms: options.arms,
+    arms,
     batch,
     counters: rings.map((ring) => ring.counters),
     links,
@@ -145,9 +161,23 @@ export function openRing(options: RingOptions): RingDatapath {
     setAddresses: (vips, reals) => {
       for (const ring of rings) setWanted(ring, { vips, reals });
     },
-    close: () => {
-      for (const ring of rings) closeRingArm(ring);
-      libc.close(wakeFd);
-    },
+    close,
   };
+}
+
+function openEventFd(libc: Libc, releases: Releases): number {
+  const fd = libc.eventfd(0, EFD_NONBLOCK_CLOEXEC);
+  if (fd < 0) fail(libc, 'eventfd');
+  releases.push(() => libc.close(fd));
+  return fd;
+}
+
+/** An array of struct pollfd: descriptor, events wanted, events found. */
+function mapPolled(libc: Libc, descriptors: readonly number[], releases: Releases): Scratch {
+  const polled = mapScratch(libc, descriptors.length * POLLFD_BYTES, releases);
+  for (const [index, fd] of descriptors.entries()) {
+    polled.view.setInt32(index * POLLFD_BYTES, fd, true);
+    polled.view.setInt16(index * POLLFD_BYTES + 4, POLLIN, true);
+  }
+  return polled;
 }

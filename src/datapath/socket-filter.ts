@@ -36,21 +36,26 @@ const ifEqual = (operand: number, then: Instruction): Instruction[] => [
   then,
 ];
 
-export interface FilterOptions {
+/** Whose frames are wanted: to these VIPs, from these reals; int32 addresses. */
+export interface Wanted {
   readonly vips: Int32Array;
   readonly reals: Int32Array;
+}
+
+export interface FilterOptions {
+  /** Undefined: every IPv4 frame to this host. */
+  readonly wanted: Wanted | undefined;
   /** Frames of up to so many bytes, or all beyond. */
   readonly limitBytes: number;
   readonly beyondLimit: boolean;
 }
 
 /**
- * The program for these addresses (int32), ready for SO_ATTACH_FILTER. With more addresses than a
- * program can hold every IPv4 frame to this host comes in, and the director sorts them out.
+ * The program, ready for SO_ATTACH_FILTER. With more addresses than one can hold, every IPv4 frame
+ * to this host comes in, and the director sorts them out.
  */
 export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffer> {
-  const { vips, reals, limitBytes, beyondLimit } = options;
-  const few = vips.length + reals.length <= MOST_ADDRESSES;
+  const { wanted, limitBytes, beyondLimit } = options;
   const program: Instruction[] = [
     [LOAD_LENGTH, 0, 0, 0],
     [JUMP_GREATER, beyondLimit ? 1 : 0, beyondLimit ? 0 : 1, limitBytes],
@@ -63,12 +68,14 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
     ...ifEqual(0x0806, ACCEPT),
     [JUMP_EQUAL, 1, 0, 0x0800],
     REJECT,
-    ...(few ? wantedAddresses(vips, reals) : [ACCEPT]),
+    ...(wanted !== undefined && fits(wanted) ? wantedAddresses(wanted) : [ACCEPT]),
   ];
   return encode(program);
 }
 
-function wantedAddresses(vips: Int32Array, reals: Int32Array): Instruction[] {
+const fits = ({ vips, reals }: Wanted) => vips.length + reals.length <= MOST_ADDRESSES;
+
+function wantedAddresses({ vips, reals }: Wanted): Instruction[] {
   return [
     [LOAD_WORD, 0, 0, DESTINATION_AT],
     ...[...vips].flatMap((vip) => ifEqual(vip, ACCEPT)),

@@ -7,6 +7,8 @@ const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const ETH_P_ALL = 0x0003;
 
+const ENOMEM = 12;
+
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_SNDTIMEO = 21;
@@ -30,6 +32,8 @@ const MAP_FAILED = 0xffffffffffffffffn;
 
 /** Bytes of the virtio_net_hdr before each frame (include/uapi/linux/virtio_net.h). */
 export const VNET_HEADER_BYTES = 10;
+/** Long enough for a 10 Mbit/s link to send the largest frame and so make room for the next. */
+const SEND_TIMEOUT_MICROSECONDS = 60_000n;
 /** Room in front of a frame that makes the IPv4 header lie on a multiple of four. */
 const RESERVE_BYTES = 6;
 
@@ -47,45 +51,75 @@ export interface Scratch {
   readonly view: DataView;
 }
 
+/** How to give back what was opened: sockets and memory, in reverse order. */
+export type Releases = (() => void)[];
+
+/** Gives all back, once. */
+export function releaseAll(releases: Releases): void {
+  for (const release of releases.splice(0).reverse()) release();
+}
+
 export function fail(libc: Libc, what: string): never {
   const errno = libc.errno();
   throw new Error(`${what}: ${libc.nameOf(errno)}`);
 }
 
-export function mapScratch(libc: Libc, bytes: number): Scratch {
+/** After its release the view must not be touched: its addresses may be anything else's by then. */
+export function mapScratch(libc: Libc, bytes: number, releases: Releases): Scratch {
   const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (address === MAP_FAILED) fail(libc, `mmap of ${bytes} bytes`);
+  releases.push(() => libc.munmap(address, bytes));
   return { address, view: new DataView(libc.view(address, bytes)) };
 }
 
 /** A packet socket that gets no frames until it is bound. */
-export function openPacketSocket(libc: Libc): number {
+export function openPacketSocket(libc: Libc, releases: Releases): number {
   const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
   if (fd < 0) fail(libc, 'packet socket (CAP_NET_RAW is needed)');
+  releases.push(() => libc.close(fd));
   setOption(libc, fd, PACKET_VNET_HDR, 1, 'PACKET_VNET_HDR');
-  setOption(libc, fd, PACKET_QDISC_BYPASS, 1, 'PACKET_QDISC_BYPASS');
+  setQueueBypass(libc, fd, true);
   setOption(libc, fd, PACKET_IGNORE_OUTGOING, 1, 'PACKET_IGNORE_OUTGOING');
-  // A device that takes no frames for a tenth of a second must not hold the loop.
-  const timeout = new Uint8Array(16);
-  new DataView(timeout.buffer).setBigInt64(8, 100_000n, true);
-  libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeout, 16);
+  limitSendTime(libc, fd);
   return fd;
+}
+
+/** Whether frames go past the device's queue discipline: faster, but then nobody cuts super-frames. */
+export function setQueueBypass(libc: Libc, fd: number, bypasses: boolean): void {
+  setOption(libc, fd, PACKET_QDISC_BYPASS, bypasses ? 1 : 0, 'PACKET_QDISC_BYPASS');
+}
+
+/** A device that is slow to take frames holds the loop no longer than this. */
+function limitSendTime(libc: Libc, fd: number): void {
+  // struct timeval: seconds and microseconds.
+  const timeout = new Uint8Array(16);
+  new DataView(timeout.buffer).setBigInt64(8, SEND_TIMEOUT_MICROSECONDS, true);
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeout, 16) !== 0) fail(libc, 'SO_SNDTIMEO');
 }
 
 function setOption(libc: Libc, fd: number, option: number, value: number, name: string): void {
   if (libc.setsockopt(fd, SOL_PACKET, option, int32Bytes(value), 4) !== 0) fail(libc, name);
 }
 
-/** Replaces the socket's filter; the program comes from socket-filter.ts. */
-export function attachFilter(libc: Libc, fd: number, scratch: Scratch, program: Uint8Array): void {
+/**
+ * Replaces the socket's filter; the program comes from socket-filter.ts.
+ * @returns false if it needs more memory than the kernel gives a socket (net.core.optmem_max:
+ * 20 KiB before Linux 6.7, 128 KiB since); the old filter stays
+ */
+export function attachFilter(
+  libc: Libc,
+  fd: number,
+  scratch: Scratch,
+  program: Uint8Array,
+): boolean {
   const bytes = new Uint8Array(scratch.view.buffer);
   bytes.set(program, 16);
   scratch.view.setUint16(0, program.length / 8, true);
   scratch.view.setBigUint64(8, scratch.address + 16n, true);
   const description = bytes.slice(0, 16);
-  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) !== 0) {
-    fail(libc, `socket filter of ${program.length / 8} instructions`);
-  }
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) === 0) return true;
+  if (libc.errno() === ENOMEM) return false;
+  fail(libc, `socket filter of ${program.length / 8} instructions`);
 }
 
 /** Makes the receive ring. It exists from now on; `mapRing` makes it visible. */
