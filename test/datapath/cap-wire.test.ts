@@ -16,6 +16,7 @@ const why = whyNoNamespace();
 const ROOM = { arms: 1, services: 4, reals: 4 };
 const VIP = '10.7.0.100';
 const OTHER_VIP = '10.7.0.101';
+const POLL = { timeout: 20_000 };
 
 /** Sends every UDP datagram back to where it came from, and says 'ready'. */
 const ECHO = `
@@ -121,7 +122,7 @@ describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {
       ...{ counters: undefined, table: tableOf(VIP) },
     });
     const first = () => heard.find(({ type }) => type === 'ready' || type === 'failed')?.type;
-    await expect.poll(first, { timeout: 20_000 }).toBeDefined();
+    await expect.poll(first, POLL).toBeDefined();
     return { ...plane, heard };
   }
 
@@ -131,7 +132,7 @@ describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {
   test('finishes what offload left open: a host takes its own datagrams back', async () => {
     const { child, messages } = start(['--input-type=module', '-e', ECHO]);
     child.send({ arms: [armOf()], vip: parseIpv4('10.7.0.9') });
-    await expect.poll(() => messages[0], { timeout: 20_000 }).toBe('ready');
+    await expect.poll(() => messages[0], POLL).toBe('ready');
     const features = wire.run(wire.near, 'ethtool', '-k', 'eth0');
     expect(features).toContain('tx-checksumming: on');
     wire.run(wire.near, 'ip', 'neigh', 'replace', '10.7.0.9', 'lladdr', wire.farMac, 'dev', 'eth0');
@@ -142,7 +143,7 @@ describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {
     );
     expect(answers.trim().split('\n').map(Number)).toEqual(sizes);
     const count = { receivedFrames: 6, sentFrames: 6, missedFrames: 0, failedFrames: 0 };
-    await expect.poll(() => messages.at(-1)).toMatchObject(count);
+    await expect.poll(() => messages.at(-1), POLL).toMatchObject(count);
   });
 
   test('the data plane answers for its VIPs, posts its counters, and stops when told', async () => {
@@ -165,7 +166,7 @@ describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {
     }
     child.send({ type: 'table', table: tableOf(OTHER_VIP) });
     child.send({ type: 'flows', request: 1, limit: 1 });
-    await expect.poll(() => heard.some(({ type }) => type === 'flows')).toBe(true);
+    await expect.poll(() => heard.some(({ type }) => type === 'flows'), POLL).toBe(true);
     expect(ping(OTHER_VIP)).toContain(' 0% packet loss');
     wire.run(wire.near, 'ip', 'neigh', 'flush', 'all');
     expect(ping(VIP)).toContain('100% packet loss');
@@ -177,7 +178,7 @@ describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {
     const { signal } = await ended;
     wire.run(wire.far, 'ip', 'link', 'set', 'eth0', 'up');
     expect(signal).toBe('SIGABRT');
-    await expect.poll(log).toContain(LINK_LOST_TEXT);
+    await expect.poll(log, POLL).toContain(LINK_LOST_TEXT);
   });
 
   test('the process ends with its parent', async () => {

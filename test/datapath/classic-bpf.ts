@@ -1,0 +1,66 @@
+// The kernel's classic BPF machine, as slow and plain as it can be (Linux Documentation/networking/
+// filter.rst): the few instructions that a socket filter here may use, and no others.
+
+/** A received frame, as the kernel knows it when the filter runs. */
+export interface FilteredFrame {
+  readonly bytes: Uint8Array;
+  /** 0 for this host, 1 broadcast, 2 multicast, 3 for another host. */
+  readonly packetType: number;
+  readonly hasVlanTag: boolean;
+}
+
+const INSTRUCTION_BYTES = 8;
+const ANCILLARY = 0xfffff000;
+const PACKET_TYPE = 4;
+const VLAN_TAG_PRESENT = 48;
+
+/** Runs a program; returns the bytes to keep, 0 for none. @throws Error if the kernel would refuse it */
+export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number {
+  const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
+  const length = program.byteLength / INSTRUCTION_BYTES;
+  if (!Number.isInteger(length) || length < 1 || length > 4096) throw new Error(`length ${length}`);
+  let accumulator = 0;
+  for (let at = 0; at < length; at++) {
+    const code = view.getUint16(at * INSTRUCTION_BYTES, true);
+    const ifTrue = view.getUint8(at * INSTRUCTION_BYTES + 2);
+    const ifFalse = view.getUint8(at * INSTRUCTION_BYTES + 3);
+    const operand = view.getUint32(at * INSTRUCTION_BYTES + 4, true);
+    switch (code) {
+      case 0x06:
+        return operand;
+      case 0x15:
+        at += accumulator === operand ? ifTrue : ifFalse;
+        break;
+      case 0x25:
+        at += accumulator > operand ? ifTrue : ifFalse;
+        break;
+      case 0x80:
+        accumulator = frame.bytes.length;
+        break;
+      case 0x20:
+      case 0x28: {
+        const loaded = load(frame, operand, code === 0x20 ? 4 : 2);
+        if (loaded === undefined) return 0;
+        accumulator = loaded;
+        break;
+      }
+      default:
+        throw new Error(`instruction ${at} has the code ${code}`);
+    }
+  }
+  throw new Error('the program has no end');
+}
+
+/** Undefined beyond the end of the frame: there the kernel ends the program with 0. */
+function load(frame: FilteredFrame, at: number, bytes: 2 | 4): number | undefined {
+  if (at >= ANCILLARY) return ancillary(frame, at - ANCILLARY);
+  if (at + bytes > frame.bytes.length) return undefined;
+  const view = new DataView(frame.bytes.buffer, frame.bytes.byteOffset);
+  return bytes === 2 ? view.getUint16(at) : view.getUint32(at);
+}
+
+function ancillary(frame: FilteredFrame, what: number): number {
+  if (what === PACKET_TYPE) return frame.packetType;
+  if (what === VLAN_TAG_PRESENT) return frame.hasVlanTag ? 1 : 0;
+  throw new Error(`ancillary ${what}`);
+}

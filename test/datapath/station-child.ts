@@ -1,0 +1,118 @@
+// The datapath under test, ring or cap, in a process of its own inside the director's namespace.
+import { readdirSync, readFileSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { openCap } from '../../src/datapath/cap.ts';
+import type { Arm, EventDatapath } from '../../src/datapath/datapath.ts';
+import { openRing, type RingDatapath } from '../../src/datapath/ring-unsafe.ts';
+import { answerParent } from './answer-parent.ts';
+import { createForwarder, type Forwarder } from './forwarder.ts';
+
+export interface StationStart {
+  readonly kind: 'ring' | 'cap';
+  readonly arms: readonly Arm[];
+  readonly vips: Int32Array;
+  readonly reals: Int32Array;
+  readonly slots: number;
+}
+
+/** The parent can be heard between two sleeps of so long. */
+const SLEEP_MS = 5;
+/** Longer than any test may take. */
+const FOR_EVER_MS = 600_000;
+
+let datapath: RingDatapath | EventDatapath;
+let forwarder: Forwarder;
+let paused = false;
+let closed = false;
+let before = countHeld();
+
+const ring = (): RingDatapath => datapath as RingDatapath;
+
+function open({ kind, ...options }: StationStart): void {
+  before = countHeld();
+  if (kind === 'cap') openEvents(openCap(options));
+  else openBlocking(openRing(options));
+}
+
+function openEvents(opened: EventDatapath): void {
+  datapath = opened;
+  forwarder = createForwarder(opened);
+  opened.onReadable(() => {
+    while (forwarder.turn() > 0);
+  });
+}
+
+function openBlocking(opened: RingDatapath): void {
+  datapath = opened;
+  forwarder = createForwarder(opened);
+  const turn = () => {
+    if (closed) return;
+    while (!paused && forwarder.turn() > 0);
+    if (!paused) opened.wait(SLEEP_MS);
+    setImmediate(turn);
+  };
+  turn();
+}
+
+/** Descriptors, and mappings of packet rings. */
+function countHeld() {
+  const descriptors = readdirSync('/proc/self/fd').length;
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return { descriptors, mappings: maps.filter((line) => line.includes('socket:[')).length };
+}
+
+function close() {
+  closed = true;
+  datapath.close();
+  const after = countHeld();
+  return {
+    descriptors: after.descriptors - before.descriptors,
+    mappings: after.mappings - before.mappings,
+  };
+}
+
+/** Sleeps until a frame is there; returns how many times it woke for that. */
+function sleepUntilFrame(): number {
+  for (let wakes = 1; ; wakes++) {
+    ring().wait(FOR_EVER_MS);
+    if (forwarder.turn() > 0) return wakes;
+  }
+}
+
+/** Sleeps until another thread writes to the eventfd; returns what `wait` said then and next. */
+function sleepUntilWoken(): readonly boolean[] {
+  const { wakeFd } = ring();
+  const code = `
+    const { writeSync } = require('node:fs');
+    writeSync(${wakeFd}, new Uint8Array(new BigUint64Array([1n]).buffer));
+  `;
+  new Worker(code, { eval: true });
+  return [ring().wait(FOR_EVER_MS), ring().wait(0)];
+}
+
+answerParent({
+  open,
+  close,
+  sleepUntilFrame,
+  sleepUntilWoken,
+  setWays: (ways: readonly number[]) => forwarder.setWays(ways),
+  inject: (bytes: Uint8Array, arm: number) => datapath.inject(bytes, arm),
+  injectInBatch: (bytes: Uint8Array, arm: number) => forwarder.injectInBatch(bytes, arm),
+  setAddresses: (vips: Int32Array, reals: Int32Array) => datapath.setAddresses?.(vips, reals),
+  seen: (from: number) => forwarder.seen().slice(from),
+  report: () => forwarder.report(),
+  checkLinks: () => datapath.checkLinks(),
+  pause: () => {
+    paused = true;
+  },
+  resume: () => {
+    paused = false;
+  },
+  /** Wakes twice before the first wait: one wait takes both. */
+  wakeTwice: () => {
+    const one = new Uint8Array(BigUint64Array.of(1n).buffer);
+    writeSync(ring().wakeFd, one);
+    writeSync(ring().wakeFd, one);
+    return [ring().wait(FOR_EVER_MS), ring().wait(0)];
+  },
+});
