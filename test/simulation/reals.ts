@@ -1,0 +1,123 @@
+// The reals of a simulation: each answers ARP, keeps its connections, echoes every request with its
+// own number, and resets what it does not know. Now and then one dies, or changes its MAC address.
+import { formatIpv4, formatMac } from '../../src/wire/address.ts';
+import * as arp from '../../src/wire/arp.ts';
+import * as ethernet from '../../src/wire/ethernet.ts';
+import { arpFrame } from '../../src/wire/frame.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import { INSIDE, INSIDE_ARM, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
+import {
+  buildSegment,
+  decodeMessage,
+  encodeMessage,
+  readSegment,
+  type Segment,
+} from './segments.ts';
+import type { World } from './world.ts';
+
+const BROADCAST = 'ff:ff:ff:ff:ff:ff';
+
+export interface SimulatedReal {
+  readonly index: number;
+  readonly arm: number;
+  readonly address: string;
+  /** DSR: the VIP that it carries; NAT: its own address. And the port that it listens on. */
+  readonly listensOn: string;
+  readonly port: number;
+  mac: string;
+  alive: boolean;
+  inTable: boolean;
+  /** Numbers of the connections that it has served. */
+  readonly served: Set<number>;
+  /** TCP connections by client address and port. */
+  readonly open: Set<string>;
+}
+
+export interface RealWires {
+  /** To the director, on the real's arm. */
+  toDirector(frame: Uint8Array, arm: number): void;
+  /** To the client, past the director. */
+  toClient(frame: Uint8Array): void;
+  /** A real answers a question of a connection. */
+  serve(real: SimulatedReal, connection: number): void;
+}
+
+/** A frame reaches a real. */
+export function arriveAtReal(
+  world: World,
+  real: SimulatedReal,
+  frame: Uint8Array,
+  wires: RealWires,
+): void {
+  if (!real.alive) return;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const to = formatMac(ethernet.destinationHigh(view, 0), ethernet.destinationLow(view, 0));
+  if (to !== real.mac && to !== BROADCAST) return;
+  if (ethernet.type(view, 0) === ethernet.TYPE_ARP) answerArp(real, view, wires);
+  else answerSegment(world, real, readSegment(frame), wires);
+}
+
+function answerArp(real: SimulatedReal, frame: DataView, wires: RealWires): void {
+  const isForUs = formatIpv4(arp.targetAddress(frame, 14)) === real.address;
+  if (isForUs) wires.toDirector(tellMac(real), real.arm);
+}
+
+/** Where a real is: an answer, which may come unasked. */
+export function tellMac(real: SimulatedReal): Uint8Array {
+  const arm = real.arm === INSIDE ? INSIDE_ARM : OUTSIDE_ARM;
+  return arpFrame({
+    ...{ sourceMac: real.mac, destinationMac: arm.mac, operation: arp.REPLY },
+    ...{ senderAddress: real.address, targetAddress: arm.address },
+  });
+}
+
+function answerSegment(
+  world: World,
+  real: SimulatedReal,
+  segment: Segment | undefined,
+  wires: RealWires,
+): void {
+  if (segment === undefined) {
+    world.violations.push(`real ${real.index} got a packet with wrong sums`);
+  } else if (segment.destination !== real.listensOn || segment.destinationPort !== real.port) {
+    const { destination, destinationPort } = segment;
+    world.violations.push(`real ${real.index} got a packet to ${destination}:${destinationPort}`);
+  } else if (segment.protocol === 6) {
+    answerTcp(real, segment, wires);
+  } else {
+    send(real, segment, 0, wires);
+  }
+}
+
+function answerTcp(real: SimulatedReal, segment: Segment, wires: RealWires): void {
+  const key = `${segment.source}:${segment.sourcePort}`;
+  const { flags } = segment;
+  if (flags & tcp.RST) {
+    real.open.delete(key);
+  } else if (flags & tcp.SYN) {
+    real.open.add(key);
+    send(real, segment, tcp.SYN | tcp.ACK, wires);
+  } else if (!real.open.has(key)) {
+    send(real, segment, tcp.RST, wires);
+  } else if (flags & tcp.FIN) {
+    send(real, segment, tcp.FIN | tcp.ACK, wires);
+  } else if (segment.payload.length > 0) {
+    send(real, segment, tcp.ACK | tcp.PSH, wires);
+  }
+}
+
+/** Answers a segment; a request gets its own words back, with the number of the real. */
+function send(real: SimulatedReal, segment: Segment, flags: number, wires: RealWires): void {
+  const message = decodeMessage(segment.payload);
+  if (message !== undefined && flags !== tcp.RST) wires.serve(real, message.connection);
+  const isNat = real.arm === INSIDE;
+  const answer = buildSegment({
+    ...{ protocol: segment.protocol, flags, sourceMac: real.mac },
+    destinationMac: isNat ? INSIDE_ARM.mac : ROUTER.mac,
+    ...{ source: segment.destination, sourcePort: segment.destinationPort },
+    ...{ destination: segment.source, destinationPort: segment.sourcePort },
+    payload: message ? encodeMessage({ ...message, real: real.index }) : new Uint8Array(0),
+  });
+  if (isNat) wires.toDirector(answer, INSIDE);
+  else wires.toClient(answer);
+}

@@ -1,0 +1,271 @@
+// A whole director in a small network, from one seed: connections come and go while wires lose,
+// double and reorder frames, tables are swapped, reals die and move, floods come, and the clock
+// jumps. What must never happen is noted as a violation, by whoever sees it.
+import { runBatch } from '../../src/control/run-batch.ts';
+import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
+import {
+  type Counters,
+  counterBytes,
+  GLOBAL_FIELDS,
+  readDrops,
+  readRow,
+  realAt,
+  TRAFFIC_FIELDS,
+  wrapCounters,
+} from '../../src/director/counters.ts';
+import { createDirector, type Director, takeTable, tick } from '../../src/director/director.ts';
+import { SCHEDULER_NAMES, type SchedulerName } from '../../src/schedule/scheduler.ts';
+import { formatMac } from '../../src/wire/address.ts';
+import * as ethernet from '../../src/wire/ethernet.ts';
+import { tcpFrame } from '../../src/wire/frame.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import {
+  ARMS,
+  DSR_REALS,
+  DSR_VIP,
+  INSIDE,
+  NAT_REALS,
+  NAT_VIP,
+  OTHER_ROUTER,
+  OUTSIDE,
+  OUTSIDE_ARM,
+  ROUTER,
+  type SceneService,
+  standardServices,
+  tableOf,
+} from '../packets/scene.ts';
+import { type Clients, createClients, FLOOD_SUBNET, type Phase } from './clients.ts';
+import { createRandom, type Random } from './random.ts';
+import { arriveAtReal, type RealWires, type SimulatedReal, tellMac } from './reals.ts';
+import { createWorld, NO_FAULTS, type World } from './world.ts';
+
+const ROOM = { arms: 2, services: 8, reals: 32 };
+const TICK_MS = 10;
+/** Trouble first, then quiet, in which everything must work. */
+const TROUBLE_MS = 20_000;
+const QUIET_MS = 10_000;
+const EXTRA_REALS = 2;
+
+export interface Report {
+  readonly violations: readonly string[];
+  /** How many connections ended in which way, in trouble and in quiet. */
+  readonly trouble: Partial<Record<Phase, number>>;
+  readonly quiet: Partial<Record<Phase, number>>;
+  readonly totals: Record<string, number>;
+  readonly drops: Record<string, number>;
+}
+
+interface Simulation {
+  readonly world: World;
+  readonly random: Random;
+  readonly scheduler: SchedulerName;
+  readonly datapath: MemoryDatapath;
+  readonly director: Director;
+  readonly counters: Counters;
+  readonly reals: readonly SimulatedReal[];
+  readonly clients: Clients;
+  readonly wires: RealWires;
+  /** What the director's clock is ahead of the world's. */
+  aheadMs: number;
+}
+
+export function simulate(seed: number): Report {
+  const simulation = createSimulation(seed);
+  const { world, clients, random } = simulation;
+  world.faults = { loss: 0.03, double: 0.03, mostDelayMs: 20 };
+  while (world.nowMs < TROUBLE_MS) {
+    makeTrouble(simulation);
+    if (random.chance(0.01)) clients.open();
+    step(simulation);
+  }
+  const troubled = clients.connections.length;
+  world.faults = NO_FAULTS;
+  for (const real of simulation.reals) real.alive = true;
+  swapTable(simulation, () => 1);
+  // A real that moved while nobody heard it is found when it is asked again: 15 seconds at most.
+  runFor(simulation, 16_000);
+  for (let count = 0; count < 30; count++) clients.open();
+  runFor(simulation, QUIET_MS + 10_000);
+  for (const { number, phase } of clients.connections.slice(troubled)) {
+    if (phase !== 'done') world.violations.push(`connection ${number}, in quiet, is ${phase}`);
+  }
+  checkCounters(simulation);
+  return {
+    violations: world.violations,
+    trouble: countPhases(simulation, 0, troubled),
+    quiet: countPhases(simulation, troubled),
+    totals: readRow(simulation.counters, 0, GLOBAL_FIELDS),
+    drops: readDrops(simulation.counters),
+  };
+}
+
+function createSimulation(seed: number): Simulation {
+  const random = createRandom(seed);
+  const world = createWorld(random);
+  const scheduler = random.pick(SCHEDULER_NAMES);
+  const datapath = openMemory(ARMS);
+  const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
+  const reals = makeReals();
+  // The clock of the director wraps in the course of the simulation.
+  const aheadMs = 0x7fff_ffff - random.between(0, TROUBLE_MS);
+  const director = createDirector({
+    ...{ arms: ARMS, counters, maximumFlows: 512, nowMs: aheadMs | 0 },
+    table: tableOf(servicesWith(scheduler, reals, () => 1)),
+    flowSeed: random.between(-0x8000_0000, 0x7fff_ffff),
+  });
+  const toDirector = (frame: Uint8Array, arm: number) =>
+    world.transmit(frame, (arrived) => datapath.put(arrived, arm));
+  const clients = createClients(world, (frame) => toDirector(frame, OUTSIDE));
+  const toClient = (frame: Uint8Array) => world.transmit(frame, clients.arrive);
+  const serve = (real: SimulatedReal, number: number) => {
+    real.served.add(number);
+    // A question that was under way when the real left the table.
+    if (!real.inTable) clients.connections[number]!.excused = true;
+  };
+  return {
+    ...{ world, random, scheduler, datapath, director, counters, reals, clients, aheadMs },
+    wires: { toDirector, toClient, serve },
+  };
+}
+
+/** Two reals and two more on either side; a DSR real carries the VIP. */
+function makeReals(): SimulatedReal[] {
+  const sides = [
+    { arm: OUTSIDE, hosts: DSR_REALS, subnet: '192.0.2', vip: DSR_VIP, port: 80 },
+    { arm: INSIDE, hosts: NAT_REALS, subnet: '10.0.0', vip: undefined, port: 8080 },
+  ];
+  const addresses = sides.flatMap(({ arm, hosts, subnet, vip, port }) => [
+    ...hosts.map(({ address }) => ({ arm, address, listensOn: vip ?? address, port })),
+    ...Array.from({ length: EXTRA_REALS }, (_, extra) => {
+      const address = `${subnet}.${13 + extra}`;
+      return { arm, address, listensOn: vip ?? address, port };
+    }),
+  ]);
+  return addresses.map((real, index) => ({
+    ...{ index, ...real, alive: true, inTable: true, served: new Set(), open: new Set() },
+    mac: `02:00:00:00:1d:${(0x10 + index).toString(16)}`,
+  }));
+}
+
+/** The standard services with these reals, each by the weight it is given; undefined leaves it out. */
+function servicesWith(
+  scheduler: SchedulerName,
+  reals: readonly SimulatedReal[],
+  weightOf: (real: SimulatedReal) => number | undefined,
+): SceneService[] {
+  return standardServices(scheduler).map((service) => {
+    const arm = service.method === 'nat' ? INSIDE : OUTSIDE;
+    const members = reals.filter((real) => real.arm === arm && weightOf(real) !== undefined);
+    return {
+      ...service,
+      reals: members.map(({ index, address, port }) => {
+        const weight = weightOf(reals[index]!)!;
+        return { id: service.id * 8 + index, address, port, arm, weight };
+      }),
+    };
+  });
+}
+
+/** One millisecond of the world, and all that the director has to do in it. */
+function step(simulation: Simulation): void {
+  const { world, datapath, director } = simulation;
+  world.step();
+  const nowMs = (world.nowMs + simulation.aheadMs) | 0;
+  while (runBatch(director, datapath, nowMs) > 0);
+  if (world.nowMs % TICK_MS === 0) tick(director, nowMs);
+  for (const { arm, bytes } of director.outbox.splice(0)) datapath.inject(bytes, arm);
+  for (const { arm, bytes } of datapath.sent.splice(0)) carry(simulation, bytes, arm);
+}
+
+/** Takes a frame that the director sent to where its MAC address leads. */
+function carry({ world, reals, clients, wires }: Simulation, frame: Uint8Array, arm: number) {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const to = formatMac(ethernet.destinationHigh(view, 0), ethernet.destinationLow(view, 0));
+  if (to === ROUTER.mac || to === OTHER_ROUTER.mac) {
+    if (arm === OUTSIDE) world.transmit(frame, clients.arrive);
+    else world.violations.push('a frame for a router went out on the inside arm');
+    return;
+  }
+  for (const real of reals) {
+    if (real.arm !== arm) continue;
+    world.transmit(frame, (arrived) => arriveAtReal(world, real, arrived, wires));
+  }
+}
+
+function runFor(simulation: Simulation, ms: number): void {
+  const untilMs = simulation.world.nowMs + ms;
+  while (simulation.world.nowMs < untilMs) step(simulation);
+}
+
+function makeTrouble(simulation: Simulation): void {
+  const { random, reals, wires } = simulation;
+  if (random.chance(1 / 2000)) {
+    const weights = reals.map(() => (random.chance(0.3) ? undefined : random.between(0, 3)));
+    // Somebody must always be there to take new connections.
+    for (const index of [0, 4]) weights[index + random.between(0, 3)] = 2;
+    swapTable(simulation, ({ index }) => weights[index]);
+  }
+  if (random.chance(1 / 4000)) random.pick(reals).alive = false;
+  if (random.chance(1 / 2000)) random.pick(reals).alive = true;
+  if (random.chance(1 / 4000)) {
+    const real = random.pick(reals);
+    real.mac = `02:00:00:01:${real.index.toString(16).padStart(2, '0')}:${random.between(10, 99)}`;
+    if (real.alive) wires.toDirector(tellMac(real), real.arm);
+  }
+  if (random.chance(1 / 5000)) simulation.aheadMs += random.between(1, 30_000);
+  if (random.chance(1 / 5000)) flood(simulation);
+}
+
+function swapTable(
+  { director, scheduler, reals, clients }: Simulation,
+  weightOf: (real: SimulatedReal) => number | undefined,
+): void {
+  takeTable(director, tableOf(servicesWith(scheduler, reals, weightOf)));
+  for (const real of reals) {
+    real.inTable = weightOf(real) !== undefined;
+    if (real.inTable) continue;
+    for (const number of real.served) clients.connections[number]!.excused = true;
+  }
+}
+
+/** SYNs from everywhere, more than the flow table holds. */
+function flood({ random, wires }: Simulation): void {
+  for (let count = 0; count < 600; count++) {
+    const frame = tcpFrame({
+      ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, flags: tcp.SYN },
+      source: `${FLOOD_SUBNET}${random.between(1, 254)}`,
+      destination: random.chance(0.5) ? DSR_VIP : NAT_VIP,
+      ...{ sourcePort: random.between(1024, 65_535), destinationPort: 80 },
+    });
+    wires.toDirector(frame, OUTSIDE);
+  }
+}
+
+/** Every frame is counted once by its verdict, and every flow is some real's. */
+function checkCounters({ world, counters, datapath, director }: Simulation): void {
+  const { passedFrames, sentFrames, answeredFrames, droppedFrames, activeFlows } = readRow(
+    counters,
+    0,
+    GLOBAL_FIELDS,
+  );
+  const received = datapath.counters.reduce((sum, arm) => sum + arm.receivedFrames, 0);
+  const judged = passedFrames + sentFrames + answeredFrames + droppedFrames;
+  if (received !== judged) world.violations.push(`${received} frames came, ${judged} were judged`);
+  const drops = Object.values(readDrops(counters)).reduce((sum, count) => sum + count, 0);
+  if (drops !== droppedFrames) world.violations.push(`${droppedFrames} drops, ${drops} by name`);
+  let active = 0;
+  for (let id = 0; id < ROOM.reals; id++) {
+    active += readRow(counters, realAt(ROOM, id), TRAFFIC_FIELDS).activeFlows;
+  }
+  if (active !== activeFlows || activeFlows !== director.flows.active) {
+    world.violations.push(`${activeFlows} active flows, ${active} by real`);
+  }
+}
+
+function countPhases({ clients }: Simulation, from: number, to?: number) {
+  const phases: Partial<Record<Phase, number>> = {};
+  for (const { phase } of clients.connections.slice(from, to)) {
+    phases[phase] = (phases[phase] ?? 0) + 1;
+  }
+  return phases;
+}
