@@ -15,7 +15,6 @@ import {
   GONE,
   type Neighbours,
   type OutboxFrame,
-  WAY_ARM,
   WAY_WORDS,
 } from './neighbours.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
@@ -131,8 +130,9 @@ export function layWays({ ways, table, neighbours }: Director): void {
   for (let at = 0; at < ways.length; at += WAY_WORDS) {
     const neighbour = table.realNeighbour[at / WAY_WORDS] ?? -1;
     const from = neighbour * WAY_WORDS;
-    if (neighbour < 0) ways[at + WAY_ARM] = GONE;
-    else ways.set(neighbours.ways.subarray(from, from + WAY_WORDS), at);
+    for (let word = 0; word < WAY_WORDS; word++) {
+      ways[at + word] = neighbour < 0 ? GONE : (neighbours.ways[from + word] as number);
+    }
   }
   neighbours.changed = false;
 }

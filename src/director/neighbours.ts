@@ -114,11 +114,15 @@ export function learnNeighbour(
 ): void {
   const index = neighbours.byAddress.get(keyOf(arm, address));
   if (index === undefined) return;
-  neighbours.macHigh[index] = high;
-  neighbours.macLow[index] = low;
-  neighbours.state[index] = NEIGHBOUR_RESOLVED;
   neighbours.asked[index] = 0;
   neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
+  const { state, macHigh, macLow } = neighbours;
+  const isKnown = macHigh[index] === high && macLow[index] === low;
+  // Nearly always no news; a way is laid anew for all reals, so it must not be for every answer.
+  if (isKnown && state[index] === NEIGHBOUR_RESOLVED) return;
+  macHigh[index] = high;
+  macLow[index] = low;
+  state[index] = NEIGHBOUR_RESOLVED;
   layWay(neighbours, index);
 }
 
@@ -142,7 +146,7 @@ export function askNeighbours(
   for (let index = 0; index < dueMs.length; index++) {
     if (((nowMs - (dueMs[index] as number)) | 0) < 0) continue;
     const tries = asked[index] as number;
-    if (tries >= TRIES) {
+    if (tries >= TRIES && state[index] !== NEIGHBOUR_UNREACHABLE) {
       state[index] = NEIGHBOUR_UNREACHABLE;
       layWay(neighbours, index);
     }

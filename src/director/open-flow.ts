@@ -22,6 +22,7 @@ const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
 const FLOW_TABLE_FULL = DROP['flow-table-full'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
+const TTL_EXPIRED = DROP['ttl-expired'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
 
 /** Opens a flow for a packet and sends it on, or says why not. */
@@ -42,6 +43,9 @@ export function processNew(
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
   if (service < 0) return notForwarded(director, frame, at, NO_SERVICE);
   if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
+  if (table.serviceMethod[service] === METHOD_NAT && ipv4.timeToLive(frame, l3) <= 1) {
+    return dropped(director, TTL_EXPIRED);
+  }
   const scheduler = director.schedulers[service] as Scheduler;
   const schedule = table.schedules[service] as Schedule;
   const isTcp = protocol === ipv4.PROTOCOL_TCP;
@@ -60,6 +64,7 @@ export function processNew(
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
   countOpened(director, realId);
+  // Always a verdict: its flow is there now, its real resolved, and its TTL high enough.
   return forwardKnown(director, frame, at, l4, end, arm, partial);
 }
 

@@ -102,6 +102,15 @@ describe('a SYN on the ports of an old connection', () => {
   });
 });
 
+test('a SYN of a real belongs to its flow, even to one that has ended', () => {
+  const scene = makeScene();
+  to(scene, natTcp(SYN));
+  to(scene, natTcp());
+  to(scene, natTcp(RST));
+  expect(scene.receive(replyTcp(NAT_REALS[0]!, SYN), { arm: INSIDE }).verdict).toBe('send 0');
+  expect(scene.director.flows.active).toBe(1);
+});
+
 describe('time', () => {
   test('ends a flow that is still: then its packets belong to nothing', () => {
     const scene = makeScene();

@@ -119,6 +119,18 @@ describe('a request', () => {
       moved: droppedFor('ttl-expired'),
     },
     {
+      ...{ name: 'a TTL of 1 opens no flow', frame: natTcp({ flags: tcp.SYN, timeToLive: 1 }) },
+      verdict: 'drop ttl-expired',
+      checks: [unchanged],
+      moved: droppedFor('ttl-expired'),
+    },
+    {
+      ...{ name: 'a TTL of 1 opens no flow of UDP', frame: natUdp({ timeToLive: 1 }) },
+      verdict: 'drop ttl-expired',
+      checks: [unchanged],
+      moved: droppedFor('ttl-expired'),
+    },
+    {
       ...{ name: 'a TTL of 0 as well', before: openTcp, frame: natTcp({ timeToLive: 0 }) },
       verdict: 'drop ttl-expired',
       checks: [unchanged],
@@ -229,16 +241,22 @@ describe('replies go to where the latest request came from', () => {
     expect(next(scene)).toBe(macBytes(ROUTER.mac).join());
   });
 
-  test('also when it comes over another arm', () => {
+  test.each([
+    ['from the first packet on', [tcp.SYN]],
+    ['in the middle', [undefined, tcp.ACK]],
+  ])('also when it comes over another arm, %s', (_, course) => {
     const scene = makeScene();
-    openTcp(scene);
-    scene.receive(natTcp({ destinationMac: INSIDE_ARM.mac, sourceMac: OTHER_ROUTER.mac }), {
-      arm: INSIDE,
-    });
+    for (const flags of course) {
+      if (flags === undefined) openTcp(scene);
+      else scene.receive(overInside(flags), { arm: INSIDE });
+    }
     const reply = scene.receive(replyTcp(REAL), { arm: INSIDE });
     expect(reply.verdict).toBe('send 1');
     macs({ from: INSIDE_ARM.mac, to: OTHER_ROUTER.mac })(reply.frame, reply.frame);
   });
+
+  const overInside = (flags: number) =>
+    natTcp({ flags, destinationMac: INSIDE_ARM.mac, sourceMac: OTHER_ROUTER.mac });
 });
 
 describe('the sums', () => {

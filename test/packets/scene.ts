@@ -43,7 +43,7 @@ export const INSIDE_ARM: Host = { mac: '02:00:00:00:0a:01', address: '10.0.0.1' 
 /** The client is far away; its frames come from ROUTER, or from OTHER_ROUTER. */
 export const CLIENT = '198.51.100.7';
 export const ROUTER: Host = { mac: '02:00:00:00:0b:01', address: '192.0.2.254' };
-export const OTHER_ROUTER: Host = { mac: '02:00:00:00:0b:02', address: '192.0.2.253' };
+export const OTHER_ROUTER: Host = { mac: '06:00:00:01:0b:02', address: '192.0.2.253' };
 export const DSR_VIP = '192.0.2.80';
 export const NAT_VIP = '192.0.2.81';
 export const DSR_REALS: readonly Host[] = [
