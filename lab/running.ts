@@ -1,5 +1,5 @@
-// A whole lab at work: a topology that is built, its servers, a mistake if one is asked for, and the
-// director. What verify, the demo, the benchmarks and `lab up` all start from.
+// A whole lab at work: a topology that is built, its servers, a mistake if one is asked for, and
+// the director. What verify, the demo, the benchmarks and `lab up` all start from.
 import { type Director, startDirector } from './hosts/director.ts';
 import { startIperf3 } from './hosts/iperf3.ts';
 import { startNginx } from './hosts/nginx.ts';

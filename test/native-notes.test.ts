@@ -1,6 +1,6 @@
 // Holds native-notes/ against the machine: each show-* script is run, and the lines that carry a
-// claim must come out of it. What depends on the speed of a machine is not looked at. Also: whatever
-// the notes refer to exists, and no script is left without a note and a test.
+// claim must come out of it. What depends on the speed of a machine is not looked at. Also:
+// whatever the notes refer to exists, and no script is left without a note and a test.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

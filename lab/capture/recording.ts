@@ -166,8 +166,8 @@ function wallClock(): () => number {
 }
 
 /**
- * Length of a captured frame on the wire. libpcap cuts a frame that offloads made longer than a slot
- * of its ring, and `cap` does not tell; then the IP header still says how long the packet is.
+ * Length of a captured frame on the wire. libpcap cuts a frame that offloads made longer than a
+ * slot of its ring, and `cap` does not tell; then the IP header still says how long the packet is.
  */
 export function wireBytes(frame: Buffer, length: number, mtu: number): number {
   if (length < mtu + ETHERNET_BYTES) return length;

@@ -26,7 +26,9 @@ export interface Director {
 const START_TIMEOUT_MS = 30_000;
 const RESOLVE_TIMEOUT_MS = 10_000;
 
-/** Starts the director and waits until it answers and has looked for the MAC address of each real. */
+/**
+ * Starts the director and waits until it answers and has looked for the MAC address of each real.
+ */
 export async function startDirector(
   lab: Lab,
   topology: Topology,

@@ -161,7 +161,9 @@ async function addNamespaces(names: readonly string[]): Promise<void> {
 
 let labCount = 0;
 
-/** The next id of this process that no lab has; a dead one of an earlier process may have left some. */
+/**
+ * The next id of this process that no lab has; a dead one of an earlier process may have left some.
+ */
 function freeId(): string {
   for (;;) {
     const id = `fw${process.pid}-${++labCount}`;

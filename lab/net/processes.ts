@@ -1,6 +1,6 @@
-// Long-running programs inside a lab's hosts: servers, clients, captures, the director. Each runs in
-// a session of its own, so that a Ctrl-C reaches the lab's owner alone and the lab ends in order.
-// They end by their pid, with the lab at the latest.
+// Long-running programs inside a lab's hosts: servers, clients, captures, the director. Each runs
+// in a session of its own, so that a Ctrl-C reaches the lab's owner alone and the lab ends in
+// order. They end by their pid, with the lab at the latest.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

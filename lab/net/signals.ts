@@ -1,5 +1,6 @@
 // Labs end in order on Ctrl-C, SIGTERM and a closed terminal: the signal closes every open lab of
-// the process and then ends it with the code a shell expects. Handlers are there only while a lab is.
+// the process and then ends it with the code a shell expects. Handlers are there only while a lab
+// is.
 import { constants } from 'node:os';
 import process from 'node:process';
 

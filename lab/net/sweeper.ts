@@ -1,6 +1,6 @@
 // Cleans a lab away, however its owner ends. The sweeper is a small shell, started before the first
-// namespace, that blocks on a pipe from the owner. The pipe ends when the owner closes it or dies, of
-// SIGKILL too; then the sweeper kills what runs in the lab's namespaces and deletes them and the
+// namespace, that blocks on a pipe from the owner. The pipe ends when the owner closes it or dies,
+// of SIGKILL too; then the sweeper kills what runs in the lab's namespaces and deletes them and the
 // files. A good end and a bad one take the same way, so the way is always tried.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { environment, run } from './command.ts';

@@ -1,7 +1,8 @@
 // Looks over a capture before pcap-parser reads it, and refuses what pcap-parser 0.2.1 reads
 // wrongly or not at all: it accepts wrong versions and link types, drops a record that is cut
-// short, and swallows the rest of a file behind a bogus length, all of it silently. What passes here
-// has nothing but whole records of Ethernet frames with microseconds, to the last byte of the file.
+// short, and swallows the rest of a file behind a bogus length, all of it silently. What passes
+// here has nothing but whole records of Ethernet frames with microseconds, to the last byte of the
+// file.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import {
   FILE_HEADER_BYTES,
@@ -85,7 +86,9 @@ export function scanOpenPcap(fd: number, path: string): PcapScan {
   return { path, fileBytes: file.size, snapLength, capturedBytes: scanRecords(file, snapLength) };
 }
 
-/** A file seen through a window that moves forward; reads what is asked for, not what is skipped. */
+/**
+ * A file seen through a window that moves forward; reads what is asked for, not what is skipped.
+ */
 class Window {
   readonly path: string;
   readonly size: number;

@@ -102,9 +102,9 @@ async function stopServers(lab: Lab): Promise<void> {
 }
 
 /**
- * Puts a second bridge into the director's cable to the reals, which spoils the TCP checksum of what
- * comes from the director. The port that the cable had keeps its name on the far side of it, so
- * that everybody, a capture at the port too, sees what a director that miscounts would send. An
+ * Puts a second bridge into the director's cable to the reals, which spoils the TCP checksum of
+ * what comes from the director. The port that the cable had keeps its name on the far side of it,
+ * so that everybody, a capture at the port too, sees what a director that miscounts would send. An
  * egress rule on the director would not do: PACKET_QDISC_BYPASS goes past it.
  */
 async function spoilChecksums(lab: Lab, topology: Topology): Promise<void> {

@@ -54,7 +54,9 @@ interface Connections {
   readonly first: Flow;
 }
 
-/** Joins all captures. Order of work: client, director, reals, so that flows begin at the client. */
+/**
+ * Joins all captures. Order of work: client, director, reals, so that flows begin at the client.
+ */
 export function joinCaptures(set: CaptureSet): JoinedCaptures {
   const known = new Map<string, Connections>();
   const overheard: Frame[] = [];

@@ -136,8 +136,8 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
 }
 
 /**
- * Makes the directory. If this run made it, it is gone again at the end of the process, however that
- * comes, unless the function returned is called: captures without a manifest are of no use.
+ * Makes the directory. If this run made it, it is gone again at the end of the process, however
+ * that comes, unless the function returned is called: captures without a manifest are of no use.
  */
 function makeDirectory(directory: string): () => void {
   const made = mkdirSync(directory, { recursive: true }) !== undefined;

@@ -30,7 +30,9 @@ const TRANSFERS = [
   ['-u', '-n', '240K', '-l', '1200', '-b', '20M', '-R'],
 ];
 
-/** Sends everything once. The client forgets its neighbours first, so that it asks who has the VIP. */
+/**
+ * Sends everything once. The client forgets its neighbours first, so that it asks who has the VIP.
+ */
 export async function sendTraffic(lab: Lab, topology: Topology): Promise<TrafficReport> {
   const client = clientOf(topology).name;
   await lab.ip(client, ['neigh flush all']);

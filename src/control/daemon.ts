@@ -41,7 +41,8 @@ export interface RunOptions {
 
 /**
  * Runs a director until SIGTERM or SIGINT.
- * @returns the exit code: 0 stopped as asked, 1 it had to give up, 2 it could not start as configured
+ * @returns the exit code: 0 stopped as asked, 1 it had to give up, 2 it could not start as
+ * configured
  */
 export async function runDirector(config: Config, { json }: RunOptions): Promise<number> {
   const log = createRunLog({ json });

@@ -1,7 +1,8 @@
 // The data plane of cap: a child process, because that package aborts its process when an interface
 // goes down. It gets its start over IPC, posts its counters, and ends with its parent. Under
 // overload `cap` never returns to the event loop, so what is due by time is looked at after every
-// batch as well as by timer; only messages must then wait, and a stop may take the parent's SIGKILL.
+// batch as well as by timer; only messages must then wait, and a stop may take the parent's
+// SIGKILL.
 import { openCap } from '../datapath/cap.ts';
 import { type Counters, counterBytes, wrapCounters } from '../director/counters.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';

@@ -1,5 +1,5 @@
-// Questions for the flow table travel to the data plane and back as messages. Each has a number, and
-// each is settled: by its answer, by the end of the data plane, or by time.
+// Questions for the flow table travel to the data plane and back as messages. Each has a number,
+// and each is settled: by its answer, by the end of the data plane, or by time.
 import type { ToDataPlane } from './messages.ts';
 import type { FlowStatus } from './status.ts';
 

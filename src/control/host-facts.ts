@@ -1,5 +1,6 @@
-// What the preflight judges, gathered from this host: interfaces, privileges, addresses, sysctls and
-// which optional programs and packages are there. Reading changes nothing and needs no privilege.
+// What the preflight judges, gathered from this host: interfaces, privileges, addresses, sysctls
+// and which optional programs and packages are there. Reading changes nothing and needs no
+// privilege.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Config } from '../config/config.ts';

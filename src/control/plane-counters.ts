@@ -1,5 +1,6 @@
-// The counters over the life of a director, which may be longer than that of one data plane. Sums go
-// on; gauges (active flows, neighbours) start anew with each data plane, whose flows they describe.
+// The counters over the life of a director, which may be longer than that of one data plane. Sums
+// go on; gauges (active flows, neighbours) start anew with each data plane, whose flows they
+// describe.
 import type { Config } from '../config/config.ts';
 import {
   ACTIVE_FLOWS,

@@ -26,7 +26,9 @@ export function chooseGuard(config: Config, facts: HostFacts): GuardChoice {
   return { kind: 'nft' };
 }
 
-/** All problems that keep a director with this configuration from starting; none if it may start. */
+/**
+ * All problems that keep a director with this configuration from starting; none if it may start.
+ */
 export function findProblems(config: Config, facts: HostFacts): string[] {
   return [
     ...facts.interfaces.flatMap((found) => (found.ok ? unfit(found.interface) : found.problem)),
@@ -73,7 +75,9 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
   ];
 }
 
-/** VIPs and reals that the host itself owns: packets to them would never be the director's alone. */
+/**
+ * VIPs and reals that the host itself owns: packets to them would never be the director's alone.
+ */
 function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   const problems: string[] = [];
   for (const service of config.services) {

@@ -1,8 +1,8 @@
-// What the cap datapath asks of the kernel's socket filter, as text for libpcap: frames to the VIPs,
-// frames from the reals, and ARP; of these only what is for the arm's own MAC address or for all, as
-// `cap` is always promiscuous, and nothing that the arm itself sent, as a capture sees that too.
-// libpcap's own word for the last, `inbound`, loses the first frame: that one is filtered in user
-// space, where its direction is not known.
+// What the cap datapath asks of the kernel's socket filter, as text for libpcap: frames to the
+// VIPs, frames from the reals, and ARP; of these only what is for the arm's own MAC address or for
+// all, as `cap` is always promiscuous, and nothing that the arm itself sent, as a capture sees that
+// too. libpcap's own word for the last, `inbound`, loses the first frame: that one is filtered in
+// user space, where its direction is not known.
 
 /** The kernel takes 4,096 instructions (BPF_MAXINSNS); libpcap makes two for each address. */
 const MOST_ADDRESSES = 2000;
@@ -17,8 +17,8 @@ export interface CapFilterOptions {
 }
 
 /**
- * The filter as pcap-filter(7) reads it. With more addresses than the kernel takes, every IPv4 frame
- * to the arm comes in, and the director sorts them out.
+ * The filter as pcap-filter(7) reads it. With more addresses than the kernel takes, every IPv4
+ * frame to the arm comes in, and the director sorts them out.
  */
 export function capFilter({ vips, reals, ownMac }: CapFilterOptions): string {
   const few = vips.length + reals.length <= MOST_ADDRESSES;

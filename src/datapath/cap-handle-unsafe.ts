@@ -1,10 +1,11 @@
 // One capture of the native package `cap` 0.2.1, kept from all that makes it crash its process:
-//  - it keeps a raw pointer to the buffer, and libuv's poll handle lies in the object: both are held
-//    here for ever, also after `stop` (64 KiB each), and no object is ever opened a second time;
+//  - it keeps a raw pointer to the buffer, and libuv's poll handle lies in the object: both are
+//    held here for ever, also after `stop` (64 KiB each), and no object is opened a second time;
 //  - `send` before `open` or after `close` is a segmentation fault: a flag guards it;
 //  - it uses the main thread's event loop: in a worker thread it aborts, so it is not loaded there.
-// One crash remains: when the interface goes down or is removed, the process aborts (mscdex/cap#82).
-// So this belongs in a child process, and the parent must expect that child to die.
+// One crash remains: when the interface goes down or is removed, the process aborts
+// (mscdex/cap#82). So this belongs in a child process, and the parent must expect that child to
+// die.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
@@ -29,16 +30,22 @@ export interface CapHandleOptions {
   readonly filter: string;
   /** Bytes of the kernel's ring. With offloads on, each of its slots takes 65,616 of them. */
   readonly bufferBytes: number;
-  /** Called for every frame: the first `length` bytes of `frame`, which the next call overwrites. */
+  /**
+   * Called for every frame: the first `length` bytes of `frame`, which the next call overwrites.
+   */
   readonly onFrame: (frame: Buffer, length: number) => void;
 }
 
 export interface CapHandle {
   /** Sends the first `length` bytes at once. @throws Error with libpcap's text, as EMSGSIZE has */
   send(frame: Buffer, length: number): void;
-  /** Frames lost since the last time it was asked, for the ring was full; undefined without koffi. */
+  /**
+   * Frames lost since the last time it was asked, for the ring was full; undefined without koffi.
+   */
   takeMissedFrames(): number | undefined;
-  /** Ends the capture for good; also from within `onFrame`, also when frames never cease to come. */
+  /**
+   * Ends the capture for good; also from within `onFrame`, also when frames never cease to come.
+   */
   stop(): void;
 }
 

@@ -1,9 +1,10 @@
 // The portable datapath: frames by libpcap, through the package `cap`. Every frame is copied and
-// sent by a call of its own, which is slower than the ring, but needs no FFI. What it must live with:
+// sent by a call of its own, which is slower than the ring, but needs no FFI. What it must live
+// with:
 //  - Under overload `cap` never returns to the event loop: it calls back as long as frames come. So
 //    a full batch is handed over inside that callback, and the reader must not count on timers.
-//  - libpcap has no offload metadata. Partial checksums are finished on arrival; a frame that GRO or
-//    TSO made longer than the MTU cannot be sent again: it counts as failed, and is told once.
+//  - libpcap has no offload metadata. Partial checksums are finished on arrival; a frame that GRO
+//    or TSO made longer than the MTU cannot be sent again: it counts as failed, and is told once.
 //  - `cap` cannot tell what the kernel dropped. With koffi the kernel is asked; else it stays 0.
 //  - If an arm goes down, the process aborts. So it runs in a child process (data-plane-child.ts).
 import assert from 'node:assert/strict';
@@ -160,8 +161,8 @@ class CapDatapath implements EventDatapath {
   }
 
   /**
-   * `cap` cannot change a filter, so new captures take the place of the old ones. A frame that comes
-   * in this very moment may be lost, none is seen twice: the old ones are stopped unread.
+   * `cap` cannot change a filter, so new captures take the place of the old ones. A frame that
+   * comes in this very moment may be lost, none is seen twice: the old ones are stopped unread.
    */
   setAddresses(vips: Int32Array, reals: Int32Array): void {
     const handles = this.#capture(vips, reals);

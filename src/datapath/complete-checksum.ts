@@ -1,7 +1,8 @@
 // Finishes TCP and UDP checksums that a sender with checksum offload left to its hardware. Such a
-// field holds the sum of the pseudo-header, not complemented, and a capture through libpcap does not
-// say which frames have one. So the field is compared with that sum. A finished checksum that
-// happens to be equal is computed to the value it has; a corrupt one is healed in 1 of 65,536 cases.
+// field holds the sum of the pseudo-header, not complemented, and a capture through libpcap does
+// not say which frames have one. So the field is compared with that sum. A finished checksum that
+// happens to be equal is computed to the value it has; a corrupt one is healed in 1 of 65,536
+// cases.
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';

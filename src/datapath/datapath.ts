@@ -31,7 +31,10 @@ export interface Batch {
   readonly at: Int32Array;
   /** Offset just past the last byte of each frame. */
   readonly end: Int32Array;
-  /** 1 if the TCP/UDP checksum field holds only the sum of the pseudo-header (RFC 793 3.1), to be finished by the sender. */
+  /**
+   * 1 if the TCP/UDP checksum field holds only the sum of the pseudo-header (RFC 793 3.1), to be
+   * finished by the sender.
+   */
   readonly partialChecksum: Uint8Array;
 }
 

@@ -1,7 +1,7 @@
-// The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP, frames
-// to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is made
-// for. It runs in the kernel, before the copy.
-// Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
+// The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP,
+// frames to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is
+// made for. It runs in the kernel, before the copy. Encoding: Linux include/uapi/linux/filter.h and
+// bpf_common.h.
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
 const INSTRUCTION_BYTES = 8;

@@ -39,7 +39,9 @@ export interface Director {
   readonly values: Float64Array;
   /** Index in `values` of the row of real id 0. */
   readonly realRowsAt: number;
-  /** Like the neighbours' ways, but by real id; GONE instead of an arm if no table holds the real. */
+  /**
+   * Like the neighbours' ways, but by real id; GONE instead of an arm if no table holds the real.
+   */
   readonly ways: Int32Array;
   table: Table;
   /** Scheduler of each service id. */

@@ -1,5 +1,5 @@
-// The way of nearly every packet: its flow is known, so it is rewritten in place and sent on. This is
-// the one function that runs for each packet, and it is written for V8 (measured: `npm run bench
+// The way of nearly every packet: its flow is known, so it is rewritten in place and sent on. This
+// is the one function that runs for each packet, and it is written for V8 (measured: `npm run bench
 // core`): all it needs lies flat in the director, and the words of a flow's record are literal
 // numbers, since V8 loads and checks an imported constant anew at every use. The names beside them
 // are those of flow-table.ts, which owns the layout.

@@ -8,7 +8,9 @@ import * as ethernet from '../wire/ethernet.ts';
 import { NEIGHBOUR_RESOLVED, NEIGHBOUR_RESOLVING, NEIGHBOUR_UNREACHABLE } from './counters.ts';
 import type { Table } from './table.ts';
 
-/** A resolved address is asked again after this time, to its last MAC address (RFC 1122 2.3.2.1). */
+/**
+ * A resolved address is asked again after this time, to its last MAC address (RFC 1122 2.3.2.1).
+ */
 const REFRESH_MS = 15_000;
 /** Pause before asking again while there is no answer: quick at first, then once a second. */
 const RETRY_MS = [100, 200, 500, 1000] as const;
@@ -36,8 +38,8 @@ export interface Neighbours {
   readonly byAddress: Map<number, number>;
   readonly arms: readonly Arm[];
   /**
-   * WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as they go into a frame, and
-   * the arm to send on, or NO_WAY while the neighbour is not resolved.
+   * WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as they go into a frame,
+   * and the arm to send on, or NO_WAY while the neighbour is not resolved.
    */
   readonly ways: Int32Array;
   /** Whether a way is another since this was last set to false. */

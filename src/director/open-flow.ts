@@ -68,7 +68,9 @@ export function processNew(
   return forwardKnown(director, frame, at, l4, end, arm, partial);
 }
 
-/** What is still remembered under this packet's key is over: it would have been sent on otherwise. */
+/**
+ * What is still remembered under this packet's key is over: it would have been sent on otherwise.
+ */
 function endOldFlow({ flows }: Director, frame: DataView, l3: number, l4: number): void {
   const source = ipv4.source(frame, l3);
   const destination = ipv4.destination(frame, l3);

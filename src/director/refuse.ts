@@ -25,8 +25,8 @@ export function dropped(director: Director, reason: number): Verdict {
 }
 
 /**
- * An IPv4 packet that is not sent on. To a VIP: dropped for this reason. From the port of a NAT real
- * to another host: dropped too, for without its flow the client would get it from a stranger.
+ * An IPv4 packet that is not sent on. To a VIP: dropped for this reason. From the port of a NAT
+ * real to another host: dropped too, for without its flow the client would get it from a stranger.
  * Anything else is passed.
  */
 export function notForwarded(

@@ -34,7 +34,9 @@ export interface ServiceInput {
   readonly reals: readonly RealInput[];
 }
 
-/** The table itself. All arrays named `real...` are indexed by real id, `service...` by service id. */
+/**
+ * The table itself. All arrays named `real...` are indexed by real id, `service...` by service id.
+ */
 export interface Table {
   /** Open-addressing index of (VIP, port, protocol) to service id + 1; a power of two long. */
   readonly serviceSlots: Int32Array;

@@ -1,7 +1,8 @@
 // The guard behind the tap: for each arm one nft table at its ingress hook, which drops what the
-// director handles before the host's own IP stack sees it. Packet sockets tap the frames earlier, so
-// the director still gets them. The kernel removes the tables when their owner ends (nft-shell.ts).
-// One table an arm, with a fixed name, so two directors can never work on the same arm.
+// director handles before the host's own IP stack sees it. Packet sockets tap the frames earlier,
+// so the director still gets them. The kernel removes the tables when their owner ends
+// (nft-shell.ts). One table an arm, with a fixed name, so two directors can never work on the same
+// arm.
 import { type NftShell, openNft } from './nft-shell.ts';
 
 export interface GuardedReal {
@@ -21,7 +22,9 @@ export interface GuardRules {
 }
 
 export interface Guard {
-  /** Replaces the rules of every arm, each arm in one transaction. Returns a problem, or undefined. */
+  /**
+   * Replaces the rules of every arm, each arm in one transaction. Returns a problem, or undefined.
+   */
   update(rules: GuardRules): Promise<string | undefined>;
   /** Takes all rules away. */
   remove(): Promise<void>;
@@ -90,7 +93,9 @@ function installLine(name: string, rules: GuardRules): string {
   ].join('; ');
 }
 
-/** The commands that fill the chain. nft refuses an empty set, so a rule without entries is none. */
+/**
+ * The commands that fill the chain. nft refuses an empty set, so a rule without entries is none.
+ */
 function addRules(chain: string, { vips, replies, own }: GuardRules): string[] {
   const commands: string[] = [];
   if (vips.length > 0) {

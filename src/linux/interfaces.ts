@@ -1,6 +1,6 @@
 // What the kernel says of its network interfaces: sysfs for the interface itself, the routing trie
-// in /proc for the host's own addresses. No privilege is needed. An interface that is down keeps its
-// addresses, but os.networkInterfaces() hides them: then `ip` is asked, and only then.
+// in /proc for the host's own addresses. No privilege is needed. An interface that is down keeps
+// its addresses, but os.networkInterfaces() hides them: then `ip` is asked, and only then.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -21,7 +21,9 @@ export interface NetworkInterface {
   readonly name: string;
   /** Kernel interface index. A new interface of the same name has another one. */
   readonly index: number;
-  /** Six bytes in hexadecimal with colons; an interface without Ethernet has fewer or other ones. */
+  /**
+   * Six bytes in hexadecimal with colons; an interface without Ethernet has fewer or other ones.
+   */
   readonly mac: string;
   readonly mtu: number;
   readonly loopback: boolean;

@@ -1,6 +1,7 @@
-// One `nft -i` child that stays open: one line in, one transaction, its errors out. Tables made with
-// `flags owner` belong to this child's netlink socket, so the kernel removes them when it ends, and
-// it ends when its standard input closes: at the latest when our process is gone, however it died.
+// One `nft -i` child that stays open: one line in, one transaction, its errors out. Tables made
+// with `flags owner` belong to this child's netlink socket, so the kernel removes them when it
+// ends, and it ends when its standard input closes: at the latest when our process is gone, however
+// it died.
 import { type ChildProcess, spawn } from 'node:child_process';
 
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -95,9 +96,11 @@ export function openNft({ command = ['nft'], onEnd }: NftOptions): NftShell {
 function startChild([program = 'nft', ...words]: readonly string[]): ChildProcess {
   return spawn(program, [...words, '-i'], {
     stdio: ['pipe', 'ignore', 'pipe'],
-    // A session of its own: Ctrl-C at the terminal goes to the director alone, which ends the child.
+    // A session of its own: Ctrl-C at the terminal goes to the director alone, which ends the
+    // child.
     detached: true,
-    // Without a home there is no ~/.nft.history to fill. PATH of users often lacks the sbin folders.
+    // Without a home there is no ~/.nft.history to fill. PATH of users often lacks the sbin
+    // folders.
     env: { ...process.env, HOME: '/dev/null', PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
   });
 }

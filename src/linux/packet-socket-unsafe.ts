@@ -84,7 +84,9 @@ export function openPacketSocket(libc: Libc, releases: Releases): number {
   return fd;
 }
 
-/** Whether frames go past the device's queue discipline: faster, but then nobody cuts super-frames. */
+/**
+ * Whether frames go past the device's queue discipline: faster, but then nobody cuts super-frames.
+ */
 export function setQueueBypass(libc: Libc, fd: number, bypasses: boolean): void {
   setOption(libc, fd, PACKET_QDISC_BYPASS, bypasses ? 1 : 0, 'PACKET_QDISC_BYPASS');
 }

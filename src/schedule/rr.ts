@@ -1,6 +1,6 @@
-// Round robin: every real that takes new flows in turn, in the order of the list; weights other than
-// 0 are all the same to it. `slots` holds the indices of those reals, `state` the position of the
-// next one.
+// Round robin: every real that takes new flows in turn, in the order of the list; weights other
+// than 0 are all the same to it. `slots` holds the indices of those reals, `state` the position of
+// the next one.
 import type { Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
 
 function build(reals: readonly ScheduledReal[], options: { readonly seed: number }): Schedule {

@@ -16,7 +16,9 @@ export interface ScheduledReal {
 /** Plain data (structured-cloneable) that a scheduler built from its reals. */
 export interface Schedule {
   readonly scheduler: SchedulerName;
-  /** What the entries mean is the scheduler's own affair. Real indices refer to `reals` of build. */
+  /**
+   * What the entries mean is the scheduler's own affair. Real indices refer to `reals` of build.
+   */
   readonly slots: Int32Array;
   /** What changes from choice to choice, such as a position in a round. Length 0 if nothing. */
   readonly state: Int32Array;

@@ -1,7 +1,7 @@
-// The TCP header (RFC 9293, 3.1). `end` is the end of the IP packet, for Ethernet may pad beyond it.
-// Setters of ports keep the checksum right by the difference they make; a partial checksum knows no
-// ports, so for such a segment the director writes the ports itself. No accessor leaves a segment
-// that `check` called good.
+// The TCP header (RFC 9293, 3.1). `end` is the end of the IP packet, for Ethernet may pad beyond
+// it. Setters of ports keep the checksum right by the difference they make; a partial checksum
+// knows no ports, so for such a segment the director writes the ports itself. No accessor leaves a
+// segment that `check` called good.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

@@ -1,3 +1,4 @@
+// How numbers, tables and colours look on a terminal and elsewhere.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   bytes,

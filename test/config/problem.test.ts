@@ -1,3 +1,4 @@
+// How a problem in a configuration is told: the place, what was found, what was probably meant.
 import { describe, expect, it } from 'vitest';
 import {
   didYouMean,

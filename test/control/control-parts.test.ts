@@ -1,5 +1,5 @@
-// Small parts of control: what a reload may change, what the guard is told to drop, and questions to
-// a data plane that may be gone before it answers.
+// Small parts of control: what a reload may change, what the guard is told to drop, and questions
+// to a data plane that may be gone before it answers.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

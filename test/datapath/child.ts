@@ -1,5 +1,5 @@
-// Talk with a child process in a network namespace: the parent asks for something by name, the child
-// answers with a value or a failure.
+// Talk with a child process in a network namespace: the parent asks for something by name, the
+// child answers with a value or a failure.
 import { type ChildProcess, spawn } from 'node:child_process';
 
 interface Answer {

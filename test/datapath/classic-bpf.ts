@@ -14,7 +14,10 @@ const ANCILLARY = 0xfffff000;
 const PACKET_TYPE = 4;
 const VLAN_TAG_PRESENT = 48;
 
-/** Runs a program; returns the bytes to keep, 0 for none. @throws Error if the kernel would refuse it */
+/**
+ * Runs a program; returns the bytes to keep, 0 for none. @throws Error if the kernel would refuse
+ * it
+ */
 export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const length = program.byteLength / INSTRUCTION_BYTES;

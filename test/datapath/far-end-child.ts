@@ -49,7 +49,9 @@ function openEnd(name: string): End {
   return { fd, queue: createSendQueue(libc, options, []), taken: [] };
 }
 
-/** Sends one frame; TCP that is longer than an Ethernet frame goes as one super-frame, like TSO's. */
+/**
+ * Sends one frame; TCP that is longer than an Ethernet frame goes as one super-frame, like TSO's.
+ */
 function send({ queue }: End, bytes: Uint8Array): void {
   const all = new Uint8Array(room.view.buffer);
   all.fill(0, 0, VNET_HEADER_BYTES);

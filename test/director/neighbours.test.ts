@@ -1,5 +1,5 @@
-// Where the reals are: when the director asks, how it asks, what it believes, and when it gives a real
-// up; and the announcements of its VIPs.
+// Where the reals are: when the director asks, how it asks, what it believes, and when it gives a
+// real up; and the announcements of its VIPs.
 import { describe, expect, test } from 'vitest';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import { counterBytes, wrapCounters } from '../../src/director/counters.ts';

@@ -1,6 +1,6 @@
-// No allocation per packet, shown by what it would lead to: ten million frames of either method pass
-// through the loop, and there is not one garbage collection. The process that forwards them runs
-// plain JavaScript, as the director does, with none of the test runner's own code around it.
+// No allocation per packet, shown by what it would lead to: ten million frames of either method
+// pass through the loop, and there is not one garbage collection. The process that forwards them
+// runs plain JavaScript, as the director does, with none of the test runner's own code around it.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
 // The states of TCP against a second writing of IPVS's table: not rows of numbers, but what each
-// packet does to each state, as the kernel's comments tell it (net/netfilter/ipvs/ip_vs_proto_tcp.c).
+// packet does to each state, as the kernel's comments tell it
+// (net/netfilter/ipvs/ip_vs_proto_tcp.c).
 import { describe, expect, test } from 'vitest';
 import {
   CLIENT_ONLY,

@@ -79,8 +79,8 @@ interface Arrival {
 }
 
 /**
- * The frame with a header checksum that is right again, for a director that opens flows for no other;
- * if there is no whole header, as it is.
+ * The frame with a header checksum that is right again, for a director that opens flows for no
+ * other; if there is no whole header, as it is.
  */
 function repaired(frame: Uint8Array): Uint8Array {
   const end = 14 + ((frame[14] ?? 0) & 15) * 4;
@@ -91,7 +91,9 @@ function repaired(frame: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** Two directors that see the same frames: one in the middle of memory, one in a view of its own. */
+/**
+ * Two directors that see the same frames: one in the middle of memory, one in a view of its own.
+ */
 function makePair(): { look(arrival: Arrival): void; scene: Scene } {
   const [scene, exact] = [makePrepared(), makePrepared()];
   return {

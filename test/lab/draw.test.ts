@@ -1,3 +1,4 @@
+// How a topology is drawn: every host, every wire, and the ways of requests and replies.
 import { describe, expect, it } from 'vitest';
 import { BREAKS, findBreak } from '../../lab/topologies/breaks.ts';
 import { TOPOLOGIES } from '../../lab/topologies/build.ts';

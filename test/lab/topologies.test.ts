@@ -1,3 +1,4 @@
+// The topologies fit together: addresses, configuration, and the hosts that each break names.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

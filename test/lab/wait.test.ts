@@ -1,3 +1,4 @@
+// Waiting on conditions: until they hold, until it is in vain, and what is said then.
 import { describe, expect, it } from 'vitest';
 import { until, WaitError } from '../../lab/wait.ts';
 

@@ -1,5 +1,5 @@
-// What a test says of a frame that went through the director, in small pieces that combine. Sums are
-// judged by the naive checksum, never by the code that made them.
+// What a test says of a frame that went through the director, in small pieces that combine. Sums
+// are judged by the naive checksum, never by the code that made them.
 import { expect } from 'vitest';
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';

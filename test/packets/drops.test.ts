@@ -1,5 +1,5 @@
-// Every reason to drop a frame that the director gives, each with a frame that earns it; and the list
-// of those that others give, so that no reason is forgotten.
+// Every reason to drop a frame that the director gives, each with a frame that earns it; and the
+// list of those that others give, so that no reason is forgotten.
 import { describe, expect, test } from 'vitest';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';

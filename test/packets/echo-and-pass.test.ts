@@ -1,5 +1,5 @@
-// Pings to a VIP, which the director answers, and all the frames that are none of its business: those
-// it passes, byte for byte as they came.
+// Pings to a VIP, which the director answers, and all the frames that are none of its business:
+// those it passes, byte for byte as they came.
 import { expect } from 'vitest';
 import { type IcmpEchoFields, icmpEchoFrame } from '../../src/wire/frame.ts';
 import { naiveSum } from '../wire/naive-checksum.ts';

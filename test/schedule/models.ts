@@ -65,7 +65,8 @@ export class KernelWrr {
 
 /**
  * The paper's section 3.4 with whole permutations written out, and the turns of weighted reals laid
- * out beforehand: the turn number k (from 0) of a real falls in round 1 + ceil(k * largest / weight).
+ * out beforehand: the turn number k (from 0) of a real falls in round 1 + ceil(k * largest /
+ * weight).
  * @param hashes offset and skip hash of a key, uint32
  * @returns for every slot the key of its real
  */

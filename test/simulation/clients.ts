@@ -1,6 +1,6 @@
-// The clients of a simulation: each connection opens, asks some questions one after the other, repeats
-// what is not answered, and closes. It knows which real answered first, and does not forgive another,
-// unless that real has left the table meanwhile.
+// The clients of a simulation: each connection opens, asks some questions one after the other,
+// repeats what is not answered, and closes. It knows which real answered first, and does not
+// forgive another, unless that real has left the table meanwhile.
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   DSR_PORT,

@@ -1,5 +1,5 @@
-// The whole director, simulated from a seed. A run that fails names its seed; to see that run alone:
-// FURIWAKE_SEED=17 npx vitest run --config test/vitest.config.ts test/simulation
+// The whole director, simulated from a seed. A run that fails names its seed; to see that run
+// alone: FURIWAKE_SEED=17 npx vitest run --config test/vitest.config.ts test/simulation
 import { expect, test } from 'vitest';
 import { type Report, simulate } from './simulate.ts';
 

@@ -1,5 +1,5 @@
-// TCP segments and UDP datagrams as the hosts of a simulation see them: taken apart, with their sums
-// looked at by the naive checksum, and built.
+// TCP segments and UDP datagrams as the hosts of a simulation see them: taken apart, with their
+// sums looked at by the naive checksum, and built.
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';

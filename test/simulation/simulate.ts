@@ -147,7 +147,9 @@ function makeReals(): SimulatedReal[] {
   }));
 }
 
-/** The standard services with these reals, each by the weight it is given; undefined leaves it out. */
+/**
+ * The standard services with these reals, each by the weight it is given; undefined leaves it out.
+ */
 function servicesWith(
   scheduler: SchedulerName,
   reals: readonly SimulatedReal[],

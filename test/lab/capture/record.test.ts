@@ -40,7 +40,9 @@ describe.skipIf(why !== undefined)(`the recorder ${why ?? ''}`, () => {
       wire.near,
       ...['ping', '-q', '-c', `${count}`, '-i', '0.002', '-s', `${bytes}`, '10.7.0.2'],
     );
-  /** A process that has ended may stay a zombie, where the first process of a container reaps none. */
+  /**
+   * A process that has ended may stay a zombie, where the first process of a container reaps none.
+   */
   const isRunning = (pid: number): boolean =>
     existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
