@@ -251,6 +251,7 @@ describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
       await station.put(0, [small(2)]);
       await expect.poll(() => takenNumbers(0), POLL).toEqual([2]);
       expect(await counters(1)).toMatchObject({ sentFrames: 0, failedFrames: 1 });
+      await station.child.ask('pause');
       const wakes = station.child.ask('sleepUntilFrame');
       await station.put(0, [small(3)]);
       expect(await wakes).toBeLessThanOrEqual(3);
