@@ -7,12 +7,17 @@ import { createDirector, linkIsUp, takeTable, tick } from '../../src/director/di
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
+import * as tcp from '../../src/wire/tcp.ts';
 import {
   ARMS,
   DSR_REALS,
+  dsrTcp,
+  INSIDE,
   introduce,
   makeScene,
   NAT_REALS,
+  natTcp,
+  replyTcp,
   type Scene,
   standardServices,
   tableOf,
@@ -162,6 +167,38 @@ describe('a real that has answered', () => {
     listen(scene.director);
     expect(askedAt(scene, 10)).toEqual([{ atMs: 0, to: REAL.mac }]);
     expect(stateOf(scene)).toBe(RESOLVED);
+  });
+});
+
+describe('a real that is given up', () => {
+  const SYN = { flags: tcp.SYN };
+  const [dsrReal, natReal] = [DSR_REALS[0]!, NAT_REALS[0]!];
+  const givenUp = () => {
+    const scene = makeScene();
+    for (const frame of [dsrTcp(SYN), natTcp(SYN)]) scene.receive(frame);
+    for (let ms = 0; ms <= 17_000; ms += 10) tick(scene.director, START_MS + ms);
+    expect([...scene.director.neighbours.state]).toEqual(new Array(4).fill(UNREACHABLE));
+    return scene;
+  };
+
+  test('gets no packets, neither of old flows nor of new ones', () => {
+    const scene = givenUp();
+    for (const frame of [dsrTcp(), natTcp(), dsrTcp({ ...SYN, sourcePort: 7 })]) {
+      expect(scene.receive(frame).verdict).toBe('drop real-unresolved');
+    }
+    expect(scene.director.flows.active).toBe(2);
+  });
+
+  test('may still answer, for then it lives', () => {
+    expect(givenUp().receive(replyTcp(natReal), { arm: INSIDE }).verdict).toBe('send 0');
+  });
+
+  test('has its flows again when it is back', () => {
+    const scene = givenUp();
+    introduce(scene, dsrReal);
+    introduce(scene, natReal);
+    expect(scene.receive(dsrTcp()).verdict).toBe('send 0');
+    expect(scene.receive(natTcp()).verdict).toBe('send 1');
   });
 });
 
