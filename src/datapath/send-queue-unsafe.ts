@@ -77,9 +77,18 @@ export function createSendQueue(
     { length: capacity },
     (_, index) => scratch.address + BigInt(index * MESSAGE_BYTES),
   );
-  const uncutBytes = VNET_HEADER_BYTES + ETHERNET_BYTES + mtu;
-  const state = { count: 0, isStalled: false, bypasses: true };
-  return { libc, fd, scratch, counters, capacity, messages, uncutBytes, ...state };
+  return {
+    libc,
+    fd,
+    scratch,
+    counters,
+    capacity,
+    messages,
+    count: 0,
+    isStalled: false,
+    bypasses: true,
+    uncutBytes: VNET_HEADER_BYTES + ETHERNET_BYTES + mtu,
+  };
 }
 
 /** Queues `bytes` bytes at `base + offset`; they must stay there until the queue is flushed. */
@@ -151,9 +160,12 @@ function bytesOf(queue: SendQueue, index: number): number {
 
 /** Each queued frame begins with its virtio_net_hdr, which is not sent. */
 function countSent(queue: SendQueue, from: number, to: number): void {
-  const { counters } = queue;
+  const { counters, scratch } = queue;
+  const first = queue.capacity * MESSAGE_BYTES + 8;
   let bytes = 0;
-  for (let index = from; index < to; index++) bytes += bytesOf(queue, index);
+  for (let index = from; index < to; index++) {
+    bytes += scratch.view.getUint32(first + index * IOVEC_BYTES, true);
+  }
   counters.sentFrames += to - from;
   counters.sentBytes += bytes - (to - from) * VNET_HEADER_BYTES;
 }
