@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { type Report, simulate } from './simulate.ts';
 
-const SEEDS = 16;
+const SEEDS = 12;
 const given = process.env.FURIWAKE_SEED;
 const seeds =
   given === undefined ? Array.from({ length: SEEDS }, (_, n) => n + 1) : [Number(given)];
