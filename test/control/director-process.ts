@@ -36,7 +36,7 @@ export interface Scene {
   readonly socket: string;
   /** Starts a director for one UDP service by DSR; `prefix` goes before the command. */
   direct(options: { datapath: string; prefix?: readonly string[] }): Running;
-  /** Sends UDP frames of 100 flows to the VIP: `rate` a second, 0 for as many as can be. */
+  /** Sends UDP frames of 128 flows to the VIP: `rate` a second, 0 for as many as can be. */
   flood(options: { rate: number; seconds: number }): Running;
   status(): Promise<Status>;
   remove(): Promise<void>;
@@ -66,7 +66,7 @@ export function makeScene(): Scene {
     },
     flood: ({ rate, seconds }) =>
       start(wire.near, [
-        ...[process.execPath, GENERATOR, '--destination-mac', wire.farMac, '--flows', '100'],
+        ...[process.execPath, GENERATOR, '--destination-mac', wire.farMac, '--flows', '128'],
         ...['--source', '10.7.0.50', '--destination', VIP],
         ...['--rate', String(rate), '--seconds', String(seconds)],
       ]),

@@ -58,7 +58,7 @@ describe.skipIf(reason !== undefined)(`the director under traffic ${reason ?? ''
     expect(director.output()).toContain('furiwake stopped after');
     const summed = /frames: (\d+) sent on/.exec(director.output())?.[1];
     expect(Number(summed)).toBeGreaterThanOrEqual(before);
-    expect(director.output()).toContain('web: 100 flows');
+    expect(director.output()).toContain('web: 128 flows');
     expect(ruleset()).toBe('');
     expect(existsSync(scene.socket)).toBe(false);
   });
