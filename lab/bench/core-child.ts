@@ -1,7 +1,7 @@
 // The director's own work for a packet, without a kernel: 4,096 frames of 10,000 flows in memory
 // laid out like the ring's, decided in place again and again. A process of its own for each method,
-// so that V8 sees only one. Prints nanoseconds of user time a packet, the loop itself taken off, and
-// the garbage collections it saw.
+// so that V8 sees only one. Prints nanoseconds of user time a packet, the loop itself taken off,
+// and the garbage collections it saw.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { inlineGenerously } from '../../src/control/inlining.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';

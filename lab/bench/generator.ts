@@ -1,5 +1,5 @@
-// The bench's packet generator: UDP frames of many flows by sendmmsg, through the same libc calls as
-// the ring. Runs as a process of its own inside a namespace and prints one line of JSON.
+// The bench's packet generator: UDP frames of many flows by sendmmsg, through the same libc calls
+// as the ring. Runs as a process of its own inside a namespace and prints one line of JSON.
 import { parseArgs } from 'node:util';
 import { createArmCounters } from '../../src/datapath/datapath.ts';
 import { createSendQueue, queueFrame, splitAddress } from '../../src/datapath/send-queue-unsafe.ts';

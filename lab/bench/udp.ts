@@ -14,6 +14,8 @@ export const UDP_PATHS: readonly Path[] = [
 ];
 
 const GENERATOR_CORE = '0';
+/** Before each measurement, on every path alike: flows are opened, V8 compiles, caches fill. */
+const WARM_UP_SECONDS = 2;
 
 /** The real counts and drops what arrives before its own stack would answer. */
 const SINK_RULES = `table netdev sink {
@@ -32,6 +34,7 @@ export async function udpVariants(bed: Bed, seconds: number): Promise<Variant[]>
     measure: async () => {
       const close = await bed.open(path);
       try {
+        await floodOnce(bed.lab, path, WARM_UP_SECONDS);
         return await floodOnce(bed.lab, path, seconds);
       } finally {
         await close();

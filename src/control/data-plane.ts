@@ -9,6 +9,7 @@ import {
 } from 'node:worker_threads';
 import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
+import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop, natRealAddresses } from './run-batch.ts';
@@ -80,4 +81,5 @@ function post(message: FromDataPlane): void {
 
 const port = portOfWorker();
 inlineGenerously();
+pinThread();
 main(workerData as DataPlaneStart);

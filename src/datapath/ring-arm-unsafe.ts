@@ -1,5 +1,5 @@
 // One arm of the ring datapath: two lanes (ring-lane-unsafe.ts) in one run of memory, so that one
-// DataView reaches every frame, and a send queue. Frames are decided and sent where the kernel wrote
+// DataView reaches every frame, and a send queue. Frames are decided and sent where the kernel put
 // them, and only then do their slots go back: nothing is copied in user space.
 import type { Libc } from '../linux/libc-unsafe.ts';
 import {
@@ -100,7 +100,7 @@ export const armHasFrame = (ring: RingArm): boolean => hasFrame(ring.small) || h
  * The lane whose frame came first, or undefined if none waits. What comes earlier becomes visible
  * earlier, so a lane that looked empty is looked at again before the other one's frame is taken.
  * That is exact for the frames of one CPU, and so for each flow; only if two CPUs fill one lane at
- * the same instant may a frame that waits behind an unfinished one be overtaken by the other lane's.
+ * the same instant may a frame behind an unfinished one be overtaken by the other lane's.
  */
 function earliestLane(ring: RingArm): Lane | undefined {
   const { small, large } = ring;

@@ -104,7 +104,7 @@ export function openLane(libc: Libc, options: LaneOptions, releases: Releases): 
   return lane;
 }
 
-/** Lets these frames in; if the kernel has no room for so many addresses, those of all addresses. */
+/** Lets these frames in; if the kernel has no room for so many addresses, those of all. */
 export function filterLane({ libc, fd, scratch, takesLarge }: Lane, wanted: Wanted): void {
   const sizes = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge };
   if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...sizes }))) return;
@@ -119,7 +119,7 @@ export function hasFrame(lane: Lane): boolean {
   return (status & STATUS_USER) !== 0;
 }
 
-/** True if the waiting frame of `lane` came no later than that of `other`, by the kernel's clock. */
+/** True if the waiting frame of `lane` came no later than `other`'s, by the kernel's clock. */
 export function isEarlier(lane: Lane, other: Lane): boolean {
   const at = (lane.slotAt[lane.next] as number) >> 2;
   const otherAt = (other.slotAt[other.next] as number) >> 2;

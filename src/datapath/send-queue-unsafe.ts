@@ -45,7 +45,7 @@ export interface SendQueue {
   count: number;
   /** Whether the device let a send time out since it last took a frame. */
   isStalled: boolean;
-  /** Whether frames go past the queue discipline, and the most bytes of one that needs no cutting. */
+  /** Whether frames pass by the queue discipline, and most bytes of one that needs no cutting. */
   bypasses: boolean;
   readonly uncutBytes: number;
 }

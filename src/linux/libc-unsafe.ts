@@ -33,6 +33,8 @@ export interface Libc {
   eventfd(initial: number, flags: number): number;
   read(fd: number, buffer: Uint8Array, bytes: number): number;
   close(fd: number): number;
+  sched_getaffinity(thread: number, bytes: number, mask: Uint8Array): number;
+  sched_setaffinity(thread: number, bytes: number, mask: Uint8Array): number;
   setns(fd: number, type: number): number;
   errno(): number;
   /** The mapped memory as an ArrayBuffer; it must never be transferred. */
@@ -53,6 +55,8 @@ const SIGNATURES = {
   eventfd: 'int eventfd(unsigned int, int)',
   read: 'long read(int, _Out_ uint8_t *, size_t)',
   close: 'int close(int)',
+  sched_getaffinity: 'int sched_getaffinity(int, size_t, _Out_ uint8_t *)',
+  sched_setaffinity: 'int sched_setaffinity(int, size_t, const uint8_t *)',
   setns: 'int setns(int, int)',
 } as const;
 

@@ -72,6 +72,8 @@ export function playLibc(options: PlayedOptions = {}): PlayedLibc {
       calls.push('munmap');
       return mapped.delete(at) ? 0 : -1;
     },
+    sched_getaffinity: () => -1,
+    sched_setaffinity: () => -1,
     poll: () => 0,
     sendmmsg: (_, _messages, count, flags) => {
       calls.push(flags === 0 ? 'sendmmsg' : 'sendmmsg without waiting');

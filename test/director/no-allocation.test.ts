@@ -36,7 +36,7 @@ function compile(path: string): void {
   writeFileSync(target, outputText);
 }
 
-/** V8 may end a marking of its own time in one run; a packet that allocates shows in all of them. */
+/** V8 may end a marking of its own in one run; a packet that allocates shows in all of them. */
 const RUNS = 3;
 
 function forwardMany(method: string): Report {
