@@ -1,7 +1,7 @@
 // One lane of an arm: a packet socket with a TPACKET_V2 ring. A slot belongs to the kernel or to us
 // by its status word. An arm has two lanes, since one ring has one size of slot: many small slots,
 // so that a full rate of small packets outlasts a pause of the loop, and fewer of 68 KiB for the
-// super-frames of TCP offload. Together they take a tenth of the memory of large slots for all.
+// super-frames of TCP offload. Together they take a sixth of the memory of large slots for all.
 import type { Libc } from '../linux/libc-unsafe.ts';
 import {
   attachFilter,

@@ -35,7 +35,7 @@ const SPIN_LOOKS = 200;
 
 export interface RingOptions extends Wanted {
   readonly arms: readonly Arm[];
-  /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 16. */
+  /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 8. */
   readonly slots: number;
 }
 
