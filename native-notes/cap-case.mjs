@@ -36,7 +36,7 @@ async function inWorker() {
     cap.open('eth0', '', 65536, Buffer.alloc(65536));
     cap.on('packet', () => {});
     require('fs').writeFileSync('/run/ready', '');
-    setTimeout(() => {}, 8000);`;
+    setTimeout(() => {}, 1500);`;
   const worker = new Worker(code, { eval: true });
   worker.on('error', (error) => console.log(`Error: ${error.code}`));
   await once(worker, 'exit');
