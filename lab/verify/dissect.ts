@@ -116,12 +116,6 @@ export function dissect({ file, offloads }: CapturePoint, captured: CapturedFram
   };
 }
 
-/** The IP packet without the padding that short Ethernet frames may carry. */
-export function ipBytes(frame: Frame): Uint8Array {
-  const end = ETHERNET_BYTES + (frame.packet?.totalBytes ?? frame.bytes.length);
-  return frame.bytes.subarray(ETHERNET_BYTES, end);
-}
-
 export function payloadOf(frame: Frame): Uint8Array {
   const packet = frame.packet;
   if (packet === undefined) return frame.bytes.subarray(0, 0);

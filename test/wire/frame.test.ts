@@ -1,8 +1,6 @@
-// Whole frames: built to the byte as Linux sends them, and described in a line whatever they hold.
-import fc from 'fast-check';
+// Whole frames, built to the byte as Linux sends them.
 import { describe, expect, test } from 'vitest';
 import * as arp from '../../src/wire/arp.ts';
-import { describe as describeFrame } from '../../src/wire/describe.ts';
 import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as icmp from '../../src/wire/icmp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -109,59 +107,4 @@ test('an address that is none is named', () => {
   const fields = { ...there, sourcePort: 1, destinationPort: 2 };
   expect(() => udpFrame({ ...fields, source: '192.0.2.300' })).toThrow("'192.0.2.300' is no IPv4");
   expect(() => udpFrame({ ...fields, sourceMac: '02' })).toThrow("'02' is no MAC address");
-});
-
-describe('describes', () => {
-  const macs = `${there.sourceMac} > ${there.destinationMac}`;
-  const macsBack = `${back.sourceMac} > ${back.destinationMac}`;
-
-  test.each([
-    ['arpRequest', '02:00:00:00:0a:01 > ff:ff:ff:ff:ff:ff ARP who-has 192.0.2.2 tell 192.0.2.1'],
-    ['arpReply', `${macsBack} ARP 192.0.2.2 is-at 02:00:00:00:0b:02`],
-    [
-      'echoRequest',
-      `${macs} IPv4 192.0.2.1 > 192.0.2.2: ICMP echo request id 8907 seq 1 length 56`,
-    ],
-    ['portUnreachable', `${macsBack} IPv4 192.0.2.2 > 192.0.2.1: ICMP type 3 code 3 length 36`],
-    ['udp', `${macs} IPv4 192.0.2.1.33299 > 192.0.2.2.7: UDP length 8`],
-    [
-      'tcpSynAck',
-      `${macsBack} IPv4 192.0.2.2.8080 > 192.0.2.1.37500: TCP [S.] seq 833070569 ack 1790535643 win 65160 length 0`,
-    ],
-  ] as const)('%s', (name, line) => {
-    expect(describeFrame(bytesIn(captured[name]()))).toBe(line);
-  });
-
-  test('a later fragment without inventing ports', () => {
-    const frame = bytesIn(captured.udp());
-    frame[L3 + 7] = 2;
-    expect(describeFrame(frame)).toBe(
-      `${macs} IPv4 192.0.2.1 > 192.0.2.2: protocol 17 fragment 16 length 16`,
-    );
-  });
-
-  test.each([
-    [10, 'ethernet-truncated (10 bytes)'],
-    [20, `${macs} IPv4 ipv4-truncated (6 bytes)`],
-    [40, `${macs} IPv4 ipv4-total-length (26 bytes)`],
-  ])('a frame cut to %i bytes by what is wrong', (bytes, line) => {
-    expect(describeFrame(bytesIn(captured.tcpSyn()).slice(0, bytes))).toBe(line);
-  });
-
-  test('any bytes at all in one line', () => {
-    const start = fc.constantFrom(...Object.values(captured).map((capture) => capture()));
-    fc.assert(
-      fc.property(
-        start,
-        fc.array(fc.tuple(fc.nat(60), fc.nat(255))),
-        fc.nat(98),
-        (from, to, cut) => {
-          const bytes = bytesIn(from).slice(0, cut);
-          for (const [at, value] of to) if (at < bytes.length) bytes[at] = value;
-          expect(describeFrame(bytes)).toMatch(/^[^\n]+$/);
-        },
-      ),
-      { numRuns: 2000 },
-    );
-  });
 });
