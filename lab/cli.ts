@@ -1,6 +1,6 @@
 // The commands of `furiwake lab`. Each is a few lines here and a file of its own; what builds
 // namespaces is loaded only by the command that does.
-import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { OperatorError } from '../src/cli/errors.ts';
 import { wrap } from '../src/cli/output.ts';
 import { CommandError } from './net/command.ts';
@@ -9,6 +9,7 @@ import { BREAKS, type Break } from './topologies/breaks.ts';
 import { TOPOLOGIES, TOPOLOGY_NAMES } from './topologies/build.ts';
 import type { TopologyName } from './topologies/topology.ts';
 import { WaitError } from './wait.ts';
+import { wholeNumber } from './whole-number.ts';
 
 /** A name and what it means, in lines that fit; letters keep the name's room in the first one. */
 function explained(name: string, meaning: string): string {
@@ -129,15 +130,6 @@ function addThroughput(lab: Command): void {
         process.exitCode = await runThroughput({ ...flags, json: flags.json === true });
       }),
     );
-}
-
-/** Reads a whole number from 1. */
-function wholeNumber(largest: number) {
-  return (text: string): number => {
-    const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-    if (value >= 1 && value <= largest) return value;
-    throw new InvalidArgumentError(`Allowed: a whole number from 1 to ${largest}.`);
-  };
 }
 
 interface UpFlags {

@@ -4,10 +4,14 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { Command } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
+import { OperatorError } from '../../src/cli/errors.ts';
+import { bytes } from '../../src/cli/output.ts';
+import { requireLab } from '../requirements.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { buildBed } from './bed.ts';
 import { interleave, type Sample, sampleOf, type Variant } from './measure.ts';
-import { formatBytes, table } from './render.ts';
+import { table } from './render.ts';
 import { buildDsrBed, natVariants } from './tcp.ts';
 import { udpVariants } from './udp.ts';
 
@@ -21,25 +25,26 @@ export interface Target {
 }
 
 interface Options {
-  readonly rounds: string;
-  readonly seconds: string;
+  readonly rounds: number;
+  readonly seconds: number;
   readonly json?: true;
 }
 
 type Samples = Map<string, Sample>;
 
+const PARTS = ['core', 'udp', 'nat', 'dsr'] as const;
+
 const program = new Command('bench')
   .description('measure the director against the kernel on this machine')
-  .argument('[parts...]', 'core, udp, nat, dsr: all unless given')
-  .option('--rounds <n>', 'how often each path is measured', '5')
-  .option('--seconds <n>', 'how long each measurement takes', '2')
+  .addArgument(new Argument('[parts...]', 'all unless given').choices(PARTS))
+  .option('--rounds <n>', 'how often each path is measured', wholeNumber(1000), 5)
+  .option('--seconds <n>', 'how long each measurement takes', wholeNumber(3600), 2)
   .option('--json', 'print the results as JSON')
+  .exitOverride()
   .action(run);
 
-async function run(parts: string[], options: Options): Promise<void> {
+async function run(parts: string[], { rounds, seconds, json }: Options): Promise<void> {
   const wants = (part: string) => parts.length === 0 || parts.includes(part);
-  const rounds = Number(options.rounds);
-  const seconds = Number(options.seconds);
   const targets: Target[] = [];
   const samples: Record<string, Sample[]> = {};
   const measure = async (part: string, variants: readonly Variant[]) => {
@@ -47,6 +52,7 @@ async function run(parts: string[], options: Options): Promise<void> {
     samples[part] = [...found.values()];
     return found;
   };
+  if (parts.some((part) => part !== 'core') || parts.length === 0) requireLab();
   if (wants('core')) targets.push(...measureCore(samples));
   if (wants('udp') || wants('nat')) {
     const bed = await buildBed();
@@ -69,7 +75,7 @@ async function run(parts: string[], options: Options): Promise<void> {
     }
   }
   tell('');
-  report({ conditions: conditions(rounds, seconds), samples, targets }, options.json === true);
+  report({ conditions: conditions(rounds, seconds), samples, targets }, json === true);
 }
 
 function measureCore(samples: Record<string, Sample[]>): Target[] {
@@ -133,7 +139,7 @@ interface Report {
 function conditions(rounds: number, seconds: number): Record<string, string | number> {
   return {
     processor: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
-    memory: formatBytes(totalmem()),
+    memory: bytes(totalmem()),
     kernel: release(),
     node: process.version,
     rounds,
@@ -155,4 +161,16 @@ function tell(text: string): void {
   else if (text !== '') process.stderr.write(`${text}\n`);
 }
 
-await program.parseAsync();
+/** 2 for wrong use, as everywhere; commander has said then what was wrong. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (!(error instanceof OperatorError)) throw error;
+  console.error(`bench: ${error.message}`);
+  return error.exitCode;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}

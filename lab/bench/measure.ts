@@ -1,6 +1,8 @@
 // How the bench measures: all variants in turn, round after round, so that a slow minute of the
 // machine hits each alike; then medians, their spread, and ratios of medians.
 
+import { quantile } from '../quantile.ts';
+
 export interface Sample {
   readonly name: string;
   readonly values: readonly number[];
@@ -35,13 +37,4 @@ export function sampleOf(name: string, values: readonly number[]): Sample {
   const median = quantile(values, 0.5);
   const spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / (median || 1);
   return { name, values, median, spread };
-}
-
-/** Linear interpolation between the nearest ranks; NaN for no values. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const rank = (sorted.length - 1) * share;
-  const below = sorted[Math.floor(rank)] ?? Number.NaN;
-  const above = sorted[Math.ceil(rank)] ?? Number.NaN;
-  return below + (above - below) * (rank - Math.floor(rank));
 }

@@ -15,8 +15,6 @@ interface Result {
   }[];
 }
 
-export const formatBytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-
 /** Three significant digits with the unit's prefix. */
 function short(value: number): string {
   for (const [size, prefix] of [

@@ -1,5 +1,6 @@
 // From single measurements to the figures that are shown: medians, spreads, and the ratio of DSR to
 // NAT. A ratio compares transfers of the same round, which ran under the same conditions.
+import { quantile } from '../quantile.ts';
 import { type Crossing, sumCrossings } from './crossing.ts';
 
 export type Method = 'dsr' | 'nat';
@@ -50,12 +51,7 @@ export interface Summary {
   readonly ratios: Readonly<Record<Direction, Spread>>;
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 export const spreadOf = (values: readonly number[]): Spread => ({
   median: median(values),

@@ -47,8 +47,6 @@ export const GLOBAL_FIELDS = [
   'echoAnswers',
   'neighbourProbes',
   'vipConflicts',
-  'loops',
-  'waits',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(
