@@ -1,8 +1,8 @@
 // The way of nearly every packet: its flow is known, so it is rewritten in place and sent on. This
 // is the one function that runs for each packet, and it is written for V8 (measured: `npm run bench
-// core`): what it needs beside the flow itself lies flat in the director, and the words of a flow's
-// record are literal numbers, since V8 loads and checks an imported constant anew at every use. The names beside them
-// are those of flow-table.ts, which owns the layout.
+// core`): what it needs beside the flow lies flat in the director, and the words of a flow's record
+// are literal numbers, since V8 loads and checks an imported constant anew at every use. The names
+// beside them are those of flow-table.ts, which owns the layout.
 import { findFlow } from '../flow/flow-table.ts';
 import {
   CLIENT_ONLY,
