@@ -12,8 +12,8 @@ export class UsageError extends OperatorError {
   }
 }
 
-/** Program to the Debian package that brings it. */
-const PACKAGES = {
+/** What every lab needs: program to the Debian package that brings it. */
+const BASE_PACKAGES = {
   ip: 'iproute2',
   ss: 'iproute2',
   ethtool: 'ethtool',
@@ -24,9 +24,18 @@ const PACKAGES = {
   ping: 'iputils-ping',
 } as const;
 
+/** What single measures and peers need beside that. */
+const MORE_PACKAGES = {
+  mariadbd: 'mariadb-server',
+  'mariadb-install-db': 'mariadb-server',
+  sysbench: 'sysbench',
+} as const;
+
+const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };
+
 export type Program = keyof typeof PACKAGES;
 
-export const ALL_PROGRAMS = Object.keys(PACKAGES) as Program[];
+export const ALL_PROGRAMS = Object.keys(BASE_PACKAGES) as Program[];
 
 /** Why a lab cannot be built here, or undefined if it can. */
 export function whyNoLab(programs: readonly Program[] = ALL_PROGRAMS): string | undefined {
