@@ -7,7 +7,7 @@ import type { Status } from '../../src/control/status.ts';
 import type { Lab } from '../net/lab.ts';
 import type { Daemon } from '../net/processes.ts';
 import { type ConfigOptions, configText } from '../topologies/config-text.ts';
-import { directorOf, type Topology } from '../topologies/topology.ts';
+import { directorOf, type Network, type Topology } from '../topologies/topology.ts';
 import { until } from '../wait.ts';
 
 export type DirectorOptions = Omit<ConfigOptions, 'socket'>;
@@ -34,9 +34,21 @@ export async function startDirector(
   topology: Topology,
   options: DirectorOptions,
 ): Promise<Director> {
-  const { name } = directorOf(topology);
+  return startDirectorWith(lab, topology, (socket) => configText(topology, { ...options, socket }));
+}
+
+/**
+ * The same with a configuration of the caller's own.
+ * @param textFor gives the text of furiwake.yaml for the path of the API's socket
+ */
+export async function startDirectorWith(
+  lab: Lab,
+  network: Network,
+  textFor: (socket: string) => string,
+): Promise<Director> {
+  const { name } = directorOf(network);
   const socket = join(lab.directory, 'director.sock');
-  const configFile = lab.writeFile('furiwake.yaml', configText(topology, { ...options, socket }));
+  const configFile = lab.writeFile('furiwake.yaml', textFor(socket));
   const argv = [process.execPath, mainProgram(), 'run', '--config', configFile, '--json'];
   const daemon = lab.spawn(name, { name: 'furiwake', argv });
   const director: Director = {

@@ -4,7 +4,14 @@ import { Lab } from '../net/lab.ts';
 import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
 import { DSR } from './dsr.ts';
 import { NAT } from './nat.ts';
-import { type Host, SWITCH, switchPort, type Topology, type TopologyName } from './topology.ts';
+import {
+  type Host,
+  type Network,
+  SWITCH,
+  switchPort,
+  type Topology,
+  type TopologyName,
+} from './topology.ts';
 
 export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = { dsr: DSR, nat: NAT };
 
@@ -33,15 +40,15 @@ export interface BuildOptions {
   readonly offloads?: 'on' | 'off';
 }
 
-/** Builds `topology` as a lab of its own; on failure nothing is left. */
-export async function buildTopology(topology: Topology, options: BuildOptions = {}): Promise<Lab> {
-  const lab = new Lab({ title: topology.name });
+/** Builds `network` as a lab of its own; on failure nothing is left. */
+export async function buildTopology(network: Network, options: BuildOptions = {}): Promise<Lab> {
+  const lab = new Lab({ title: network.name });
   try {
-    await lab.addHosts([SWITCH, ...topology.hosts.map((host) => host.name)]);
+    await lab.addHosts([SWITCH, ...network.hosts.map((host) => host.name)]);
     await setSysctls(lab, SWITCH, QUIET);
-    for (const segment of topology.segments) await addBridge(lab, SWITCH, segment.name);
-    for (const host of topology.hosts) await buildHost(lab, host);
-    if (options.offloads === 'off') await switchOffloadsOff(lab, topology);
+    for (const segment of network.segments) await addBridge(lab, SWITCH, segment.name);
+    for (const host of network.hosts) await buildHost(lab, host);
+    if (options.offloads === 'off') await switchOffloadsOff(lab, network);
     return lab;
   } catch (error) {
     await lab.close();
@@ -67,8 +74,8 @@ async function buildHost(lab: Lab, host: Host): Promise<void> {
   lab.noteAddresses(host.name, [...addresses, ...host.loopback.map((vip) => `lo ${vip}`)]);
 }
 
-async function switchOffloadsOff(lab: Lab, topology: Topology): Promise<void> {
-  for (const host of topology.hosts) {
+async function switchOffloadsOff(lab: Lab, network: Network): Promise<void> {
+  for (const host of network.hosts) {
     for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
   }
 }

@@ -38,16 +38,21 @@ export interface LabService {
   readonly scheduler: 'rr' | 'wrr' | 'sh' | 'maglev';
 }
 
+/** Hosts and what connects them: all that building a lab takes. */
+export interface Network {
+  readonly name: string;
+  readonly segments: readonly Segment[];
+  readonly hosts: readonly Host[];
+}
+
 export type TopologyName = 'dsr' | 'nat';
 
-export interface Topology {
+export interface Topology extends Network {
   readonly name: TopologyName;
   /** One line for lists and help. */
   readonly summary: string;
   readonly method: 'dsr' | 'nat';
   readonly vip: string;
-  readonly segments: readonly Segment[];
-  readonly hosts: readonly Host[];
   readonly services: readonly LabService[];
 }
 
@@ -69,25 +74,25 @@ export const SERVICES: readonly LabService[] = [
   { name: 'iperf-udp', port: IPERF_PORT, protocol: 'udp', scheduler: 'sh' },
 ];
 
-export function hostNamed(topology: Topology, name: string): Host {
-  const host = topology.hosts.find((each) => each.name === name);
+export function hostNamed(network: Network, name: string): Host {
+  const host = network.hosts.find((each) => each.name === name);
   if (host === undefined) {
-    const names = topology.hosts.map((each) => each.name).join(', ');
-    throw new Error(`topology ${topology.name} has no host ${name}; it has ${names}`);
+    const names = network.hosts.map((each) => each.name).join(', ');
+    throw new Error(`topology ${network.name} has no host ${name}; it has ${names}`);
   }
   return host;
 }
 
-export function directorOf(topology: Topology): Host {
-  return topology.hosts.find((host) => host.role === 'director')!;
+export function directorOf(network: Network): Host {
+  return network.hosts.find((host) => host.role === 'director')!;
 }
 
-export function clientOf(topology: Topology): Host {
-  return topology.hosts.find((host) => host.role === 'client')!;
+export function clientOf(network: Network): Host {
+  return network.hosts.find((host) => host.role === 'client')!;
 }
 
-export function realsOf(topology: Topology): readonly Host[] {
-  return topology.hosts.filter((host) => host.role === 'real');
+export function realsOf(network: Network): readonly Host[] {
+  return network.hosts.filter((host) => host.role === 'real');
 }
 
 /** The address that the director knows a host by: that of its first arm. */
