@@ -29,6 +29,9 @@ const MORE_PACKAGES = {
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
   sysbench: 'sysbench',
+  taskset: 'util-linux',
+  sockperf: 'sockperf',
+  wrk: 'wrk',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };

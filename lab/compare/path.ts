@@ -5,6 +5,11 @@ import type { Lab } from '../net/lab.ts';
 import type { Topology } from '../topologies/topology.ts';
 import type { ConfigFile, PathKind, PathName } from './result.ts';
 
+/** UDP port of the small packets (RFC 862 gives it to echo): nobody answers on it. */
+export const SMALL_PACKETS_PORT = 7;
+/** TCP port of sockperf, its own default. */
+export const SOCKPERF_PORT = 11111;
+
 export interface Path {
   readonly name: PathName;
   /** For rows and axes: `furiwake DSR`, `nft DNAT`. */
@@ -12,9 +17,9 @@ export interface Path {
   readonly kind: PathKind;
   /** One line: what forwards, and how the answer comes back. */
   readonly summary: string;
-  /** Why it cannot be opened here (a program or kernel feature is missing, with the mend), or undefined. */
+  /** Why it cannot be opened here and what mends that, or undefined. */
   whyNot(): Promise<string | undefined>;
-  /** Builds the lab, starts servers and balancer, waits until a request is answered. On failure nothing is left. */
+  /** Builds the lab, starts everything, waits for an answer. On failure nothing is left. */
   open(): Promise<OpenPath>;
 }
 
@@ -28,7 +33,7 @@ export interface OpenPath {
   /** Whether UDP datagrams to `target` are forwarded: proxies may not. */
   readonly carriesUdp: boolean;
   readonly configs: readonly ConfigFile[];
-  /** The balancer's processes on its host, all threads counted with them; empty where the kernel forwards. */
+  /** The balancer's processes on its host; none where the kernel forwards. */
   processes(): readonly number[];
   /** Why the balancer is not alive any more, or undefined. */
   whyDead(): string | undefined;
