@@ -5,11 +5,6 @@ import type { Lab } from '../net/lab.ts';
 import type { Topology } from '../topologies/topology.ts';
 import type { ConfigFile, PathKind, PathName } from './result.ts';
 
-/** UDP port of the small packets (RFC 862 gives it to echo): nobody answers on it. */
-export const SMALL_PACKETS_PORT = 7;
-/** TCP port of sockperf, its own default. */
-export const SOCKPERF_PORT = 11111;
-
 export interface Path {
   readonly name: PathName;
   /** For rows and axes: `furiwake DSR`, `nft DNAT`. */
