@@ -29,9 +29,13 @@ const MORE_PACKAGES = {
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
   sysbench: 'sysbench',
+  tshark: 'tshark',
   taskset: 'util-linux',
   sockperf: 'sockperf',
   wrk: 'wrk',
+  haproxy: 'haproxy',
+  ipvsadm: 'ipvsadm',
+  sysctl: 'procps',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };
