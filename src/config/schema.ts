@@ -108,7 +108,7 @@ const serviceSchema = z.strictObject(
 const INTERFACES_ALLOWED = `a list of 1 to ${MAXIMUM_INTERFACES} interface names`;
 const ringSchema = z.strictObject(
   {
-    slots: wholeNumber(64, 16_384)
+    slots: wholeNumber(64, 8192)
       .optional()
       .describe(
         'Receive slots of each interface for frames of up to 1,800 bytes, 2 KiB each; one larger ' +

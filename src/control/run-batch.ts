@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Datapath } from '../datapath/datapath.ts';
 import { ARM_FIELDS, armAt, type Counters, dropAt, GLOBAL } from '../director/counters.ts';
 import { createDirector, type Director, linkIsUp, takeTable, tick } from '../director/director.ts';
-import { processFrame } from '../director/process.ts';
+import { createBatchProcessor } from '../director/process-batch.ts';
 import { METHOD_NAT, type Table } from '../director/table.ts';
 import { ANSWER, detailOf, kindOf, PASS, SEND } from '../director/verdict.ts';
 import { formatMac } from '../wire/address.ts';
@@ -46,7 +46,7 @@ export function createLoop(options: LoopOptions): Loop {
   });
   let linksCheckedMs = nowMs;
   return {
-    turn: (now) => runBatch(director, datapath, now),
+    turn: createTurn(director, datapath),
     tick: (now) => {
       tick(director, now);
       if (((now - linksCheckedMs) | 0) >= LINK_CHECK_MS) {
@@ -69,28 +69,23 @@ export function createLoop(options: LoopOptions): Loop {
   };
 }
 
-/** Receives one batch and sees it through; returns the number of frames. */
-export function runBatch(director: Director, datapath: Datapath, nowMs: number): number {
-  const count = datapath.receive();
-  if (count === 0) return 0;
-  director.nowMs = nowMs;
-  const { batch } = datapath;
-  const { frame, at, end, partialChecksum, arm } = batch;
-  for (let index = 0; index < count; index++) {
-    const verdict = processFrame(
-      director,
-      frame,
-      at[index] as number,
-      end[index] as number,
-      arm,
-      partialChecksum[index] as number,
-    );
-    const kind = kindOf(verdict);
-    if (kind === SEND || kind === ANSWER) sendOn(director, datapath, index, verdict);
-    else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
-  }
-  datapath.flush();
-  return count;
+/** Makes the function that receives one batch, sees it through, and gives its number of frames. */
+export function createTurn(director: Director, datapath: Datapath): (nowMs: number) => number {
+  const { verdicts, process } = createBatchProcessor(director, datapath.batch);
+  return (nowMs) => {
+    const count = datapath.receive();
+    if (count === 0) return 0;
+    director.nowMs = nowMs;
+    process();
+    for (let index = 0; index < count; index++) {
+      const verdict = verdicts[index] as number;
+      const kind = kindOf(verdict);
+      if (kind === SEND || kind === ANSWER) sendOn(director, datapath, index, verdict);
+      else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
+    }
+    datapath.flush();
+    return count;
+  };
 }
 
 function sendOn(director: Director, datapath: Datapath, index: number, verdict: number): void {

@@ -83,7 +83,7 @@ export function createBatch(frame: DataView): Batch {
     frame,
     at: new Int32Array(BATCH_FRAMES),
     end: new Int32Array(BATCH_FRAMES),
-    partialChecksum: new Uint8Array(BATCH_FRAMES),
+    partialChecksum: new Uint8Array(new ArrayBuffer(BATCH_FRAMES)),
   };
 }
 

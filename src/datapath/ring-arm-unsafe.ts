@@ -1,6 +1,7 @@
-// One arm of the ring datapath: two lanes (ring-lane-unsafe.ts) in one run of memory, so that one
-// DataView reaches every frame, and a send queue. Frames are decided and sent where the kernel put
-// them, and only then do their slots go back: nothing is copied in user space.
+// One arm of the ring datapath: two lanes (ring-lane-unsafe.ts) and a send queue. The lanes of all
+// arms lie in one run of memory, so that one DataView reaches every frame. Frames are decided and
+// sent where the kernel put them, and only then do their slots go back: nothing is copied in user
+// space.
 import type { Libc } from '../linux/libc-unsafe.ts';
 import {
   mapScratch,
@@ -49,7 +50,6 @@ const SCRATCH_BYTES = 65_536;
 export interface RingArm {
   readonly arm: Arm;
   readonly frame: DataView;
-  readonly base: Base;
   readonly small: Lane;
   readonly large: Lane;
   readonly queue: SendQueue;
@@ -62,21 +62,29 @@ export interface RingArmOptions {
   /** Small slots; laneLayouts says how many large ones come with them. */
   readonly slots: number;
   readonly wanted: Wanted;
+  /** The memory of all arms, and where in it this arm's lanes begin. */
+  readonly memory: Scratch;
+  readonly offset: number;
+}
+
+/** Bytes of the lanes of one arm. */
+export function armBytes(slots: number): number {
+  const [small, large] = laneLayouts(slots);
+  return layoutBytes(small) + layoutBytes(large);
 }
 
 /** Opens the arm; frames arrive as soon as this returns. */
 export function openRingArm(
   libc: Libc,
-  { arm, slots, wanted }: RingArmOptions,
+  { arm, slots, wanted, memory, offset }: RingArmOptions,
   releases: Releases,
 ): RingArm {
   const scratch = mapScratch(libc, SCRATCH_BYTES, releases);
   const [smallLayout, largeLayout] = laneLayouts(slots);
-  const smallBytes = layoutBytes(smallLayout);
-  const memory = mapScratch(libc, smallBytes + layoutBytes(largeLayout), releases);
   const common = { interfaceIndex: arm.interfaceIndex, wanted, memory, scratch };
-  const smallPart = { layout: smallLayout, offset: 0, takesLarge: false };
-  const largePart = { layout: largeLayout, offset: smallBytes, takesLarge: true };
+  const smallPart = { layout: smallLayout, offset, takesLarge: false };
+  const largeOffset = offset + layoutBytes(smallLayout);
+  const largePart = { layout: largeLayout, offset: largeOffset, takesLarge: true };
   const small = openLane(libc, { ...common, ...smallPart }, releases);
   const large = openLane(libc, { ...common, ...largePart }, releases);
   const counters = createArmCounters();
@@ -84,7 +92,6 @@ export function openRingArm(
   return {
     arm,
     frame: memory.view,
-    base: splitAddress(memory.address),
     small,
     large,
     queue: createSendQueue(libc, { fd: small.fd, counters, capacity, mtu: arm.mtu }, releases),
@@ -144,10 +151,10 @@ export function releaseArm(ring: RingArm): void {
   releaseSlots(ring.large);
 }
 
-/** Queues a frame that lies in `from`'s ring for sending on `to`, with its virtio_net_hdr. */
-export function sendFrom(from: RingArm, to: RingArm, at: number, end: number): void {
+/** Queues a frame of any arm for sending on `to`, with its virtio_net_hdr. */
+export function sendFrame(to: RingArm, base: Base, at: number, end: number): void {
   const bytes = end - at + VNET_HEADER_BYTES;
-  queueFrame(to.queue, from.base, at - VNET_HEADER_BYTES, bytes);
+  queueFrame(to.queue, base, at - VNET_HEADER_BYTES, bytes);
 }
 
 /** Sends a copy of `bytes` at once. */

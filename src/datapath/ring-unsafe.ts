@@ -12,17 +12,18 @@ import {
 } from '../linux/packet-socket-unsafe.ts';
 import { type Arm, type BlockingDatapath, createBatch, type LinkState } from './datapath.ts';
 import {
+  armBytes,
   armHasFrame,
   injectInto,
   openRingArm,
   type RingArm,
   receiveFrom,
   releaseArm,
-  sendFrom,
+  sendFrame,
   settleArm,
   setWanted,
 } from './ring-arm-unsafe.ts';
-import { bypassAgain, flushQueue } from './send-queue-unsafe.ts';
+import { bypassAgain, flushQueue, splitAddress } from './send-queue-unsafe.ts';
 import type { Wanted } from './socket-filter.ts';
 
 const POLLIN = 0x001;
@@ -62,13 +63,20 @@ export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDat
 function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {
   const { arms, slots, vips, reals } = options;
   const wanted = { vips, reals };
-  const rings = arms.map((arm) => openRingArm(libc, { arm, slots, wanted }, releases));
+  // One run of memory for all arms: its DataView never changes, so compiled code knows its address.
+  const bytes = armBytes(slots);
+  const memory = mapScratch(libc, bytes * arms.length, releases);
+  const base = splitAddress(memory.address);
+  const rings = arms.map((arm, index) => {
+    const part = { memory, offset: index * bytes };
+    return openRingArm(libc, { arm, slots, wanted, ...part }, releases);
+  });
   const first = rings[0];
   if (first === undefined) throw new Error('a ring needs at least one arm');
   const wakeFd = openEventFd(libc, releases);
   const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
   const polled = mapPolled(libc, [...descriptors, wakeFd], releases);
-  const batch = createBatch(first.frame);
+  const batch = createBatch(memory.view);
   const links: LinkState[] = rings.map(({ arm }) => linkState(arm.name, arm.interfaceIndex));
   const wakeBytes = new Uint8Array(8);
   let turn = 0;
@@ -82,7 +90,6 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
       if (count === 0) continue;
       current = ring;
       batch.arm = turn;
-      batch.frame = ring.frame;
       batch.count = count;
       return count;
     }
@@ -152,7 +159,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     receive,
     send: (index, arm) => {
       const ring = rings[arm] as RingArm;
-      sendFrom(current, ring, batch.at[index] as number, batch.end[index] as number);
+      sendFrame(ring, base, batch.at[index] as number, batch.end[index] as number);
     },
     inject: (bytes, arm) => injectInto(rings[arm] as RingArm, bytes),
     flush,

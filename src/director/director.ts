@@ -75,7 +75,8 @@ export function createDirector(options: DirectorOptions): Director {
     flows,
     values: counters.values,
     realRowsAt: realAt(counters.room, 0),
-    ways: new Int32Array(counters.room.reals * WAY_WORDS),
+    // With a buffer of its own it lies outside V8's heap, and compiled code knows its address.
+    ways: new Int32Array(new ArrayBuffer(counters.room.reals * WAY_WORDS * 4)),
     counters,
     totals: createTotals(counters),
     table,

@@ -2,16 +2,10 @@
 // is the one function that runs for each packet, and it is written for V8 (measured: `npm run bench
 // core`): what it needs beside the flow lies flat in the director, and the words of a flow's record
 // are literal numbers, since V8 loads and checks an imported constant anew at every use. The names
-// beside them are those of flow-table.ts, which owns the layout.
+// beside them are those of flow-table.ts, which owns the layout. The mask tells V8 that no index
+// overflows.
 import { findFlow } from '../flow/flow-table.ts';
-import {
-  CLIENT_ONLY,
-  FROM_CLIENT,
-  FROM_SERVER,
-  isEnded,
-  nextState,
-  TIMEOUT_MS,
-} from '../flow/tcp-states.ts';
+import { isEnded, nextState } from '../flow/tcp-states.ts';
 import type { Director } from './director.ts';
 import { mendReply, mendRequest } from './rewrite.ts';
 import type { Verdict } from './verdict.ts';
@@ -22,7 +16,7 @@ export const NOT_RESOLVED = -2;
 export const NO_TIME_TO_LIVE = -3;
 
 /**
- * Sends a packet of a known flow on; l3 is `at + 14`, and all its headers have been checked.
+ * Sends a packet on if its flow is known; l3 is `at + 14`, and all its headers have been checked.
  * @param l4 offset of the TCP or UDP header
  * @returns the verdict, or NOT_KNOWN, NOT_RESOLVED, NO_TIME_TO_LIVE with the frame untouched
  */
@@ -35,32 +29,52 @@ export function forwardKnown(
   arm: number,
   partial: number,
 ): Verdict {
-  const { flows, nowMs, ways } = director;
-  const { records } = flows;
+  const source = frame.getInt32(at + 26);
+  const destination = frame.getInt32(at + 30);
   const timeProtocol = frame.getUint16(at + 22);
   const protocol = timeProtocol & 0xff;
-  const source = frame.getInt32(at + 26);
-  const found = findFlow(flows, source, frame.getInt32(at + 30), frame.getInt32(l4), protocol);
+  const found = findFlow(director.flows, source, destination, frame.getInt32(l4), protocol);
   if (found < 0) return NOT_KNOWN;
+  return forwardFound(director, frame, at, l4, end, arm, partial, timeProtocol, found);
+}
+
+/** Like forwardKnown, for a packet whose flow has just been found. */
+export function forwardFound(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  partial: number,
+  timeProtocol: number,
+  found: number,
+): Verdict {
+  const { nowMs, ways } = director;
+  const { records, timeoutsMs } = director.flows;
   const isReply = found & 1;
-  const record = Math.imul(found >>> 1, 12);
+  const record = Math.imul(found >>> 1, 12) & 0x3fffffff;
   const meta = records[record + 5] as number; // META
   const nat = meta & 0x10000;
   const real = (records[record + 7] as number) & 0xffff; // IDS
   const out = ways[(real << 2) + 3] as number;
   const over = (((records[record + 6] as number) - nowMs) | 0) <= 0; // EXPIRES_MS
-  if (over || out === -2) return NOT_KNOWN;
-  if (out === -1 && isReply === 0) return NOT_RESOLVED;
-  if (nat !== 0 && timeProtocol < 0x200) return NO_TIME_TO_LIVE;
+  if (over) return -1; // NOT_KNOWN
+  if (out < 0) {
+    if (out === -2) return -1; // GONE: NOT_KNOWN
+    if (isReply === 0) return -2; // NO_WAY: NOT_RESOLVED
+  }
+  if (nat !== 0 && timeProtocol < 0x200) return -3; // NO_TIME_TO_LIVE
   let state = meta & 0xff;
-  if (protocol === 6) {
+  if ((timeProtocol & 0xff) === 6) {
     const flags = frame.getUint8(l4 + 13);
-    const direction = isReply !== 0 ? FROM_SERVER : nat !== 0 ? FROM_CLIENT : CLIENT_ONLY;
-    if ((flags & 0x12) === 0x02 && isReply === 0 && isEnded(state, direction)) return NOT_KNOWN;
+    // FROM_SERVER, FROM_CLIENT or CLIENT_ONLY
+    const direction = isReply !== 0 ? 1 : nat !== 0 ? 0 : 2;
+    if ((flags & 0x12) === 0x02 && isReply === 0 && isEnded(state, direction)) return -1;
     state = nextState(direction, flags, state);
     records[record + 5] = (meta & ~0xff) | state;
   }
-  records[record + 6] = (nowMs + (TIMEOUT_MS[state] as number)) | 0;
+  records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
   if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, partial);
   if (nat !== 0) {
     // A client behind two routers may change its way; the replies follow the latest request.

@@ -12,6 +12,7 @@ import { answerArp, answerEcho } from './answer.ts';
 import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE, NOT_RESOLVED } from './known-flow.ts';
 import { processNew } from './open-flow.ts';
+import { plainProtocol } from './plain.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { isVip } from './table.ts';
 import { PASS, type Verdict } from './verdict.ts';
@@ -23,11 +24,6 @@ const ICMP_TYPE = DROP['icmp-type'];
 const IP_PROTOCOL = DROP['ip-protocol'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const TTL_EXPIRED = DROP['ttl-expired'];
-
-/** The first byte of an IPv4 header of twenty bytes. */
-const VERSION_4_NO_OPTIONS = 0x45;
-/** Bytes that isPlain reads without a further look: an IPv4 and a UDP header. */
-const PLAIN_BYTES = ipv4.HEADER_BYTES + udp.HEADER_BYTES;
 
 /**
  * Decides about one frame and rewrites it in place.
@@ -56,31 +52,10 @@ export function processFrame(
     return PASS;
   }
   const l3 = at + ethernet.HEADER_BYTES;
-  if (isPlain(frame, l3, end)) {
+  if (plainProtocol(frame, at, end) !== 0) {
     return processFlow(director, frame, at, l3 + ipv4.HEADER_BYTES, end, arm, partial);
   }
   return processUnusual(director, frame, at, end, arm, partial);
-}
-
-/**
- * True for nearly every packet there is: TCP or UDP over IPv4 without options, whole, all lengths
- * right. The same checks as processUnusual makes one by one, with as few reads as possible.
- */
-function isPlain(frame: DataView, l3: number, end: number): boolean {
-  const room = end - l3;
-  if (room < PLAIN_BYTES || frame.getUint8(l3) !== VERSION_4_NO_OPTIONS) return false;
-  const total = ipv4.totalBytes(frame, l3);
-  if (total > room || ipv4.isFragment(frame, l3)) return false;
-  const l4 = l3 + ipv4.HEADER_BYTES;
-  const l4Bytes = total - ipv4.HEADER_BYTES;
-  const protocol = ipv4.protocol(frame, l3);
-  if (protocol === ipv4.PROTOCOL_UDP) {
-    const length = udp.lengthBytes(frame, l4);
-    return length >= udp.HEADER_BYTES && length <= l4Bytes;
-  }
-  if (protocol !== ipv4.PROTOCOL_TCP || l4Bytes < tcp.HEADER_BYTES) return false;
-  const header = tcp.dataOffsetBytes(frame, l4);
-  return header >= tcp.HEADER_BYTES && header <= l4Bytes;
 }
 
 /** Any other IPv4 packet: checked header by header, so that a bad one gets its own reason. */

@@ -46,6 +46,8 @@ export interface FlowTable {
   readonly records: Int32Array;
   readonly slots: Int32Array;
   readonly slotMask: number;
+  /** How long a flow lives without a packet, by state. */
+  readonly timeoutsMs: Int32Array;
   /** Active flows by real id, kept here because every end of a flow passes here. */
   readonly activeByReal: Int32Array;
   /** 1 for a real id that takes no packets any more: its flows are over. The director sets it. */
@@ -87,12 +89,13 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     throw new RangeError(`a table holds 1 to ${MAXIMUM_FLOWS} flows, not ${maximum}`);
   }
   const slotCount = 1 << Math.max(4, Math.ceil(Math.log2(maximum * 2 * 1.25)));
-  return {
+  const table: FlowTable = {
     maximum,
     seed,
     records: new Int32Array(maximum * RECORD_WORDS),
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
+    timeoutsMs: new Int32Array(new ArrayBuffer(TIMEOUT_MS.byteLength)),
     activeByReal: new Int32Array(realIds),
     goneReals: new Uint8Array(realIds),
     active: 0,
@@ -102,10 +105,12 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     fresh: 0,
     hand: 0,
   };
+  table.timeoutsMs.set(TIMEOUT_MS);
+  return table;
 }
 
 /** Keyed hash of a packet's addresses, ports and protocol (a multiply-xorshift mix). */
-function hashKey(
+export function hashKey(
   seed: number,
   source: number,
   destination: number,
@@ -130,16 +135,33 @@ export function findFlow(
   ports: number,
   protocol: number,
 ): number {
+  const hash = hashKey(table.seed, source, destination, ports, protocol);
+  const word = table.slots[hash & table.slotMask] as number;
+  return findFrom(table, hash, word, source, destination, ports, protocol);
+}
+
+/**
+ * findFlow for a packet whose hash is known, and the word that lies in the first slot of its probe
+ * chain: `slots[hash & slotMask]`.
+ */
+export function findFrom(
+  table: FlowTable,
+  hash: number,
+  first: number,
+  source: number,
+  destination: number,
+  ports: number,
+  protocol: number,
+): number {
   // Literal numbers for the words of a record: V8 loads an imported or module constant anew at
   // every use, and checks it, which the one look-up of each packet would pay for (measured).
   const { records, slots, slotMask } = table;
-  const hash = hashKey(table.seed, source, destination, ports, protocol);
-  for (let slot = hash & slotMask; ; slot = (slot + 1) & slotMask) {
-    const word = slots[slot] as number;
-    if (word === 0) return -1;
+  let slot = hash;
+  for (let word = first; word !== 0; word = slots[slot] as number) {
+    slot = (slot + 1) & slotMask;
     if ((word ^ hash) >>> 25 !== 0) continue; // TAG_MASK
     const number = (word & 0xffffff) - 1; // NUMBER_MASK
-    const at = Math.imul(number, 12); // RECORD_WORDS
+    const at = Math.imul(number, 12) & 0x3fffffff; // RECORD_WORDS
     if ((((records[at + 5] as number) >>> 8) & 0xff) !== protocol) continue; // META
     if ((word & 0x1000000) === 0) {
       const client = records[at];
@@ -151,6 +173,7 @@ export function findFlow(
       if (records[at + 4] === ports) return (number << 1) | 1; // REPLY_PORTS
     }
   }
+  return -1;
 }
 
 /** The table had no room, and no flow that it may give up. */
@@ -178,7 +201,7 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   records[at + REAL] = flow.real;
   records[at + REPLY_PORTS] = flow.replyPorts;
   records[at + META] = state | (flow.protocol << 8) | (flow.nat ? NAT_BIT : 0);
-  records[at + EXPIRES_MS] = (nowMs + (TIMEOUT_MS[state] as number)) | 0;
+  records[at + EXPIRES_MS] = (nowMs + (table.timeoutsMs[state] as number)) | 0;
   records[at + IDS] = flow.realId | (flow.serviceId << 16);
   records[at + HOP_HIGH] = flow.hopHigh;
   records[at + HOP_LOW] = flow.hopLow;

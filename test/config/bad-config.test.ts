@@ -172,7 +172,7 @@ const CASES: Case[] = [
     withLine(2, 'ring: { slots: 63 }'),
     ':2:16 ring.slots',
     '63',
-    'a whole number from 64 to 16384',
+    'a whole number from 64 to 8192',
   ],
   [
     'too many flows',

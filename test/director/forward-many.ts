@@ -3,7 +3,7 @@
 // same bytes again and again and takes whatever is sent. Started by no-allocation.test.ts.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
-import { runBatch } from '../../src/control/run-batch.ts';
+import { createTurn } from '../../src/control/run-batch.ts';
 import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/datapath.ts';
 import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';
@@ -111,12 +111,13 @@ async function main(method: Method): Promise<void> {
   const datapath = openTreadmill(
     method === 'dsr' ? [asked] : [asked, layOut(replies(), scene.INSIDE)],
   );
+  const turn = createTurn(director, datapath);
   let nowMs = director.nowMs;
   const forward = (packets: number) => {
     for (let done = 0; done < packets; done += BATCH_FRAMES) {
       // A millisecond for each sixteen batches: about a million packets a second.
       if ((done & 1023) === 0) nowMs = (nowMs + 1) | 0;
-      runBatch(director, datapath, nowMs);
+      turn(nowMs);
     }
   };
   let collections = 0;

@@ -1,7 +1,7 @@
 // A whole director in a small network, from one seed: connections come and go while wires lose,
 // double and reorder frames, tables are swapped, reals die and move, floods come, and the clock
 // jumps. What must never happen is noted as a violation, by whoever sees it.
-import { runBatch } from '../../src/control/run-batch.ts';
+import { createTurn } from '../../src/control/run-batch.ts';
 import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
 import {
   type Counters,
@@ -61,6 +61,8 @@ interface Simulation {
   readonly scheduler: SchedulerName;
   readonly datapath: MemoryDatapath;
   readonly director: Director;
+  /** Handles one batch; gives its number of frames. */
+  readonly turn: (nowMs: number) => number;
   readonly counters: Counters;
   readonly reals: readonly SimulatedReal[];
   readonly clients: Clients;
@@ -113,6 +115,7 @@ function createSimulation(seed: number): Simulation {
     table: tableOf(servicesWith(scheduler, reals, () => 1)),
     flowSeed: random.between(-0x8000_0000, 0x7fff_ffff),
   });
+  const turn = createTurn(director, datapath);
   const toDirector = (frame: Uint8Array, arm: number) =>
     world.transmit(frame, (arrived) => datapath.put(arrived, arm));
   const clients = createClients(world, (frame) => toDirector(frame, OUTSIDE));
@@ -123,7 +126,7 @@ function createSimulation(seed: number): Simulation {
     if (!real.inTable) clients.connections[number]!.excused = true;
   };
   return {
-    ...{ world, random, scheduler, datapath, director, counters, reals, clients, aheadMs },
+    ...{ world, random, scheduler, datapath, director, turn, counters, reals, clients, aheadMs },
     wires: { toDirector, toClient, serve },
   };
 }
@@ -173,7 +176,7 @@ function step(simulation: Simulation): void {
   const { world, datapath, director } = simulation;
   world.step();
   const nowMs = (world.nowMs + simulation.aheadMs) | 0;
-  while (runBatch(director, datapath, nowMs) > 0);
+  while (simulation.turn(nowMs) > 0);
   if (world.nowMs % TICK_MS === 0) tick(director, nowMs);
   for (const { arm, bytes } of director.outbox.splice(0)) datapath.inject(bytes, arm);
   for (const { arm, bytes } of datapath.sent.splice(0)) carry(simulation, bytes, arm);
