@@ -4,11 +4,11 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { coloursFor } from '../../src/cli/output.ts';
+import { type Progress, type ProgressOptions, SILENT, startProgress } from '../progress.ts';
 import { requireLab } from '../requirements.ts';
 import { makeResultsDirectory } from '../results-directory.ts';
 import { startLab } from '../running.ts';
 import type { Confirmation } from './confirm.ts';
-import { type Progress, type ProgressOptions, SILENT, startProgress } from './progress.ts';
 import { renderThroughput } from './render.ts';
 import { type Sample, type Summary, summarize } from './summary.ts';
 import {
@@ -65,14 +65,12 @@ export async function measureThroughput(
   const { samples, confirmations } = await withLabs(datapath, async (labs) => {
     const recording = announce({
       title: 'Recording one small transfer of each kind',
-      steps: KINDS.length,
-      secondsPerStep: SECONDS_PER_RECORDED,
+      seconds: KINDS.map(() => SECONDS_PER_RECORDED),
     });
     const all = await confirmAll(labs, directory, recording).finally(recording.end);
     const measuring = announce({
       title: `Measuring both in turns, ${rounds} x ${KINDS.length} transfers of ${seconds} s`,
-      steps: rounds * KINDS.length,
-      secondsPerStep: seconds + SECONDS_BESIDE,
+      seconds: new Array<number>(rounds * KINDS.length).fill(seconds + SECONDS_BESIDE),
     });
     const measured = await measure(labs, options, measuring).finally(measuring.end);
     return { samples: measured, confirmations: all };

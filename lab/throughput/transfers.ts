@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { type RecorderOptions, startRecorder } from '../capture/record.ts';
 import { runIperf3 } from '../hosts/iperf3.ts';
 import { readPcap } from '../pcap/read-pcap.ts';
+import type { Progress } from '../progress.ts';
 import type { RunningLab } from '../running.ts';
 import { clientOf, directorOf, IPERF_PORT, SWITCH, switchPort } from '../topologies/topology.ts';
 import { type Confirmation, confirm, type PortCapture } from './confirm.ts';
 import { between, type StillReading, stillReading } from './crossing.ts';
-import type { Progress } from './progress.ts';
 import { DIRECTIONS, type Direction, METHODS, type Method, type Sample } from './summary.ts';
 
 export type Labs = Readonly<Record<Method, RunningLab>>;

@@ -6,15 +6,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../src/cli/errors.ts';
 import { coloursFor } from '../../src/cli/output.ts';
-import { type Recorder, startRecorder } from '../capture/record.ts';
-import type { RecordReport } from '../capture/recorder-messages.ts';
 import { type Director, startDirector } from '../hosts/director.ts';
-import type { Lab } from '../net/lab.ts';
-import { setOffloads } from '../net/links.ts';
 import { UsageError } from '../requirements.ts';
 import { startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
-import type { Topology, TopologyName } from '../topologies/topology.ts';
+import type { TopologyName } from '../topologies/topology.ts';
 import {
   type CaptureSet,
   damageOf,
@@ -25,7 +21,8 @@ import {
 import type { Claim } from './claim.ts';
 import { judge } from './claims.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
-import { manifestOf, type Tap, type TapOptions, tapsOf } from './points.ts';
+import { manifestOf } from './points.ts';
+import { type PhaseLab, type Recorded, recordPhase, type Say } from './record-phase.ts';
 import { renderVerification } from './render.ts';
 import { addReports, sendTraffic, type TrafficReport } from './traffic.ts';
 
@@ -53,12 +50,6 @@ export interface Verification {
   /** What the programs themselves say of their traffic; null when kept captures are judged. */
   readonly traffic: TrafficReport | null;
 }
-
-/** 1,000 frames with offloads on, 40,000 with them off. */
-const RING_BYTES = 64 * 1024 * 1024;
-
-/** Told of each step; lines for a person who waits. */
-export type Say = (line: string) => void;
 
 /** Runs the command. Resolves with its exit code: 0 if every claim holds, else 1. */
 export async function runVerify(
@@ -146,18 +137,9 @@ function makeDirectory(directory: string): () => void {
   return () => process.off('exit', remove);
 }
 
-interface Recorded {
-  readonly traffic: TrafficReport;
-  readonly points: readonly PointFacts[];
-}
-
 /** What stays the same through all phases of a run. */
-interface Run {
-  readonly lab: Lab;
-  readonly topology: Topology;
+interface Run extends PhaseLab {
   readonly datapath: 'ring' | 'cap';
-  readonly directory: string;
-  readonly say: Say;
 }
 
 /**
@@ -168,95 +150,20 @@ interface Run {
 async function recordTraffic(run: Run): Promise<Recorded> {
   const { lab, topology, datapath } = run;
   let director: Director | undefined;
-  const start = async () => {
+  const send = () => sendTraffic(lab, topology);
+  const begin = async () => {
     run.say(`Starting the director, datapath ${datapath}`);
     director = await startDirector(lab, topology, { datapath });
   };
   const phases = [];
   if (datapath === 'ring') {
-    phases.push(await recordPhase(run, { offloads: 'on' }, start));
-    phases.push(await recordPhase(run, { offloads: 'off', suffix: '-plain' }, async () => {}));
-  } else phases.push(await recordPhase(run, { offloads: 'off' }, start));
+    phases.push(await recordPhase(run, { offloads: 'on' }, { begin, send }));
+    phases.push(await recordPhase(run, { offloads: 'off', suffix: '-plain' }, { send }));
+  } else phases.push(await recordPhase(run, { offloads: 'off' }, { begin, send }));
   const ended = director?.daemon.whyNot();
   if (ended !== undefined) throw new OperatorError(`${ended}; nothing was judged`, 1);
   return {
     traffic: phases.map(({ traffic }) => traffic).reduce(addReports),
     points: phases.flatMap(({ points }) => points),
   };
-}
-
-/** @param begin what shall be done once the recorders run, before the traffic */
-async function recordPhase(
-  run: Run,
-  options: TapOptions,
-  begin: () => Promise<void>,
-): Promise<Recorded> {
-  const { lab, topology, directory, say } = run;
-  const taps = tapsOf(topology, options);
-  if (options.offloads === 'off') await switchOffloadsOff(lab, topology, taps);
-  say(`Recording at ${taps.length} points, the hosts' offloads ${options.offloads}`);
-  const recorders = await startRecorders(lab, taps, directory);
-  const stop = () => Promise.all(recorders.map((recorder) => recorder.stop()));
-  try {
-    await begin();
-    say('Sending ping, curl and iperf3');
-    const traffic = await sendTraffic(lab, topology);
-    say(`  ${answersOf(traffic)}`);
-    const reports = await stop();
-    return { traffic, points: taps.map(({ point }, index) => pointAfter(point, reports[index]!)) };
-  } finally {
-    // Before the lab goes, for a recorder whose interface vanishes dies of it.
-    await stop();
-  }
-}
-
-/** On the hosts, and at the switch's ends where recorders listen, so that libpcap sees it too. */
-async function switchOffloadsOff(
-  lab: Lab,
-  topology: Topology,
-  taps: readonly Tap[],
-): Promise<void> {
-  for (const host of topology.hosts) {
-    for (const arm of host.arms) await setOffloads(lab, host.name, arm.name, 'off');
-  }
-  for (const tap of taps) await setOffloads(lab, tap.host, tap.interface, 'off');
-}
-
-/** All or none. @throws UsageError that says why one cannot record */
-async function startRecorders(
-  lab: Lab,
-  taps: readonly Tap[],
-  directory: string,
-): Promise<Recorder[]> {
-  const starts = taps.map((tap) =>
-    startRecorder({
-      namespace: lab.namespaceOf(tap.host),
-      interface: tap.interface,
-      file: join(directory, tap.point.file),
-      bufferBytes: RING_BYTES,
-    }),
-  );
-  const settled = await Promise.allSettled(starts);
-  const failed = settled.find((result) => result.status === 'rejected');
-  const running = settled.flatMap((result) =>
-    result.status === 'fulfilled' ? [result.value] : [],
-  );
-  if (failed === undefined) return running;
-  await Promise.all(running.map((recorder) => recorder.stop()));
-  throw new UsageError((failed.reason as Error).message);
-}
-
-function answersOf(report: TrafficReport): string {
-  const { pings, pingsAnswered, requests, requestsAnswered, transfers, transfersDone } = report;
-  return (
-    `answered: ${pingsAnswered} of ${pings} pings, ${requestsAnswered} of ${requests} requests, ` +
-    `${transfersDone} of ${transfers} transfers`
-  );
-}
-
-function pointAfter(point: PointFacts, report: RecordReport): PointFacts {
-  const full = report.full === null ? null : `the recorder reached its limit of ${report.full}`;
-  const busy = report.quiet ? null : 'frames still came when the recorder stopped';
-  const problem = report.crashed?.message ?? full ?? busy;
-  return { ...point, lostFrames: report.missedFrames, problem };
 }

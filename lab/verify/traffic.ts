@@ -14,46 +14,90 @@ export interface TrafficReport {
   readonly transfersDone: number;
 }
 
-const PINGS = 3;
-const NEW_CONNECTIONS = ['1KiB', '64KiB', '1KiB', '1KiB', '1KiB', '64KiB', '1KiB', '1KiB', '1KiB'];
-const KEPT_CONNECTIONS = 3;
-const KEPT_REQUESTS = ['1KiB', '64KiB', '1KiB', '1MiB', '1KiB', '64KiB'];
+/** How much is sent. */
+export interface TrafficPlan {
+  readonly pings: number;
+  /** Files that are asked for on a connection each, and on connections that are kept. */
+  readonly fresh: readonly string[];
+  readonly keptConnections: number;
+  readonly kept: readonly string[];
+  /** Arguments of iperf3 for each transfer. */
+  readonly transfers: readonly (readonly string[])[];
+}
+
+export const FULL_TRAFFIC: TrafficPlan = {
+  pings: 3,
+  fresh: ['1KiB', '64KiB', '1KiB', '1KiB', '1KiB', '64KiB', '1KiB', '1KiB', '1KiB'],
+  keptConnections: 3,
+  kept: ['1KiB', '64KiB', '1KiB', '1MiB', '1KiB', '64KiB'],
+  transfers: [
+    ['-n', '4M', '-b', '200M'],
+    ['-n', '4M', '-b', '200M', '-R'],
+    ['-u', '-n', '240K', '-l', '1200', '-b', '20M'],
+    ['-u', '-n', '240K', '-l', '1200', '-b', '20M', '-R'],
+  ],
+};
+
+/** Every kind once: enough to see which way packets go. */
+export const SMALL_TRAFFIC: TrafficPlan = {
+  pings: 2,
+  fresh: ['1KiB', '64KiB', '1KiB'],
+  keptConnections: 1,
+  kept: ['1KiB', '64KiB', '1KiB'],
+  transfers: [
+    ['-n', '1M', '-b', '200M'],
+    ['-n', '1M', '-b', '200M', '-R'],
+    ['-u', '-n', '60K', '-l', '1200', '-b', '20M'],
+    ['-u', '-n', '60K', '-l', '1200', '-b', '20M', '-R'],
+  ],
+};
+
+/** Without what a balancer that carries no datagrams would lose. */
+export const withoutUdp = (plan: TrafficPlan): TrafficPlan => ({
+  ...plan,
+  transfers: plan.transfers.filter((how) => !how.includes('-u')),
+});
+
 /** A pace that recorders keep up with on two cores. */
 const BYTES_PER_SECOND = '25M';
 const CONNECT_TIMEOUT_SECONDS = 2;
 const REQUEST_TIMEOUT_SECONDS = 8;
 
-const TRANSFERS = [
-  ['-n', '4M', '-b', '200M'],
-  ['-n', '4M', '-b', '200M', '-R'],
-  ['-u', '-n', '240K', '-l', '1200', '-b', '20M'],
-  ['-u', '-n', '240K', '-l', '1200', '-b', '20M', '-R'],
-];
-
 /**
  * Sends everything once. The client forgets its neighbours first, so that it asks who has the VIP.
  */
-export async function sendTraffic(lab: Lab, topology: Topology): Promise<TrafficReport> {
-  const client = clientOf(topology).name;
-  await lab.ip(client, ['neigh flush all']);
-  const pingsAnswered = await ping(lab, client, topology.vip);
+export async function sendTraffic(
+  lab: Lab,
+  topology: Topology,
+  plan: TrafficPlan = FULL_TRAFFIC,
+): Promise<TrafficReport> {
+  const from: Sender = { lab, client: clientOf(topology).name, address: topology.vip };
+  await lab.ip(from.client, ['neigh flush all']);
+  const pingsAnswered = await ping(from, plan.pings);
   const urls = (names: readonly string[]) => names.map((name) => `http://${topology.vip}/${name}`);
-  const kept = Array.from({ length: KEPT_CONNECTIONS }, () => urls(KEPT_REQUESTS));
-  const fresh = urls(NEW_CONNECTIONS).map((url) => [url]);
+  const kept = Array.from({ length: plan.keptConnections }, () => urls(plan.kept));
+  const fresh = urls(plan.fresh).map((url) => [url]);
   let requestsAnswered = 0;
   for (const lists of [fresh, kept]) {
-    const counts = await Promise.all(lists.map((list) => get(lab, client, list)));
+    const counts = await Promise.all(lists.map((list) => get(from, list)));
     requestsAnswered += counts.reduce((sum, count) => sum + count, 0);
   }
-  const transfersDone = await transferAll(lab, topology);
+  const transfersDone = await transferAll(from, plan.transfers);
   return {
-    pings: PINGS,
+    pings: plan.pings,
     pingsAnswered,
-    requests: NEW_CONNECTIONS.length + KEPT_CONNECTIONS * KEPT_REQUESTS.length,
+    requests: plan.fresh.length + plan.keptConnections * plan.kept.length,
     requestsAnswered,
-    transfers: TRANSFERS.length,
+    transfers: plan.transfers.length,
     transfersDone,
   };
+}
+
+/** Who sends, and where to. */
+interface Sender {
+  readonly lab: Lab;
+  readonly client: string;
+  readonly address: string;
 }
 
 export function addReports(a: TrafficReport, b: TrafficReport): TrafficReport {
@@ -67,14 +111,14 @@ export function addReports(a: TrafficReport, b: TrafficReport): TrafficReport {
   };
 }
 
-async function ping(lab: Lab, client: string, vip: string): Promise<number> {
-  const argv = ['ping', '-n', '-c', String(PINGS), '-i', '0.2', '-W', '1', vip];
+async function ping({ lab, client, address }: Sender, pings: number): Promise<number> {
+  const argv = ['ping', '-n', '-c', String(pings), '-i', '0.2', '-W', '1', address];
   const { stdout } = await lab.exec(client, argv, { onFailure: 'return' });
   return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
 }
 
 /** Asks for all URLs on one connection; returns how many were answered with status 200. */
-async function get(lab: Lab, client: string, urls: readonly string[]): Promise<number> {
+async function get({ lab, client }: Sender, urls: readonly string[]): Promise<number> {
   const argv = ['curl', '-sS', '--noproxy', '*', '--fail-early', '-w', '%{http_code}\\n'];
   argv.push('--connect-timeout', String(CONNECT_TIMEOUT_SECONDS));
   argv.push('-m', String(REQUEST_TIMEOUT_SECONDS));
@@ -85,18 +129,18 @@ async function get(lab: Lab, client: string, urls: readonly string[]): Promise<n
 }
 
 /** How many transfers took place; after one that did not, the others would only wait in vain. */
-async function transferAll(lab: Lab, topology: Topology): Promise<number> {
-  for (const [index, how] of TRANSFERS.entries()) {
-    if (!(await transfer(lab, topology, how))) return index;
+async function transferAll(from: Sender, transfers: TrafficPlan['transfers']): Promise<number> {
+  for (const [index, how] of transfers.entries()) {
+    if (!(await transfer(from, how))) return index;
   }
-  return TRANSFERS.length;
+  return transfers.length;
 }
 
 /** One iperf3 test of a stated number of bytes. With -J, an error is in the report alone. */
-async function transfer(lab: Lab, topology: Topology, how: readonly string[]): Promise<boolean> {
-  const argv = ['iperf3', '-c', topology.vip, '-p', String(IPERF_PORT), '-J', ...how];
+async function transfer({ lab, client, address }: Sender, how: readonly string[]) {
+  const argv = ['iperf3', '-c', address, '-p', String(IPERF_PORT), '-J', ...how];
   argv.push('--connect-timeout', String(CONNECT_TIMEOUT_SECONDS * 1000));
   const options = { onFailure: 'return', timeoutMs: 10_000 } as const;
-  const { exitCode, stdout } = await lab.exec(clientOf(topology).name, argv, options);
+  const { exitCode, stdout } = await lab.exec(client, argv, options);
   return exitCode === 0 && !stdout.includes('"error"');
 }
