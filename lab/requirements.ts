@@ -36,6 +36,9 @@ const MORE_PACKAGES = {
   haproxy: 'haproxy',
   ipvsadm: 'ipvsadm',
   sysctl: 'procps',
+  memcached: 'memcached',
+  nutcracker: 'nutcracker',
+  memcaslap: 'libmemcached-tools',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };
