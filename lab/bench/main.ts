@@ -2,7 +2,7 @@
 // they are held against. A target that is missed is printed as missed; the exit code stays 0, since
 // a figure of a busy machine is no failure of the program.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { Argument, Command, CommanderError } from 'commander';
 import { OperatorError } from '../../src/cli/errors.ts';
@@ -12,7 +12,7 @@ import { wholeNumber } from '../whole-number.ts';
 import { buildBed } from './bed.ts';
 import { interleave, type Sample, sampleOf, type Variant } from './measure.ts';
 import { table } from './render.ts';
-import { buildDsrBed, natVariants } from './tcp.ts';
+import { buildDsrBed, CONGESTION_CONTROLS, natVariants } from './tcp.ts';
 import { udpVariants } from './udp.ts';
 
 /** A figure beside what it shall reach. */
@@ -31,6 +31,9 @@ interface Options {
 }
 
 type Samples = Map<string, Sample>;
+
+/** So many that they fit in a processor's cache beside the frames, and so many that they do not. */
+const CORE_FLOWS = [500, 10_000];
 
 const PARTS = ['core', 'udp', 'nat', 'dsr'] as const;
 
@@ -80,23 +83,29 @@ async function run(parts: string[], { rounds, seconds, json }: Options): Promise
 
 function measureCore(samples: Record<string, Sample[]>): Target[] {
   samples.core = [];
-  return (['dsr', 'nat'] as const).flatMap((method) => {
-    tell(`core: ${method}`);
+  const kinds = CORE_FLOWS.flatMap((flows) =>
+    (['dsr', 'nat'] as const).map((method) => ({ method, flows })),
+  );
+  return kinds.flatMap(({ method, flows }) => {
+    const name = `core ${method}, ${flows} flows`;
+    tell(name);
     const child = new URL('./core-child.js', import.meta.url).pathname;
-    const output = execFileSync(process.execPath, [child, method], { encoding: 'utf8' });
+    const output = execFileSync(process.execPath, [child, method, String(flows)], {
+      encoding: 'utf8',
+    });
     const { runs, packets, collections } = JSON.parse(output) as {
       runs: number[];
       packets: number;
       collections: number;
     };
-    const sample = sampleOf(`${method}, ns a packet`, runs);
+    const sample = sampleOf(`${method}, ${flows} flows, ns/packet`, runs);
     samples.core?.push(sample);
     const wanted = method === 'dsr' ? 25 : 40;
     const millions = packets / 1e6;
     return [
-      { name: `core ${method}`, value: sample.median, wanted, rule: 'at most', unit: 'ns/packet' },
+      { name, value: sample.median, wanted, rule: 'at most', unit: 'ns/packet' },
       {
-        name: `core ${method}: garbage collections in ${millions} million packets`,
+        name: `${name}: garbage collections in ${millions} million packets`,
         ...{ value: collections, wanted: 0, rule: 'at most', unit: '' },
       },
     ] as const;
@@ -120,10 +129,11 @@ const natTargets = (samples: Samples): Target[] => [
   ratio(samples, 'furiwake nat download', 'nft dnat download', 0.45),
 ];
 
-const dsrTargets = (samples: Samples): Target[] => [
-  ratio(samples, 'furiwake dsr upload', 'no balancer upload', 0.6),
-  ratio(samples, 'furiwake dsr download', 'no balancer download', 0.85),
-];
+const dsrTargets = (samples: Samples): Target[] =>
+  CONGESTION_CONTROLS.flatMap((name) => [
+    ratio(samples, `furiwake dsr upload, ${name}`, `no balancer upload, ${name}`, 0.6),
+    ratio(samples, `furiwake dsr download, ${name}`, `no balancer download, ${name}`, 0.85),
+  ]);
 
 const memoryTarget = (bytes: number): Target => ({
   name: 'memory of a running director',
@@ -142,6 +152,7 @@ function conditions(rounds: number, seconds: number): Record<string, string | nu
     memory: bytes(totalmem()),
     kernel: release(),
     node: process.version,
+    congestionControl: readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim(),
     rounds,
     secondsEach: seconds,
     date: new Date().toISOString(),

@@ -32,6 +32,8 @@ export interface Iperf3Options {
   readonly bytes?: number;
   /** Parallel connections; 1 unless given. */
   readonly streams?: number;
+  /** Linux's name of TCP's congestion control; the machine's unless given. */
+  readonly congestionControl?: string;
   /** The pace; unless given, 1 Mbit/s for UDP, which has no congestion control, none for TCP. */
   readonly bitsPerSecond?: number;
 }
@@ -56,6 +58,7 @@ export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf
   argv.push('--connect-timeout', '3000');
   if (options.direction === 'download') argv.push('-R');
   if (options.protocol === 'udp') argv.push('-u');
+  if (options.congestionControl !== undefined) argv.push('-C', options.congestionControl);
   if (options.bitsPerSecond !== undefined) argv.push('-b', String(options.bitsPerSecond));
   const timeoutMs = (options.seconds + 15) * 1000;
   const output = await lab.exec(options.host, argv, { timeoutMs, onFailure: 'return' });
