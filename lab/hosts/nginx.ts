@@ -19,13 +19,23 @@ export const WEB_FILES: Readonly<Record<string, number>> = {
   '16MiB': 16 * 1024 * KIB,
 };
 
+export interface NginxOptions {
+  /** `on` unless given; `off` for load that would write a line for each of its requests. */
+  readonly accessLog?: 'on' | 'off';
+}
+
 /** Starts nginx on `host` and waits until it listens on port 80 of every address. */
-export async function startNginx(lab: Lab, host: string): Promise<Daemon> {
+export async function startNginx(
+  lab: Lab,
+  host: string,
+  options: NginxOptions = {},
+): Promise<Daemon> {
   const files = writeWebFiles(lab);
   const directory = join(lab.directory, `${host}-nginx`);
   mkdirSync(directory, { recursive: true });
   const config = join(directory, 'nginx.conf');
-  writeFileSync(config, nginxConfig({ host, directory, files }));
+  const accessLog = options.accessLog ?? 'on';
+  writeFileSync(config, nginxConfig({ host, directory, files, accessLog }));
   const daemon = lab.spawn(host, { name: 'nginx', argv: nginxArgv(directory, config) });
   await until(
     `nginx on ${host} to listen on port ${WEB_PORT}`,
@@ -40,8 +50,14 @@ function nginxArgv(directory: string, config: string): string[] {
   return ['nginx', '-e', 'stderr', '-p', directory, '-c', config];
 }
 
-function nginxConfig(options: { host: string; directory: string; files: string }): string {
-  const { host, directory, files } = options;
+interface ConfigValues extends Required<NginxOptions> {
+  readonly host: string;
+  readonly directory: string;
+  readonly files: string;
+}
+
+function nginxConfig({ host, directory, files, accessLog }: ConfigValues): string {
+  const log = accessLog === 'on' ? `${join(directory, 'access.log')} lab` : 'off';
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${join(directory, kind)};`)
     .join('\n');
@@ -55,7 +71,7 @@ events { worker_connections 8192; }
 http {
 ${temporary}
   log_format lab '$time_iso8601 $remote_addr:$remote_port -> $server_addr:$server_port "$request" $status';
-  access_log ${join(directory, 'access.log')} lab;
+  access_log ${log};
   default_type application/octet-stream;
   sendfile on;
   keepalive_timeout 60s;

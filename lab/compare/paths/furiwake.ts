@@ -1,0 +1,50 @@
+// This project, by both methods on both datapaths, started as a user would start it.
+import { readFileSync } from 'node:fs';
+import { startDirector } from '../../hosts/director.ts';
+import { TOPOLOGIES } from '../../topologies/build.ts';
+import type { Path } from '../path.ts';
+import { comparing, pathOf } from './open-path.ts';
+
+type Datapath = 'ring' | 'cap';
+
+const METHODS = {
+  dsr: {
+    title: 'furiwake DSR',
+    summary: 'the director writes a real’s MAC address; the answer goes past it',
+  },
+  nat: {
+    title: 'furiwake NAT',
+    summary: 'the director rewrites addresses and ports; the answer comes back through it',
+  },
+} as const;
+
+const DATAPATHS = {
+  ring: { title: '', summary: '; frames come and go by the kernel’s rings' },
+  cap: {
+    title: ' (cap)',
+    summary: '; frames come and go by libpcap, which knows no offloads: off on all hosts here',
+  },
+} as const;
+
+/** libpcap says nothing of unfinished checksums and of super-frames: there must be none. */
+const OFFLOADS = { ring: 'on', cap: 'off' } as const;
+
+export function furiwakePath(method: 'dsr' | 'nat', datapath: Datapath): Path {
+  return pathOf({
+    name: `furiwake-${method}-${datapath}`,
+    title: METHODS[method].title + DATAPATHS[datapath].title,
+    kind: method,
+    summary: METHODS[method].summary + DATAPATHS[datapath].summary,
+    topology: comparing(TOPOLOGIES[method]),
+    offloads: OFFLOADS[datapath],
+    carriesUdp: true,
+    start: async (lab, topology) => {
+      const { daemon, configFile } = await startDirector(lab, topology, { datapath });
+      const text = readFileSync(configFile, 'utf8');
+      return {
+        daemon,
+        configs: [{ name: 'furiwake.yaml', text, source: 'furiwake, src/config/schema.ts' }],
+      };
+    },
+  });
+}
