@@ -23,10 +23,13 @@ function end(lab: Lab, plug: Plug): string {
   return `name ${plug.interface} netns ${lab.namespaceOf(plug.host)}${mac}`;
 }
 
-/** Makes a switch on a host: a bridge that forwards from its first moment and says nothing. */
+/**
+ * Makes a switch on a host: a bridge that forwards from its first moment, says nothing and forgets
+ * no address: frames to a host that has long been silent would go to everybody. Unit: 1/100 s.
+ */
 export async function addBridge(lab: Lab, host: string, bridge: string): Promise<void> {
   await lab.ip(host, [
-    `link add ${bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+    `link add ${bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0 ageing_time 100000000`,
     `link set ${bridge} up`,
   ]);
 }
