@@ -98,7 +98,7 @@ const WRK = (errors: string) => `Running 2s test @ http://192.0.2.2/
   1 threads and 32 connections
   33147 requests in 2.00s, 4.58MB read
 Requests/sec:  16554.07
-furiwake-wrk {"requests":33147,"microseconds":2002347,"bytes":4806315,${errors}}
+furiwake-wrk {"requests":33147,"microseconds":2002347,"bytes":4806315,"p99":7130,${errors}}
 `;
 
 describe('wrk', () => {
@@ -108,6 +108,7 @@ describe('wrk', () => {
       requests: 33147,
       seconds: 2.002347,
       receivedBytes: 4806315,
+      p99Seconds: 0.00713,
     });
   });
 
