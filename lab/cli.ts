@@ -36,6 +36,7 @@ export function addLabCommands(lab: Command): void {
   addDemo(lab);
   addVerify(lab);
   addThroughput(lab);
+  addSoak(lab);
   addUp(lab);
   addShell(lab);
   addList(lab);
@@ -128,6 +129,32 @@ function addThroughput(lab: Command): void {
       reporting(async (flags: ThroughputFlags) => {
         const { runThroughput } = await import('./throughput/run-throughput.ts');
         process.exitCode = await runThroughput({ ...flags, json: flags.json === true });
+      }),
+    );
+}
+
+interface SoakFlags {
+  readonly minutes: number;
+  readonly interval: number;
+  readonly keep?: string;
+  readonly json?: true;
+}
+
+function addSoak(lab: Command): void {
+  lab
+    .command('soak')
+    .description('send long traffic: rates, latency, memory, flows and drops over time')
+    .addArgument(new Argument('[method]', 'both in turn unless given').choices(['dsr', 'nat']))
+    .option('--minutes <n>', 'how long each method is soaked', wholeNumber(100_000), 10)
+    .option('--interval <s>', 'seconds from point to point', wholeNumber(3600), 10)
+    .option('--keep <dir>', 'where soak.json goes (default: lab-results/TIME-soak)')
+    .option('--json', 'print all points as JSON at the end')
+    .action(
+      reporting(async (method: 'dsr' | 'nat' | undefined, flags: SoakFlags) => {
+        const { runSoak } = await import('./commands/soak.ts');
+        const { minutes, interval: intervalSeconds, keep } = flags;
+        const options = { method, seconds: minutes * 60, intervalSeconds, keep };
+        process.exitCode = await runSoak({ ...options, json: flags.json === true });
       }),
     );
 }
