@@ -1,0 +1,202 @@
+// The SQL workload: what is read from sysbench's reports, the order of the runs, and one small
+// measurement for real, of which the figures do not matter.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readSysbench, sysbenchArgv } from '../../../lab/hosts/sysbench.ts';
+import { openSqlBed } from '../../../lab/workloads/sql/bed.ts';
+import {
+  measureOn,
+  measureSql,
+  SQL_PATHS,
+  sqlSeconds,
+  stepsOf,
+  whyNoSql,
+} from '../../../lab/workloads/sql/measure-sql.ts';
+
+/** What sysbench 1.0.20 said with a checkpoint; the errors are put in. */
+const CAPTURED = `sysbench 1.0.20 (using system LuaJIT 2.1.0-beta3)
+
+Running the test with following options:
+Number of threads: 100
+Report checkpoint(s) at 1 seconds
+Initializing random number generator from current time
+
+
+Initializing worker threads...
+
+Threads started!
+
+[ 1s ] Checkpoint report:
+SQL statistics:
+    queries performed:
+        read:                            19382
+        write:                           0
+        other:                           0
+        total:                           19382
+    transactions:                        1333   (1224.78 per sec.)
+    queries:                             19382  (17808.49 per sec.)
+    ignored errors:                      7      (6.43 per sec.)
+    reconnects:                          7      (6.43 per sec.)
+
+General statistics:
+    total time:                          1.0877s
+    total number of events:              1333
+
+Latency (ms):
+         min:                                    7.39
+         avg:                                   69.49
+         max:                                  997.75
+         95th percentile:                      235.74
+         sum:                                92636.59
+
+Threads fairness:
+    events (avg/stddev):           13.3300/8.31
+    execution time (avg/stddev):   0.9264/0.15
+
+SQL statistics:
+    queries performed:
+        read:                            48980
+        write:                           0
+        other:                           0
+        total:                           48980
+    transactions:                        3550   (1193.11 per sec.)
+    queries:                             48980  (16461.57 per sec.)
+    ignored errors:                      2      (0.67 per sec.)
+    reconnects:                          1      (0.34 per sec.)
+
+General statistics:
+    total time:                          4.0634s
+    total number of events:              3550
+
+Latency (ms):
+         min:                                    1.33
+         avg:                                   86.89
+         max:                                 1157.02
+         95th percentile:                      267.41
+         sum:                               308469.13
+
+Threads fairness:
+    events (avg/stddev):           35.5000/15.75
+    execution time (avg/stddev):   3.0847/0.15
+`;
+
+describe('readSysbench', () => {
+  it('reads what was counted after the warm-up', () => {
+    expect(readSysbench(CAPTURED)).toEqual({
+      queriesPerSecond: 16461.57,
+      p95Seconds: expect.closeTo(0.26741, 9),
+      errors: 3,
+    });
+  });
+
+  it('refuses a report that holds the warm-up alone', () => {
+    const end = CAPTURED.lastIndexOf('SQL statistics:');
+    expect(() => readSysbench(CAPTURED.slice(0, end))).toThrow('no report after its warm-up');
+    expect(() => readSysbench('')).toThrow('no report after its warm-up');
+  });
+
+  it('says what is missing in a report', () => {
+    const cut = CAPTURED.replace(/95th percentile/g, '99th percentile');
+    expect(() => readSysbench(cut)).toThrow('no 95th percentile in its report');
+  });
+});
+
+it('sysbench counts as long as it is told to, after its warm-up', () => {
+  const argv = sysbenchArgv({ servers: ['192.0.2.1', '192.0.2.2'], connections: 800, seconds: 5 });
+  expect(argv).toContain('--mysql-host=192.0.2.1,192.0.2.2');
+  expect(argv).toContain('--threads=800');
+  expect(argv).toContain('--report-checkpoints=2');
+  expect(argv).toContain('--time=7');
+});
+
+describe('the order of the runs', () => {
+  const connections = [100, 200, 300];
+  const rounds = 6;
+  const steps = stepsOf({ connections, rounds });
+  const order = (round: number, count: number) =>
+    steps
+      .filter((step) => step.round === round && step.connections === count)
+      .map((step) => step.path);
+
+  it('warms each way up, then has each way once in each round and number of connections', () => {
+    expect(order(0, 100)).toEqual(SQL_PATHS);
+    for (let round = 1; round <= rounds; round++) {
+      for (const count of connections) {
+        expect(order(round, count).toSorted()).toEqual(SQL_PATHS.toSorted());
+      }
+    }
+    expect(steps).toHaveLength(3 + rounds * connections.length * 3);
+  });
+
+  it('lets each way run first, and after each other one', () => {
+    for (const count of connections) {
+      const orders = Array.from({ length: rounds }, (_, index) => order(index + 1, count));
+      expect(new Set(orders.map(String)).size).toBe(6);
+    }
+  });
+
+  it('takes longer with each run', () => {
+    const one = sqlSeconds({ connections: [100], rounds: 1, seconds: 5 });
+    const two = sqlSeconds({ connections: [100], rounds: 2, seconds: 5 });
+    expect(two - one).toBeGreaterThan(3 * 5);
+  });
+});
+
+const reason = whyNoSql();
+
+describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''}`, () => {
+  let directory: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'sql-test-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('measures all three ways, and keeps what sysbench said', async () => {
+    const texts: string[] = [];
+    const onStep = (text: string) => texts.push(text);
+    const options = { connections: [8], rounds: 1, seconds: 1, onStep, directory };
+    const result = await measureSql(options);
+    expect(result).toMatchObject({ status: 'measured', secondsPerPoint: 1 });
+    expect(result.reason).toBeUndefined();
+    expect(result.points.map((point) => point.path)).toEqual(['direct', 'dsr', 'nat']);
+    for (const { connections, queriesPerSecond, p95Seconds, errors } of result.points) {
+      expect({ connections, errors }).toEqual({ connections: 8, errors: 0 });
+      expect(queriesPerSecond).toHaveLength(1);
+      expect(queriesPerSecond[0]).toBeGreaterThan(10);
+      expect(p95Seconds[0]).toBeGreaterThan(0);
+    }
+    // Twice eight connections each, warm-up and round, in turn to three reals.
+    for (const way of ['DSR', 'NAT']) {
+      const spread = 'to the reals: 6 to r1, 5 to r2, 5 to r3.';
+      expect(result.conditions).toContain(`The director gave the connections of ${way} ${spread}`);
+    }
+    expect(texts.at(-1)).toMatch(/^SQL, round 1 of 1: 8 connections, /);
+    expect(readdirSync(join(directory, 'sql'))).toContain('round-1-8-nat.txt');
+  });
+
+  it('goes on without a way that fails, and keeps what it has when it is aborted', async () => {
+    const bed = await openSqlBed(() => {});
+    try {
+      await bed.director.stop();
+      const abort = new AbortController();
+      const onStep = (text: string) => {
+        if (text.includes('round 2')) abort.abort();
+      };
+      const { signal } = abort;
+      const options = { connections: [4], rounds: 2, seconds: 1, onStep, signal, directory };
+      const result = await measureOn(bed, options);
+      expect(result.status).toBe('partly');
+      expect(result.points).toMatchObject([
+        { path: 'direct', queriesPerSecond: [expect.any(Number)] },
+      ]);
+      expect(result.reason).toMatch(/^DSR, 4 connections: furiwake on director ended/);
+      expect(result.reason).toContain('NAT, 4 connections: furiwake on director ended');
+      expect(result.reason).toMatch(/it was interrupted$/);
+    } finally {
+      await bed.close();
+    }
+  });
+});
