@@ -1,0 +1,275 @@
+// The cache workload of the talk, measured again: memcached behind one to four proxies, which the
+// client knows by a list (direct) or as one VIP (DSR and NAT). The ways take turns, so that all of
+// them meet the same machine. Before its first load each way gets a director that was started just
+// then and has carried nothing: the first second tells whether a balancer needs a warm-up.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CachePoint, CacheResult, ConfigFile, WorkloadPath } from '../../compare/result.ts';
+import { type Director, startDirectorWith } from '../../hosts/director.ts';
+import { MEMCACHED_ARGV, startMemcached } from '../../hosts/memcached.ts';
+import {
+  MEMCASLAP_CONFIG,
+  MEMCASLAP_SECONDS_BESIDE,
+  type MemcaslapResult,
+  runMemcaslap,
+} from '../../hosts/memcaslap.ts';
+import { nutcrackerConfig, startNutcracker } from '../../hosts/nutcracker.ts';
+import type { Lab } from '../../net/lab.ts';
+import { ALL_PROGRAMS, whyNoLab } from '../../requirements.ts';
+import { buildTopology } from '../../topologies/build.ts';
+import { clientOf } from '../../topologies/topology.ts';
+import {
+  CACHE_HOST,
+  CACHE_NETWORK,
+  directorConfig,
+  MEMCACHED,
+  MOST_PROXIES,
+  proxyHosts,
+  serversFor,
+} from './network.ts';
+
+export interface CacheOptions {
+  /** Numbers of proxies, 0 to 4; 0: the client talks to memcached itself. */
+  readonly proxies: readonly number[];
+  readonly rounds: number;
+  /** How long each load lasts. */
+  readonly seconds: number;
+  /** Says what begins. */
+  onStep(text: string): void;
+  readonly signal?: AbortSignal | undefined;
+  /** Takes what the load generator wrote, in `cache/`. */
+  readonly directory: string;
+}
+
+/** A multiple of every number of threads below. */
+const CONNECTIONS = 96;
+const WARM_SECONDS = 1;
+const BUILD_SECONDS = 4;
+const DIRECTOR_SECONDS = 1.5;
+
+/**
+ * The generator holds its threads on the processors in turn: an even number of them never loads one
+ * processor more than the other.
+ */
+const threadsFor = (proxies: number): number => 2 * Math.max(1, proxies);
+
+const pathsFor = (proxies: number): readonly WorkloadPath[] =>
+  proxies === 0 ? ['direct'] : ['direct', 'dsr', 'nat'];
+
+/** About how long `measureCache` takes. */
+export function cacheSeconds(options: Pick<CacheOptions, 'proxies' | 'rounds' | 'seconds'>) {
+  const { proxies, rounds, seconds } = options;
+  const each = proxies.map((count) => {
+    const ways = pathsFor(count).length;
+    const warm = WARM_SECONDS + MEMCASLAP_SECONDS_BESIDE;
+    const loads = rounds * ways * (seconds + MEMCASLAP_SECONDS_BESIDE);
+    return warm + loads + (ways - 1) * DIRECTOR_SECONDS;
+  });
+  return Math.ceil(each.reduce((sum, value) => sum + value, BUILD_SECONDS));
+}
+
+/** Takes every point in turns. What fails is told in the result; what was measured is kept. */
+export async function measureCache(options: CacheOptions): Promise<CacheResult> {
+  const points = options.proxies.flatMap((proxies) =>
+    pathsFor(proxies).map((path) => new Point(path, proxies)),
+  );
+  const missing = whyNoLab([...ALL_PROGRAMS, 'memcached', 'nutcracker', 'memcaslap']);
+  const reasons =
+    missing === undefined ? await measureAll(points, options).catch(reasonOf) : [missing];
+  const measured = points.filter((point) => point.rates.length > 0);
+  const complete = points.every((point) => point.rates.length === options.rounds);
+  const status = complete ? 'measured' : measured.length > 0 ? 'partly' : 'failed';
+  return {
+    status: missing === undefined ? status : 'missing',
+    ...(reasons.length > 0 ? { reason: [...new Set(reasons)].join('; ') } : {}),
+    secondsPerPoint: options.seconds,
+    conditions: CONDITIONS,
+    configs: configFiles(Math.max(0, ...options.proxies)),
+    points: measured.map((point) => point.result()),
+  };
+}
+
+const reasonOf = (error: unknown): string[] => [oneLine(error)];
+
+const oneLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).trim().split('\n').join(' ');
+
+/** What grows while a point is measured. */
+class Point {
+  readonly path: WorkloadPath;
+  readonly proxies: number;
+  readonly rates: number[] = [];
+  firstSecond: number | null = null;
+  errors = 0;
+
+  constructor(path: WorkloadPath, proxies: number) {
+    this.path = path;
+    this.proxies = proxies;
+  }
+
+  get title(): string {
+    return this.proxies === 0 ? 'memcached' : `${this.path}, proxies: ${this.proxies}`;
+  }
+
+  add(round: number, result: MemcaslapResult): void {
+    this.rates.push(result.commandsPerSecond);
+    this.errors += result.errors;
+    if (round === 0) this.firstSecond = result.firstSecondCommands;
+  }
+
+  result(): CachePoint {
+    const { path, proxies, rates, firstSecond, errors } = this;
+    return {
+      ...{ path, proxies, errors },
+      commandsPerSecond: rates,
+      firstSecondCommands: firstSecond,
+    };
+  }
+}
+
+/** Returns why points are missing, one line each. */
+async function measureAll(points: readonly Point[], options: CacheOptions): Promise<string[]> {
+  const { signal } = options;
+  if (signal?.aborted) return ['interrupted'];
+  options.onStep('cache: building the lab');
+  const scene = await CacheScene.open(Math.max(0, ...options.proxies), options);
+  const interrupt = () => void scene.close();
+  signal?.addEventListener('abort', interrupt);
+  const reasons: string[] = [];
+  try {
+    for (const proxies of options.proxies) {
+      const own = points.filter((point) => point.proxies === proxies);
+      reasons.push(...(await measureCount(scene, own, options)));
+      if (signal?.aborted) return ['interrupted'];
+    }
+    return reasons;
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+    await scene.close();
+  }
+}
+
+/** All rounds of one number of proxies. Every other round goes backwards. */
+async function measureCount(
+  scene: CacheScene,
+  points: readonly Point[],
+  { rounds, signal, onStep }: CacheOptions,
+): Promise<string[]> {
+  const reasons: string[] = [];
+  await attempt(`warming up ${points[0]!.title}`, () => scene.warm(points[0]!));
+  for (let round = 0; round < rounds; round++) {
+    for (const point of round % 2 === 0 ? points : points.toReversed()) {
+      if (signal?.aborted) return reasons;
+      onStep(`cache: ${point.title}, round ${round + 1} of ${rounds}`);
+      await attempt(point.title, async () => point.add(round, await scene.load(point, round)));
+    }
+  }
+  return reasons;
+
+  async function attempt(what: string, action: () => Promise<void>): Promise<void> {
+    await action().catch((error: unknown) => {
+      reasons.push(`${what}: ${oneLine(error)}`);
+    });
+  }
+}
+
+/** The lab with memcached and proxies, and the director that is running now. */
+class CacheScene {
+  readonly #lab: Lab;
+  readonly #seconds: number;
+  readonly #directory: string;
+  #director: Director | undefined;
+
+  constructor(lab: Lab, { seconds, directory }: CacheOptions) {
+    this.#lab = lab;
+    this.#seconds = seconds;
+    this.#directory = join(directory, 'cache');
+    mkdirSync(this.#directory, { recursive: true });
+  }
+
+  static async open(proxies: number, options: CacheOptions): Promise<CacheScene> {
+    const lab = await buildTopology(CACHE_NETWORK);
+    try {
+      await startMemcached(lab, CACHE_HOST);
+      await Promise.all(
+        proxyHosts(proxies).map(({ name }) =>
+          startNutcracker(lab, { host: name, server: MEMCACHED }),
+        ),
+      );
+      return new CacheScene(lab, options);
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+  }
+
+  /** Lets proxies and memcached work once past the director, which stays as it is. */
+  async warm({ proxies }: Point): Promise<void> {
+    await this.#run('direct', proxies, WARM_SECONDS);
+  }
+
+  async load({ path, proxies }: Point, round: number): Promise<MemcaslapResult> {
+    if (path !== 'direct' && (round === 0 || !this.#director?.daemon.running)) {
+      await this.#director?.stop();
+      this.#director = await startDirectorWith(this.#lab, CACHE_NETWORK, (socket) =>
+        directorConfig(proxies, socket),
+      );
+    }
+    const result = await this.#run(path, proxies, this.#seconds);
+    const name = `proxies-${proxies}-${path}-round-${round + 1}.txt`;
+    writeFileSync(join(this.#directory, name), result.report);
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#lab.close();
+  }
+
+  #run(path: WorkloadPath, proxies: number, seconds: number): Promise<MemcaslapResult> {
+    return runMemcaslap(this.#lab, {
+      host: clientOf(CACHE_NETWORK).name,
+      servers: serversFor(path, proxies),
+      connections: CONNECTIONS,
+      threads: threadsFor(proxies),
+      seconds,
+    });
+  }
+}
+
+const CONDITIONS: readonly string[] = [
+  'Client, director, proxies and memcached are hosts of one lab; every way reaches the same ones.',
+  'Each proxy is a nutcracker (twemproxy) on a host of its own; one memcached is behind them all.',
+  'Direct, the client has the list of proxies; with DSR and NAT, one VIP stands for all of them.',
+  `The load is memcaslap: ${CONNECTIONS} connections, each with one command under way at a time; ` +
+    'keys of 64 bytes, values of 1 KiB, nine gets for each set, hits only.',
+  'It has two threads for each proxy, direct and balanced alike.',
+  'Proxies and memcached have carried direct load for a second before the first round.',
+  'For the first round of each way the director is started anew: its first second is its first.',
+  'Errors are answers that were one, and keys that were not found.',
+];
+
+function configFiles(proxies: number): ConfigFile[] {
+  const memcached = MEMCACHED_ARGV.join(' ');
+  return [
+    {
+      name: 'memcached',
+      text: `${memcached}\n`,
+      source: 'memcached(1); memory for all keys, else its defaults',
+    },
+    {
+      name: 'nutcracker.yml',
+      text: nutcrackerConfig(MEMCACHED),
+      source: 'twemproxy, README.md and notes/recommendation.md',
+    },
+    {
+      name: 'memcaslap.cnf',
+      text: MEMCASLAP_CONFIG,
+      source: 'memcaslap(1), "Configuration file"; its defaults',
+    },
+    {
+      name: 'furiwake.yaml',
+      text: directorConfig(Math.min(MOST_PROXIES, Math.max(1, proxies)), '/run/furiwake.sock'),
+      source: 'furiwake example',
+    },
+  ];
+}

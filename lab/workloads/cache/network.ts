@@ -1,0 +1,63 @@
+// Where the cache workload runs: four proxies as the reals of three ways (direct, DSR and NAT), and
+// one memcached beside them. Every way reaches the same proxies and the same memcached.
+
+import type { WorkloadPath } from '../../compare/result.ts';
+import { MEMCACHED_PORT } from '../../hosts/memcached.ts';
+import { NUTCRACKER_PORT } from '../../hosts/nutcracker.ts';
+import { DSR_VIP, NAT_VIP, THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import {
+  addressOf,
+  clientOf,
+  directorOf,
+  type Host,
+  hostNamed,
+  macFor,
+  type Network,
+  realsOf,
+} from '../../topologies/topology.ts';
+
+export const MOST_PROXIES = 4;
+
+/** Host of memcached. */
+export const CACHE_HOST = 'cache';
+
+/** A host like the reals of three ways, by another name and address. */
+function realLike(name: string, address: string, loopback: readonly string[]): Host {
+  const model = realsOf(THREE_WAYS)[0]!;
+  const arms = [{ ...model.arms[0]!, address, mac: macFor(2, address) }];
+  return { ...model, name, arms, loopback };
+}
+
+const PROXIES = Array.from({ length: MOST_PROXIES }, (_, index) =>
+  realLike(`p${index + 1}`, `10.77.0.${11 + index}`, [DSR_VIP]),
+);
+
+export const CACHE_NETWORK: Network = {
+  name: 'cache',
+  segments: THREE_WAYS.segments,
+  hosts: [
+    clientOf(THREE_WAYS),
+    directorOf(THREE_WAYS),
+    ...PROXIES,
+    realLike(CACHE_HOST, '10.77.0.21', []),
+  ],
+};
+
+/** The first `count` hosts that run a proxy. */
+export const proxyHosts = (count: number): readonly Host[] => PROXIES.slice(0, count);
+
+/** Address and port of memcached. */
+export const MEMCACHED = `${addressOf(hostNamed(CACHE_NETWORK, CACHE_HOST))}:${MEMCACHED_PORT}`;
+
+/** What the client is told to talk to: a list of proxies, or the VIP in front of them. */
+export function serversFor(path: WorkloadPath, proxies: number): string[] {
+  if (proxies === 0) return [MEMCACHED];
+  if (path === 'dsr') return [`${DSR_VIP}:${NUTCRACKER_PORT}`];
+  if (path === 'nat') return [`${NAT_VIP}:${NUTCRACKER_PORT}`];
+  return proxyHosts(proxies).map((host) => `${addressOf(host)}:${NUTCRACKER_PORT}`);
+}
+
+/** The director's configuration for the first `proxies` proxies. */
+export function directorConfig(proxies: number, socket: string): string {
+  return threeWaysConfig({ port: NUTCRACKER_PORT, socket, reals: proxyHosts(proxies) });
+}
