@@ -4,7 +4,7 @@
 // are literal numbers, since V8 loads and checks an imported constant anew at every use. The names
 // beside them are those of flow-table.ts, which owns the layout. The mask tells V8 that no index
 // overflows.
-import { findFlow } from '../flow/flow-table.ts';
+import { changeState, findFlow } from '../flow/flow-table.ts';
 import { isEnded, nextState } from '../flow/tcp-states.ts';
 import type { Director } from './director.ts';
 import { mendReply, mendRequest } from './rewrite.ts';
@@ -71,8 +71,9 @@ export function forwardFound(
     // FROM_SERVER, FROM_CLIENT or CLIENT_ONLY
     const direction = isReply !== 0 ? 1 : nat !== 0 ? 0 : 2;
     if ((flags & 0x12) === 0x02 && isReply === 0 && isEnded(state, direction)) return -1;
-    state = nextState(direction, flags, state);
-    records[record + 5] = (meta & ~0xff) | state;
+    const next = nextState(direction, flags, state);
+    if (next !== state) changeState(director.flows, found >>> 1, next);
+    state = next;
   }
   records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
   if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, partial);

@@ -88,7 +88,7 @@ function publishReal({ flows, totals, counters }: Director, id: number): void {
   const { values, room } = counters;
   const real = realAt(room, id);
   const row = serviceAt(room, service);
-  values[real + ACTIVE_FLOWS] = flows.activeByReal[id] as number;
+  values[real + ACTIVE_FLOWS] = flows.flowsByReal[id] as number;
   for (let field = REQUEST_PACKETS; field <= ACTIVE_FLOWS; field++) {
     const now = values[real + field] as number;
     const at = id * FIELDS + field;

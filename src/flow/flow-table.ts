@@ -3,7 +3,7 @@
 // requests and that of its replies, so that either direction is one look-up. No allocation, no
 // clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
 // come round within the 24 days in which a time that is over can be told from one to come).
-import { ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
+import { ACTIVE_STATES, ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
 
 /** Int32 words in a record. */
 export const RECORD_WORDS = 12;
@@ -48,7 +48,9 @@ export interface FlowTable {
   readonly slotMask: number;
   /** How long a flow lives without a packet, by state. */
   readonly timeoutsMs: Int32Array;
-  /** Active flows by real id, kept here because every end of a flow passes here. */
+  /** Flows by real id, kept here because every end of a flow passes here. */
+  readonly flowsByReal: Int32Array;
+  /** Those of them in an active state, as schedulers count them; see ACTIVE_STATES. */
   readonly activeByReal: Int32Array;
   /** 1 for a real id that takes no packets any more: its flows are over. The director sets it. */
   readonly goneReals: Uint8Array;
@@ -96,6 +98,7 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
     timeoutsMs: new Int32Array(new ArrayBuffer(TIMEOUT_MS.byteLength)),
+    flowsByReal: new Int32Array(realIds),
     activeByReal: new Int32Array(realIds),
     goneReals: new Uint8Array(realIds),
     active: 0,
@@ -209,13 +212,31 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   addKey(table, number, 0);
   if (flow.nat) addKey(table, number, REPLY_BIT);
   table.active++;
-  table.activeByReal[flow.realId] = (table.activeByReal[flow.realId] as number) + 1;
+  table.flowsByReal[flow.realId] = (table.flowsByReal[flow.realId] as number) + 1;
+  countActive(table, flow.realId, activity(state));
   return number;
+}
+
+/** 1 for a state in which a flow counts as active, else 0. */
+const activity = (state: number): number => (ACTIVE_STATES >>> state) & 1;
+
+function countActive({ activeByReal }: FlowTable, realId: number, by: number): void {
+  activeByReal[realId] = (activeByReal[realId] as number) + by;
+}
+
+/** Puts a flow into another state. Its time is the caller's affair. */
+export function changeState(table: FlowTable, number: number, state: number): void {
+  const { records } = table;
+  const at = number * RECORD_WORDS;
+  const meta = records[at + META] as number;
+  records[at + META] = (meta & ~0xff) | state;
+  const by = activity(state) - activity(meta & 0xff);
+  if (by !== 0) countActive(table, (records[at + IDS] as number) & 0xffff, by);
 }
 
 /** Takes a flow out. Its record may be given to the next flow at once. */
 export function removeFlow(table: FlowTable, number: number): void {
-  const { records, activeByReal } = table;
+  const { records, flowsByReal } = table;
   const at = number * RECORD_WORDS;
   const meta = records[at + META] as number;
   removeKey(table, number, 0);
@@ -226,7 +247,8 @@ export function removeFlow(table: FlowTable, number: number): void {
   table.active--;
   table.ended++;
   const realId = (records[at + IDS] as number) & 0xffff;
-  activeByReal[realId] = (activeByReal[realId] as number) - 1;
+  flowsByReal[realId] = (flowsByReal[realId] as number) - 1;
+  countActive(table, realId, -activity(meta & 0xff));
 }
 
 /**

@@ -3,12 +3,12 @@
 import { expect } from 'vitest';
 import {
   addFlow,
+  changeState,
   createFlowTable,
   EXPIRES_MS,
   type FlowTable,
   findFlow,
   isOver,
-  META,
   type NewFlow,
   RECORD_WORDS,
   REPLY_TAKEN,
@@ -19,6 +19,8 @@ import {
 import { ESTABLISHED, TIMEOUT_MS, UDP } from '../../src/flow/tcp-states.ts';
 
 export const REAL_IDS = 4;
+/** ESTABLISHED, SYN_SENT, SYN_RECV, SYNACK, UDP. */
+const ACTIVE = new Set([1, 2, 3, 10, 11]);
 
 interface ModelFlow {
   readonly flow: NewFlow;
@@ -145,7 +147,7 @@ export function lockstep(options: { maximum: number; seed: number; startMs: numb
       entry.state = state;
       entry.expiresMs = nowMs + TIMEOUT_MS[state]!;
       const at = number * RECORD_WORDS;
-      table.records[at + META] = (table.records[at + META]! & ~0xff) | state;
+      changeState(table, number, state);
       table.records[at + EXPIRES_MS] = (wrapped() + TIMEOUT_MS[state]!) | 0;
     },
     setGone(realId, isGone) {
@@ -159,6 +161,7 @@ export function lockstep(options: { maximum: number; seed: number; startMs: numb
     look: (key) => expect(find(table, key)).toBe(slowFind(key)),
     check() {
       expect(table.active).toBe(flows.size);
+      const byReal = new Array(REAL_IDS).fill(0);
       const active = new Array(REAL_IDS).fill(0);
       let keys = 0;
       for (const [number, entry] of flows) {
@@ -166,8 +169,10 @@ export function lockstep(options: { maximum: number; seed: number; startMs: numb
         if (entry.flow.nat) expect(find(table, replyKey(entry.flow))).toBe((number << 1) | 1);
         expect(isOver(table, number, wrapped())).toBe(over(entry));
         keys += entry.flow.nat ? 2 : 1;
-        active[entry.flow.realId]++;
+        byReal[entry.flow.realId]++;
+        if (ACTIVE.has(entry.state)) active[entry.flow.realId]++;
       }
+      expect([...table.flowsByReal]).toEqual(byReal);
       expect([...table.activeByReal]).toEqual(active);
       expect(table.slots.filter((word) => word !== 0)).toHaveLength(keys);
     },

@@ -355,7 +355,7 @@ describe('a reply key', () => {
     addFlow(table, nat(80), ESTABLISHED, 0);
     table.goneReals[1] = 1;
     expect(addFlow(table, nat(443, 2), SYN_RECV, 1)).toBe(0);
-    expect([...table.activeByReal]).toEqual([0, 0, 1, 0]);
+    expect([...table.flowsByReal]).toEqual([0, 0, 1, 0]);
   });
 
   test('is not taken by DSR, whose replies go another way', () => {
