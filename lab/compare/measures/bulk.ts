@@ -6,7 +6,7 @@ import type { Measure } from '../measure.ts';
 import { SETTLE_SECONDS, witnessed } from './witness.ts';
 
 /** Connecting, and exchanging the results. */
-const IPERF3_SECONDS = 0.4;
+const IPERF3_SECONDS = 0.1;
 
 function bulk(direction: 'upload' | 'download'): Measure {
   return {

@@ -5,12 +5,13 @@
 import { whyNoLab } from '../../requirements.ts';
 import { clientOf } from '../../topologies/topology.ts';
 import type { Measure } from '../measure.ts';
+import type { OpenPath } from '../path.ts';
 import type { MeasureName } from '../result.ts';
 import { SETTLE_SECONDS, witnessed } from './witness.ts';
-import { runWrk } from './wrk.ts';
+import { runWrk, type WrkResult } from './wrk.ts';
 
 const CONNECTIONS = 32;
-const WRK_SECONDS = 0.2;
+const WRK_SECONDS = 0.1;
 const CLOSE = 'Connection: close';
 
 function http(name: MeasureName, header: string | undefined): Measure {
@@ -19,16 +20,7 @@ function http(name: MeasureName, header: string | undefined): Measure {
     secondsBeside: SETTLE_SECONDS + WRK_SECONDS,
     notApplicable: () => whyNoLab(['wrk']),
     take: async (open, { round, seconds }) => {
-      const { result, crossed, cpu } = await witnessed(open, () =>
-        runWrk(open.lab, {
-          host: clientOf(open.topology).name,
-          url: `http://${open.target}/`,
-          connections: CONNECTIONS,
-          // wrk takes whole seconds.
-          seconds: Math.max(1, Math.round(seconds)),
-          ...(header === undefined ? {} : { header }),
-        }),
-      );
+      const { result, crossed, cpu } = await witnessed(open, () => askAll(open, seconds, header));
       const { requests, receivedBytes } = result;
       return {
         ...{ round, crossed, cpu },
@@ -38,6 +30,18 @@ function http(name: MeasureName, header: string | undefined): Measure {
       };
     },
   };
+}
+
+/** Asks on 32 connections as often as it goes. @throws Error if there was a single error */
+export function askAll(open: OpenPath, seconds: number, header?: string): Promise<WrkResult> {
+  return runWrk(open.lab, {
+    host: clientOf(open.topology).name,
+    url: `http://${open.target}/`,
+    connections: CONNECTIONS,
+    // wrk takes whole seconds.
+    seconds: Math.max(1, Math.round(seconds)),
+    ...(header === undefined ? {} : { header }),
+  });
 }
 
 /** wrk counts what it receives; what it sends is always the same text. */

@@ -1,13 +1,16 @@
 // Latency: round trips of small TCP messages, from client to real and back. Idle is one message at
-// a time, a thousand a second. Half load is half of what the path can carry of such messages: the
-// first sample of a path finds that by one second at full pace, and later samples take the first
-// one's pace, so that all of a path's samples are under the same load. Each path is at half of its
-// own rate, as a user would run it; the rate is in the sample.
+// a time, a thousand a second. Half load is half of the small requests that this path answers in a
+// second, by its own earlier samples of `requests`, or by one second of wrk where there are none
+// yet. sockperf at full pace would not tell it: TCP puts waiting messages together, so a path that
+// keeps them waiting would seem to carry more. Later samples keep the first one's pace, so all of
+// a path's samples are under the same load; the pace is in the sample.
+import { quantile } from '../../quantile.ts';
 import { whyNoLab } from '../../requirements.ts';
 import { clientOf } from '../../topologies/topology.ts';
 import type { Measure, SampleOptions } from '../measure.ts';
 import type { OpenPath } from '../path.ts';
 import type { MeasureName, Sample } from '../result.ts';
+import { askAll } from './http.ts';
 import { MESSAGE_BYTES, runSockperf, SOCKPERF_SECONDS, type SockperfOptions } from './sockperf.ts';
 import { SETTLE_SECONDS, witnessed } from './witness.ts';
 
@@ -24,6 +27,7 @@ export const LATENCY_IDLE: Measure = {
 
 export const LATENCY_HALF: Measure = {
   ...measureOf('latency-half'),
+  notApplicable: () => whyNoLab(['sockperf', 'wrk']),
   take: async (open, options) => {
     const messagesPerSecond = Math.max(1, Math.round(await halfLoad(open, options)));
     return take(open, options, { mode: 'under-load', messagesPerSecond });
@@ -39,23 +43,25 @@ function measureOf(name: MeasureName): Omit<Measure, 'take'> {
 }
 
 /** Messages a second that are half of what the path can carry. */
-async function halfLoad(open: OpenPath, { soFar }: SampleOptions): Promise<number> {
+export async function halfLoad(open: OpenPath, { soFar }: SampleOptions): Promise<number> {
   const first = soFar['latency-half']?.[0]?.latency;
   if (first !== undefined) return first.ratePerSecond;
-  const probe = await runSockperf(open.lab, {
-    ...ends(open),
-    seconds: PROBE_SECONDS,
-    mode: 'under-load',
-    messagesPerSecond: 'max',
-  });
-  return probe.sentMessages / probe.seconds / 2;
+  const requests = (soFar.requests ?? []).map(({ value }) => value);
+  if (requests.length > 0) return quantile(requests, 0.5) / 2;
+  const { requests: answered, seconds } = await askAll(open, PROBE_SECONDS);
+  return answered / seconds / 2;
 }
 
 async function take(open: OpenPath, options: SampleOptions, pace: Pace): Promise<Sample> {
   // sockperf takes whole seconds.
   const seconds = Math.max(1, Math.round(options.seconds));
   const { result, crossed, cpu } = await witnessed(open, () =>
-    runSockperf(open.lab, { ...ends(open), ...pace, seconds }),
+    runSockperf(open.lab, {
+      host: clientOf(open.topology).name,
+      address: open.target,
+      ...pace,
+      seconds,
+    }),
   );
   const { sentMessages, receivedMessages, latency } = result;
   return {
@@ -65,8 +71,3 @@ async function take(open: OpenPath, options: SampleOptions, pace: Pace): Promise
     deliveredCount: receivedMessages,
   };
 }
-
-const ends = ({ topology, target }: OpenPath) => ({
-  host: clientOf(topology).name,
-  address: target,
-});

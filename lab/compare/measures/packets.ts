@@ -19,7 +19,7 @@ const FLOWS = 1000;
 const CORE = '0';
 const WARM_UP_SECONDS = 0.5;
 /** Twice the start of a Node process. */
-const STARTS_SECONDS = 0.8;
+const STARTS_SECONDS = 0.5;
 const NEIGHBOUR_TIMEOUT_MS = 5_000;
 
 interface Flood {

@@ -28,7 +28,7 @@ const STILL_MS = 100;
 const STILL_TIMEOUT_MS = 10_000;
 
 /** Two still moments and what is read between them, for the time that a sample takes. */
-export const SETTLE_SECONDS = 0.3;
+export const SETTLE_SECONDS = 0.25;
 
 /**
  * Runs `load` and tells what crossed and was used meanwhile.

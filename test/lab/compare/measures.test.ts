@@ -9,6 +9,7 @@ import {
   readCpu,
 } from '../../../lab/compare/measures/cpu-time.ts';
 import { requestBytes } from '../../../lab/compare/measures/http.ts';
+import { halfLoad } from '../../../lab/compare/measures/latency.ts';
 import {
   latencyOf,
   readRoundTrips,
@@ -130,6 +131,27 @@ describe('wrk', () => {
     const text = 'GET / HTTP/1.1\r\nHost: 192.0.2.2\r\nConnection: close\r\n\r\n';
     expect(requestBytes('192.0.2.2', 'Connection: close')).toBe(text.length);
     expect(requestBytes('192.0.2.2', undefined)).toBe(text.length - 'Connection: close\r\n'.length);
+  });
+});
+
+describe('half load', () => {
+  const nobody = {} as OpenPath;
+  const sampled = (value: number, ratePerSecond: number): Sample => ({
+    ...{ round: 0, value, deliveredBytes: null, deliveredCount: null },
+    crossed: { inFrames: 0, inBytes: 0, outFrames: 0, outBytes: 0 },
+    cpu: { wallSeconds: 1, machineSeconds: 1, balancerSeconds: 0 },
+    latency: latencyOf([1], ratePerSecond),
+  });
+  const requests = [9000, 1000, 4000].map((value) => sampled(value, 1));
+
+  it('is half of the requests that were answered so far, by their median', async () => {
+    expect(await halfLoad(nobody, { round: 0, seconds: 1, soFar: { requests } })).toBe(2000);
+  });
+
+  it('stays what it was for the first sample of a path', async () => {
+    const earlier = [sampled(1e-5, 700), sampled(1e-5, 800)];
+    const soFar = { requests, 'latency-half': earlier };
+    expect(await halfLoad(nobody, { round: 2, seconds: 1, soFar })).toBe(700);
   });
 });
 
