@@ -36,6 +36,7 @@ export function addLabCommands(lab: Command): void {
   addDemo(lab);
   addVerify(lab);
   addThroughput(lab);
+  addCompare(lab);
   addSoak(lab);
   addUp(lab);
   addShell(lab);
@@ -155,6 +156,49 @@ function addSoak(lab: Command): void {
         const { minutes, interval: intervalSeconds, keep } = flags;
         const options = { method, seconds: minutes * 60, intervalSeconds, keep };
         process.exitCode = await runSoak({ ...options, json: flags.json === true });
+      }),
+    );
+}
+
+interface CompareFlags {
+  readonly quick?: true;
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly paths?: readonly string[];
+  readonly measures?: readonly string[];
+  readonly sql: boolean;
+  readonly cache: boolean;
+  readonly soak?: number;
+  readonly keep?: string;
+  readonly json?: true;
+}
+
+const listOf = (text: string): string[] => text.split(',').map((each) => each.trim());
+
+function addCompare(lab: Command): void {
+  lab
+    .command('compare')
+    .description('measure DSR, NAT, no balancer and the peers in turns; draw a page with pictures')
+    .option('--quick', 'end within two minutes: fewer paths, measures, rounds and points')
+    .option('--rounds <n>', 'how often each is measured (default: 5)', wholeNumber(1000))
+    .option('--seconds <n>', 'how long each sample lasts (default: 3)', wholeNumber(3600))
+    .option('--paths <names>', 'which paths, such as none,furiwake-dsr-ring,haproxy', listOf)
+    .option('--measures <names>', 'which measures, such as download,packets', listOf)
+    .option('--no-sql', 'without the SQL workload')
+    .option('--no-cache', 'without the cache workload')
+    .option('--soak <minutes>', 'then soak DSR and NAT for so long each', wholeNumber(10_000))
+    .option('--keep <dir>', 'where everything goes (default: lab-results/TIME-compare)')
+    .option('--json', 'print the results as JSON')
+    .action(
+      reporting(async (flags: CompareFlags) => {
+        const { runCompare } = await import('./compare/run-compare.ts');
+        const { quick, soak, json, ...rest } = flags;
+        process.exitCode = await runCompare({
+          ...rest,
+          quick: quick === true,
+          soakMinutes: soak ?? 0,
+          json: json === true,
+        });
       }),
     );
 }

@@ -5,6 +5,8 @@ import { Presets, SingleBar } from 'cli-progress';
 export interface Progress {
   /** Another one begins. */
   begin(what: string): void;
+  /** What the one that runs has come to. */
+  say(what: string): void;
   /** The next one will not take place. */
   skip(): void;
   /** Something that is worth a line of its own. */
@@ -19,7 +21,13 @@ export interface ProgressOptions {
   readonly seconds: readonly number[];
 }
 
-export const SILENT: Progress = { begin: () => {}, skip: () => {}, note: () => {}, end: () => {} };
+export const SILENT: Progress = {
+  begin: () => {},
+  say: () => {},
+  skip: () => {},
+  note: () => {},
+  end: () => {},
+};
 
 const REDRAW_MS = 1000;
 const CLEAR_LINE = '\r\u001b[K';
@@ -64,6 +72,7 @@ function bar({ seconds }: ProgressOptions, stream: NodeJS.WriteStream): Progress
       begunMs = performance.now();
       draw({ what });
     },
+    say: (what) => draw({ what }),
     skip: () => {
       if (running) next();
       running = false;
@@ -83,12 +92,14 @@ function bar({ seconds }: ProgressOptions, stream: NodeJS.WriteStream): Progress
 
 function lines({ seconds }: ProgressOptions, stream: NodeJS.WriteStream): Progress {
   const steps = String(seconds.length);
+  const indent = ' '.repeat('  '.length + `${steps} of ${steps}: `.length);
   let begun = 0;
   return {
     begin: (what) => {
       begun += 1;
       stream.write(`  ${String(begun).padStart(steps.length)} of ${steps}: ${what}\n`);
     },
+    say: (what) => stream.write(`${indent}${what}\n`),
     skip: () => {
       begun += 1;
     },

@@ -1,0 +1,138 @@
+// What a comparison has found so far. After every step it is written down whole, so that whatever
+// happens next, what was measured is kept.
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OpenPath, Path } from './path.ts';
+import type { Plan } from './plan.ts';
+import type {
+  CompareResult,
+  Conditions,
+  Evidence,
+  MeasureName,
+  MeasureResult,
+  PathName,
+  PathResult,
+  Sample,
+} from './result.ts';
+
+export const RESULT_FILE = 'compare.json';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+type Row = Writable<Omit<PathResult, 'measures'>> & { readonly measures: Writable<Measured> };
+type Measured = PathResult['measures'];
+export type WorkloadResults = Partial<Pick<CompareResult, 'sql' | 'cache' | 'soaks'>>;
+
+export class Ledger {
+  readonly #plan: Plan;
+  readonly #directory: string;
+  readonly #conditions: Conditions;
+  readonly #startedAt = new Date().toISOString();
+  readonly #rows: Map<PathName, Row>;
+  #workloads: WorkloadResults = {};
+  interrupted = false;
+
+  constructor(plan: Plan, conditions: Conditions, directory: string) {
+    this.#plan = plan;
+    this.#conditions = conditions;
+    this.#directory = directory;
+    this.#rows = new Map(plan.paths.map((path) => [path.name, newRow(path)]));
+  }
+
+  missing({ name }: Path, reason: string): void {
+    this.#change(name, { status: 'missing', reason });
+  }
+
+  failed({ name }: Path, reason: string): void {
+    this.#change(name, { status: 'failed', reason });
+  }
+
+  opened({ path, configs }: OpenPath): void {
+    this.#change(path.name, { status: 'measured', configs });
+  }
+
+  evidence({ name }: Path, evidence: Evidence): void {
+    this.#change(name, { evidence });
+  }
+
+  memory({ name }: Path, residentBytes: number | null): void {
+    this.#change(name, { residentBytes });
+  }
+
+  sample(path: Path, measure: MeasureName, sample: Sample): void {
+    const samples = [...this.samplesOf(path, measure), sample];
+    this.#measured(path, measure, { status: 'measured', samples });
+  }
+
+  /** What was measured before it failed is kept. */
+  measureFailed(path: Path, measure: MeasureName, reason: string): void {
+    const samples = this.samplesOf(path, measure);
+    this.#measured(path, measure, { status: 'failed', reason, samples });
+  }
+
+  notApplicable(path: Path, measure: MeasureName, reason: string): void {
+    this.#measured(path, measure, { status: 'not-applicable', reason, samples: [] });
+  }
+
+  workload(found: WorkloadResults): void {
+    this.#workloads = { ...this.#workloads, ...found };
+    this.save();
+  }
+
+  samplesOf({ name }: Path, measure: MeasureName): readonly Sample[] {
+    return this.#row(name).measures[measure]?.samples ?? [];
+  }
+
+  soFar({ name }: Path): Partial<Record<MeasureName, readonly Sample[]>> {
+    const measures = Object.entries(this.#row(name).measures);
+    return Object.fromEntries(measures.map(([measure, { samples }]) => [measure, samples]));
+  }
+
+  measureOf({ name }: Path, measure: MeasureName): MeasureResult | undefined {
+    return this.#row(name).measures[measure];
+  }
+
+  statusOf({ name }: Path): PathResult['status'] {
+    return this.#row(name).status;
+  }
+
+  result(): CompareResult {
+    const { quick, rounds, secondsPerSample } = this.#plan;
+    return {
+      format: 'furiwake-compare-1',
+      startedAt: this.#startedAt,
+      endedAt: new Date().toISOString(),
+      interrupted: this.interrupted,
+      ...{ quick, rounds, secondsPerSample },
+      conditions: this.#conditions,
+      paths: [...this.#rows.values()],
+      soaks: [],
+      ...this.#workloads,
+    };
+  }
+
+  /** Whoever reads the file meanwhile sees one state or the next, nothing between. */
+  save(): void {
+    const file = join(this.#directory, RESULT_FILE);
+    writeFileSync(`${file}.new`, `${JSON.stringify(this.result(), null, 2)}\n`);
+    renameSync(`${file}.new`, file);
+  }
+
+  #measured({ name }: Path, measure: MeasureName, result: MeasureResult): void {
+    this.#row(name).measures[measure] = result;
+    this.save();
+  }
+
+  #change(name: PathName, change: Partial<Writable<PathResult>>): void {
+    Object.assign(this.#row(name), change);
+    this.save();
+  }
+
+  #row(name: PathName): Row {
+    return this.#rows.get(name)!;
+  }
+}
+
+function newRow({ name, title, kind, summary }: Path): Row {
+  const nothing = { configs: [], measures: {}, residentBytes: null };
+  return { name, title, kind, summary, status: 'not-run', ...nothing };
+}

@@ -1,0 +1,98 @@
+// The workloads of the two decks and the soak in the terminal: direct against balanced, point by
+// point, with the ratio that the decks are about.
+import { bytes, type Colours, count, left, right, table, wrap } from '../../src/cli/output.ts';
+import { quantile } from '../quantile.ts';
+import type { CompareResult, SoakResult, WorkloadPath } from './result.ts';
+
+const WAYS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
+
+interface Point {
+  readonly path: WorkloadPath;
+  /** Connections, or proxies. */
+  readonly at: number;
+  readonly values: readonly number[];
+}
+
+export function renderWorkloads(result: CompareResult, colours: Colours): string {
+  const { sql, cache, soaks } = result;
+  const sqlPoints = (sql?.points ?? []).map(({ path, connections, queriesPerSecond }) => ({
+    ...{ path, at: connections, values: queriesPerSecond },
+  }));
+  const cachePoints = (cache?.points ?? []).map(({ path, proxies, commandsPerSecond }) => ({
+    ...{ path, at: proxies, values: commandsPerSecond },
+  }));
+  return [
+    ...(sql === undefined
+      ? []
+      : [section('SQL: queries/s', 'connections', sql, sqlPoints, colours)]),
+    ...(cache === undefined
+      ? []
+      : [section('cache: commands/s', 'proxies', cache, cachePoints, colours)]),
+    renderSoaks(soaks, colours),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+function section(
+  title: string,
+  axis: string,
+  { status, reason }: { readonly status: string; readonly reason?: string },
+  points: readonly Point[],
+  colours: Colours,
+): string {
+  const because = reason ? `: ${reason}` : '';
+  const state =
+    status === 'measured' ? [] : [colours.yellow(wrap(`${title} ${status}${because}`, '  '))];
+  if (points.length === 0) return state.join('\n');
+  const columns = [
+    left(title),
+    ...WAYS.flatMap((way) => (way === 'direct' ? [right(way)] : [right(way), right('ratio')])),
+  ];
+  const places = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
+  const rows = places.map((at) => {
+    const middle = (way: WorkloadPath) =>
+      quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
+    const direct = middle('direct');
+    return [
+      `${at} ${axis}`,
+      ...WAYS.flatMap((way) => {
+        const value = middle(way);
+        const shown = Number.isNaN(value) ? '–' : count(value);
+        const ratio = value / direct;
+        return way === 'direct' ? [shown] : [shown, Number.isNaN(ratio) ? '' : ratio.toFixed(2)];
+      }),
+    ];
+  });
+  return [table(columns, rows, colours), ...state].join('\n');
+}
+
+function renderSoaks(soaks: readonly SoakResult[], colours: Colours): string {
+  if (soaks.length === 0) return '';
+  const columns = [
+    ...[left('soak'), left('status'), right('seconds'), right('Gbit/s'), right('requests/s')],
+    ...[right('memory at first'), right('at last'), right('dropped frames')],
+  ];
+  const rows = soaks.map(({ method, status, points }) => {
+    const first = points[0];
+    const last = points.at(-1);
+    const middle = (values: readonly number[]) => quantile(values, 0.5);
+    if (first === undefined || last === undefined) {
+      return [method, status, ...new Array<string>(6).fill('–')];
+    }
+    return [
+      method,
+      status,
+      String(Math.round(last.atSeconds)),
+      (middle(points.map(({ bitsPerSecond }) => bitsPerSecond)) / 1e9).toPrecision(3),
+      count(middle(points.map(({ requestsPerSecond }) => requestsPerSecond))),
+      bytes(first.residentBytes),
+      bytes(last.residentBytes),
+      count(points.reduce((sum, { droppedFrames }) => sum + droppedFrames, 0)),
+    ];
+  });
+  const reasons = soaks.flatMap(({ method, reason }) =>
+    reason === undefined ? [] : [colours.yellow(wrap(`soak, ${method}: ${reason}`, '  '))],
+  );
+  return [table(columns, rows, colours), ...reasons].join('\n');
+}
