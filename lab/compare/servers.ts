@@ -8,10 +8,12 @@ import { setSysctls } from '../net/links.ts';
 import type { Daemon } from '../net/processes.ts';
 import {
   addressOf,
+  directorOf,
   type Host,
   type LabService,
   realsOf,
   SERVICES,
+  SWITCH,
   type Topology,
 } from '../topologies/topology.ts';
 import { until } from '../wait.ts';
@@ -46,26 +48,50 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   'net.ipv4.tcp_tw_reuse': '1',
 };
 
-/** Dropped before any other work of the real's kernel; the interface has counted it by then. */
+/**
+ * Dropped before any other work of the real's kernel; the interface has counted it by then. A frame
+ * for another real's MAC address that a switch sent to all of its ports has not arrived.
+ */
 const DISCARD_RULES = `table netdev discard {
   counter arrived { }
   chain ingress {
     type filter hook ingress device "eth0" priority 0
-    udp dport ${PACKETS_PORT} counter name arrived drop
+    meta pkttype host udp dport ${PACKETS_PORT} counter name arrived drop
   }
 }
 `;
+
+/** Longer than any comparison, in hundredths of a second. */
+const SWITCH_REMEMBERS = 30 * 24 * 60 * 60 * 100;
 
 /** Sets the conditions of all hosts and starts the servers of all reals; waits until all listen. */
 export async function startCompareServers(lab: Lab, topology: Topology): Promise<void> {
   await Promise.all(topology.hosts.map(({ name }) => setSysctls(lab, name, CONDITIONS)));
   await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, real)));
+  await teachSwitch(lab, topology);
 }
 
 /** Datagrams to PACKETS_PORT that reached the reals since the lab was built. */
 export async function arrivedPackets(lab: Lab, topology: Topology): Promise<number> {
   const counts = realsOf(topology).map(({ name }) => countedOn(lab, name));
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * A switch sends frames for a real that it never heard of to all ports, and three reals would work
+ * for one: a real behind DSR that only receives stays silent. So each speaks once.
+ */
+async function teachSwitch(lab: Lab, topology: Topology): Promise<void> {
+  const lines = topology.segments.map(
+    ({ name }) => `link set ${name} type bridge ageing_time ${SWITCH_REMEMBERS}`,
+  );
+  await lab.ip(SWITCH, lines);
+  const arms = directorOf(topology).arms;
+  const speaking = realsOf(topology).map((real) => {
+    const near = arms.find(({ segment }) => segment === real.arms[0]!.segment)!;
+    return lab.exec(real.name, ['ping', '-q', '-c', '1', '-W', '2', near.address]);
+  });
+  await Promise.all(speaking);
 }
 
 function serversOn(lab: Lab, real: Host): Promise<unknown>[] {

@@ -1,5 +1,5 @@
-// nftables, twice: DNAT, where conntrack remembers each connection, and rewriting at netdev ingress,
-// where nothing is remembered and the answer goes past the director.
+// nftables, twice: DNAT, where conntrack remembers each connection, and rewriting at netdev
+// ingress, where nothing is remembered and the answer goes past the director.
 import type { Lab } from '../../net/lab.ts';
 import { DSR } from '../../topologies/dsr.ts';
 import { NAT } from '../../topologies/nat.ts';
@@ -9,14 +9,15 @@ import {
   type LabService,
   realsOf,
   type Topology,
+  WEB_PORT,
 } from '../../topologies/topology.ts';
 import type { Path } from '../path.ts';
 import type { ConfigFile } from '../result.ts';
 import { type Balancer, comparing, pathOf } from './open-path.ts';
 import { addVipCommand, runScript } from './run-script.ts';
 
-/** The wiki's hashes have no seed; both rules of one client must find the same real. */
-const BY_CLIENT = 'jhash ip saddr mod 3 seed 0x66757269';
+/** Without a seed each rule has one of its own, and UDP and TCP of a client would part. */
+const BY_CLIENT = { hash: 'jhash ip saddr', seed: ' seed 0x66757269' } as const;
 
 /** Ports of one protocol that go by the client's address, as a set of nft. */
 function portsByClient(topology: Topology, protocol: LabService['protocol']): string {
@@ -25,20 +26,22 @@ function portsByClient(topology: Topology, protocol: LabService['protocol']): st
   return `{ ${ports.join(', ')} }`;
 }
 
-/** `{ 0 : first, 1 : second, 2 : third }` */
-function mapOf(values: readonly string[]): string {
-  return `{ ${values.map((value, index) => `${index} : ${value}`).join(', ')} }`;
+/** `jhash ip saddr mod 3 map { 0 : first, 1 : second, 2 : third }` */
+function choice(values: readonly string[], hash: string, seed = ''): string {
+  const map = values.map((value, index) => `${index} : ${value}`).join(', ');
+  return `${hash} mod ${values.length}${seed} map { ${map} }`;
 }
 
 function dnatRules(topology: Topology): string {
-  const reals = mapOf(realsOf(topology).map(addressOf));
-  const { vip } = topology;
+  const reals = realsOf(topology).map(addressOf);
+  const byClient = choice(reals, BY_CLIENT.hash, BY_CLIENT.seed);
+  const to = `ip daddr ${topology.vip}`;
   return `table ip compare {
   chain prerouting {
     type nat hook prerouting priority dstnat
-    ip daddr ${vip} tcp dport 80 dnat to numgen inc mod 3 map ${reals}
-    ip daddr ${vip} tcp dport ${portsByClient(topology, 'tcp')} dnat to ${BY_CLIENT} map ${reals}
-    ip daddr ${vip} udp dport ${portsByClient(topology, 'udp')} dnat to ${BY_CLIENT} map ${reals}
+    ${to} tcp dport ${WEB_PORT} dnat to ${choice(reals, 'numgen inc')}
+    ${to} tcp dport ${portsByClient(topology, 'tcp')} dnat to ${byClient}
+    ${to} udp dport ${portsByClient(topology, 'udp')} dnat to ${byClient}
   }
 }
 `;
@@ -47,15 +50,18 @@ function dnatRules(topology: Topology): string {
 /** Nothing remembers a connection here, so the web goes by the client's address and port. */
 function forwardRules(topology: Topology): string {
   const { name, mac } = directorOf(topology).arms[0]!;
-  const reals = mapOf(realsOf(topology).map((real) => real.arms[0]!.mac));
-  const { vip } = topology;
-  const set = `ether saddr set ${mac} ether daddr set`;
+  const reals = realsOf(topology).map((real) => real.arms[0]!.mac);
+  const to = `ip daddr ${topology.vip}`;
+  const forward = (real: string) =>
+    `ether saddr set ${mac} ether daddr set ${real} fwd to "${name}"`;
+  const byConnection = forward(choice(reals, 'jhash ip saddr . tcp sport'));
+  const byClient = forward(choice(reals, BY_CLIENT.hash, BY_CLIENT.seed));
   return `table netdev compare {
   chain ingress {
     type filter hook ingress device "${name}" priority 0
-    ip daddr ${vip} tcp dport 80 ${set} jhash ip saddr . tcp sport mod 3 map ${reals} fwd to "${name}"
-    ip daddr ${vip} tcp dport ${portsByClient(topology, 'tcp')} ${set} ${BY_CLIENT} map ${reals} fwd to "${name}"
-    ip daddr ${vip} udp dport ${portsByClient(topology, 'udp')} ${set} ${BY_CLIENT} map ${reals} fwd to "${name}"
+    ${to} tcp dport ${WEB_PORT} ${byConnection}
+    ${to} tcp dport ${portsByClient(topology, 'tcp')} ${byClient}
+    ${to} udp dport ${portsByClient(topology, 'udp')} ${byClient}
   }
 }
 `;
@@ -110,7 +116,7 @@ export const NFT_FWD: Path = pathOf({
         source: 'nftables wiki, Load balancing: Using Direct Server Return (DSR)',
       },
       {
-        text: `# The rules take packets alone; ARP for the VIP is the kernel's to answer.\n${addVipCommand(topology)}`,
+        text: `# The rules take IP packets; the kernel answers ARP.\n${addVipCommand(topology)}`,
         source: 'nftables wiki, Load balancing: Using Direct Server Return (DSR)',
       },
     ),
