@@ -15,7 +15,18 @@ import {
   WIDTH,
   wrap,
 } from '../../src/cli/output.ts';
-import { quantile } from '../quantile.ts';
+import {
+  type CpuCost,
+  cpuPerCount,
+  cpuPerGigabyte,
+  medianLatency,
+  ratioToNone,
+  type Spread,
+  spreadOf,
+  spreadOfValues,
+  type Through,
+  throughBalancer,
+} from './derive.ts';
 import { renderWorkloads } from './render-workloads.ts';
 import {
   type CompareResult,
@@ -56,10 +67,11 @@ export function renderCompare(result: CompareResult, files: RenderedFiles, colou
 const samplesOf = (path: PathResult, measure: MeasureName): readonly Sample[] =>
   path.measures[measure]?.samples ?? [];
 
-const valuesOf = (path: PathResult, measure: MeasureName): number[] =>
-  samplesOf(path, measure).map(({ value }) => value);
-
-export const median = (values: readonly number[]): number => quantile(values, 0.5);
+/** Samples of the path without a balancer; empty if it was not measured. */
+function noneOf({ paths }: CompareResult, measure: MeasureName): readonly Sample[] {
+  const none = paths.find(({ name }) => name === 'none');
+  return none === undefined ? [] : samplesOf(none, measure);
+}
 
 const isTaken = (result: CompareResult, measure: MeasureName) =>
   result.paths.some((path) => path.measures[measure] !== undefined);
@@ -103,34 +115,28 @@ function renderMeasures(
 
 /** Median, spread and ratio; also the loss where packets are counted. */
 function cellsOf(result: CompareResult, path: PathResult, measure: MeasureName): string[] {
-  const values = valuesOf(path, measure);
-  const lossCell = measure === 'packets' ? [lossOf(samplesOf(path, measure))] : [];
-  if (values.length === 0) {
+  const samples = samplesOf(path, measure);
+  const spread = spreadOfValues(samples);
+  const lossCell = measure === 'packets' ? [lossOf(samples)] : [];
+  if (spread === null) {
     const status = path.measures[measure]?.status;
     const word = status === 'failed' ? 'failed' : status === undefined ? NO_FIGURE : 'n/a';
     return [word, '', '', ...lossCell.map(() => '')];
   }
-  const shown = SHOWN[measure].show(median(values));
-  return [shown, spreadOf(values), ratioOf(result, measure, values), ...lossCell];
+  const ratio = ratioToNone(samples, noneOf(result, measure));
+  const cells = [SHOWN[measure].show(spread.median), widthOf(spread), fixed(ratio?.median, 2)];
+  return [...cells, ...lossCell];
 }
 
 /** Half of what lies between lowest and highest, as a share of the median: `±3 %`. */
-export function spreadOf(values: readonly number[]): string {
-  if (values.length < 2) return '';
-  const half = (Math.max(...values) - Math.min(...values)) / 2;
-  return `±${Math.round((half / median(values)) * 100)} %`;
-}
-
-function ratioOf(result: CompareResult, measure: MeasureName, values: readonly number[]): string {
-  const none = result.paths.find(({ name }) => name === 'none');
-  const yardstick = none === undefined ? [] : valuesOf(none, measure);
-  if (yardstick.length === 0) return '';
-  return (median(values) / median(yardstick)).toFixed(2);
+function widthOf({ median, lowest, highest, count: values }: Spread): string {
+  return values < 2 ? '' : `±${Math.round(((highest - lowest) / 2 / median) * 100)} %`;
 }
 
 function lossOf(samples: readonly Sample[]): string {
   const losses = samples.flatMap(({ lossShare }) => (lossShare === undefined ? [] : [lossShare]));
-  return losses.length === 0 ? '' : `${(median(losses) * 100).toFixed(2)} %`;
+  const spread = spreadOf(losses);
+  return spread === null ? '' : `${(spread.median * 100).toFixed(2)} %`;
 }
 
 /** A row a path: its figures, or why it has none. */
@@ -138,9 +144,8 @@ function rowsOf(result: CompareResult, figures: (path: PathResult) => string[]):
   return result.paths.map((path) => {
     const cells = figures(path);
     const silent = cells.every((cell) => cell === '' || cell === NO_FIGURE);
-    const word = path.status === 'measured' || !silent ? undefined : path.status;
-    if (word === undefined) return [path.title, ...cells];
-    return [path.title, word, ...cells.slice(1).map(() => '')];
+    if (path.status === 'measured' || !silent) return [path.title, ...cells];
+    return [path.title, path.status, ...cells.slice(1).map(() => '')];
   });
 }
 
@@ -151,17 +156,11 @@ function renderLatency(result: CompareResult, measure: MeasureName, colours: Col
     ...[right('p99'), right('p99.9'), right('messages/s')],
   ];
   const rows = rowsOf(result, (path) => {
-    const latencies = samplesOf(path, measure).flatMap(({ latency }) => latency ?? []);
-    const middle = (pick: (of: (typeof latencies)[number]) => number) =>
-      latencies.length === 0 ? Number.NaN : median(latencies.map(pick));
+    const latency = medianLatency(samplesOf(path, measure));
     const cells = cellsOf(result, path, measure);
-    if (latencies.length === 0) return [...cells, '', '', ''];
-    return [
-      ...cells,
-      microseconds(middle((of) => of.p99Seconds)),
-      microseconds(middle((of) => of.p999Seconds)),
-      count(middle((of) => of.ratePerSecond)),
-    ];
+    if (latency === null) return [...cells, '', '', ''];
+    const tail = [latency.p99Seconds, latency.p999Seconds].map(microseconds);
+    return [...cells, ...tail, count(latency.ratePerSecond)];
   });
   return table(columns, rows, colours);
 }
@@ -171,66 +170,40 @@ function renderCosts(result: CompareResult, colours: Colours): string {
   const measured: readonly MeasureName[] = ['download', 'upload', 'packets'];
   if (!measured.some((measure) => isTaken(result, measure))) return '';
   const columns = [
-    ...[left('path'), right('CPU µs/packet'), right('CPU s/GB'), right('machine s/GB')],
+    ...[left('cost'), right('µs/packet'), right('more'), right('s/GB down'), right('more')],
     ...[right('in/byte up'), right('out'), right('in/byte down'), right('out'), right('memory')],
   ];
   const rows = rowsOf(result, (path) => {
     const packets = samplesOf(path, 'packets');
-    const up = samplesOf(path, 'upload');
     const down = samplesOf(path, 'download');
-    const bulk = [...up, ...down];
-    const perFrame = share(packets, ({ cpu, crossed }) => [
-      cpu.balancerSeconds * 1e6,
-      crossed.inFrames,
-    ]);
-    const perByte = (samples: readonly Sample[], pick: (sample: Sample) => number) =>
-      share(samples, (sample) => [pick(sample), sample.deliveredBytes ?? 0]);
     return [
-      fixed(path.residentBytes === null ? undefined : perFrame, 2),
-      fixed(path.residentBytes === null ? undefined : scaled(perByte(bulk, ownCpu)), 2),
-      fixed(scaled(perByte(bulk, ({ cpu }) => cpu.machineSeconds)), 2),
-      fixed(
-        perByte(up, ({ crossed }) => crossed.inBytes),
-        3,
-      ),
-      fixed(
-        perByte(up, ({ crossed }) => crossed.outBytes),
-        3,
-      ),
-      fixed(
-        perByte(down, ({ crossed }) => crossed.inBytes),
-        3,
-      ),
-      fixed(
-        perByte(down, ({ crossed }) => crossed.outBytes),
-        3,
-      ),
+      ...costCells(path, cpuPerCount(packets, noneOf(result, 'packets')), 1e6),
+      ...costCells(path, cpuPerGigabyte(down, noneOf(result, 'download')), 1),
+      ...throughCells(throughBalancer(samplesOf(path, 'upload'))),
+      ...throughCells(throughBalancer(down)),
       path.residentBytes === null ? NO_FIGURE : bytes(path.residentBytes),
     ];
   });
-  const note = colours.dim(
-    'CPU: of the balancer’s own processes; machine: of all cores, ends included; in, out: bytes at the\nbalancer’s host for each byte delivered',
-  );
-  return `${table(columns, rows, colours)}\n${note}`;
+  return `${table(columns, rows, colours)}\n${colours.dim(wrap(COST_NOTE, ''))}`;
 }
 
-const ownCpu = ({ cpu }: Sample): number => cpu.balancerSeconds;
+const COST_NOTE =
+  "µs/packet, s/GB: processor time of the balancer's own processes; more: of the whole machine, " +
+  'more than without a balancer; in, out: bytes at the balancer for each byte delivered';
 
-const scaled = (perByte: number | undefined) => (perByte === undefined ? perByte : perByte * 1e9);
+/** Where the kernel forwards there are no processes, only what the machine spends more. */
+function costCells(path: PathResult, cost: CpuCost | null, scale: number): string[] {
+  if (cost === null) return [NO_FIGURE, NO_FIGURE];
+  const { balancerSeconds, aboveNoneSeconds } = cost;
+  const own = path.residentBytes === null ? undefined : balancerSeconds * scale;
+  const more = path.name === 'none' ? null : aboveNoneSeconds;
+  return [own, more === null ? undefined : more * scale].map((value) => fixed(value, 2));
+}
 
-/** Sum over sum, of all samples together; undefined if there is nothing to divide by. */
-function share(
-  samples: readonly Sample[],
-  parts: (sample: Sample) => readonly [number, number],
-): number | undefined {
-  let above = 0;
-  let below = 0;
-  for (const sample of samples) {
-    const [a, b] = parts(sample);
-    above += a;
-    below += b;
-  }
-  return below === 0 ? undefined : above / below;
+function throughCells(through: Through | null): string[] {
+  if (through === null) return [NO_FIGURE, NO_FIGURE];
+  // Acknowledgments alone must not look like nothing.
+  return [through.in, through.out].map((value) => fixed(value, value < 0.1 ? 4 : 2));
 }
 
 const fixed = (value: number | undefined, digits: number): string =>
