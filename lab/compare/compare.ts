@@ -88,7 +88,6 @@ export async function compare(context: CompareContext): Promise<void> {
       opened.sort((a, b) => orderOf(context.plan, a) - orderOf(context.plan, b));
       await eachOf(opened, (open) => takeEvidence(context, open));
       await takeSamples(context, opened, beganMs);
-      for (const open of opened) context.ledger.memory(open.path, residentBytes(open.processes()));
     } finally {
       await closeAll(opened);
     }
@@ -226,7 +225,9 @@ async function takeSample(
       const limits = { limitMs: mostSeconds * 1000, signal };
       const sample = await within(() => measure.take(open, options), limits);
       // A sample during which the balancer died measured something else.
-      if (checkAlive(context, open)) ledger.sample(path, measure.name, sample);
+      if (!checkAlive(context, open)) return;
+      ledger.memory(path, residentBytes(open.processes()));
+      ledger.sample(path, measure.name, sample);
       return;
     } catch (error) {
       if (error instanceof Interrupted) throw error;

@@ -54,8 +54,9 @@ export class Ledger {
     this.#change(name, { evidence });
   }
 
+  /** Written down with the next step. */
   memory({ name }: Path, residentBytes: number | null): void {
-    this.#change(name, { residentBytes });
+    this.#row(name).residentBytes = residentBytes;
   }
 
   sample(path: Path, measure: MeasureName, sample: Sample): void {

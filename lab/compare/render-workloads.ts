@@ -55,7 +55,7 @@ function section(
       quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
     const direct = middle('direct');
     return [
-      `${at} ${axis}`,
+      `${at} ${at === 1 ? axis.slice(0, -1) : axis}`,
       ...WAYS.flatMap((way) => {
         const value = middle(way);
         const shown = Number.isNaN(value) ? '–' : count(value);
