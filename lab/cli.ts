@@ -38,6 +38,7 @@ export function addLabCommands(lab: Command): void {
   addThroughput(lab);
   addCompare(lab);
   addSoak(lab);
+  addReport(lab);
   addUp(lab);
   addShell(lab);
   addList(lab);
@@ -156,6 +157,20 @@ function addSoak(lab: Command): void {
         const { minutes, interval: intervalSeconds, keep } = flags;
         const options = { method, seconds: minutes * 60, intervalSeconds, keep };
         process.exitCode = await runSoak({ ...options, json: flags.json === true });
+      }),
+    );
+}
+
+function addReport(lab: Command): void {
+  lab
+    .command('report')
+    .description('draw the page of a comparison again from the file that it kept')
+    .argument('<file>', 'its compare.json')
+    .option('--out <file>', 'where the page goes (default: report.html beside it)')
+    .action(
+      reporting(async (file: string, flags: { out?: string }) => {
+        const { runReport } = await import('./commands/report.ts');
+        runReport({ file, out: flags.out });
       }),
     );
 }

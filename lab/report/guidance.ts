@@ -1,0 +1,260 @@
+// "When DSR, when NAT, when a proxy", answered from the numbers. Every sentence carries the figure
+// it rests on; where a figure is missing the sentence is left out, and where it says the opposite,
+// so does the sentence. What a method cannot do whatever the figures say stands in the limits.
+import {
+  cpuPerGigabyte,
+  medianLatency,
+  ratioToNone,
+  spreadOfValues,
+  throughBalancer,
+} from '../compare/derive.ts';
+import type { CompareResult, MeasureName, PathName } from '../compare/result.ts';
+import { cacheRatios, leastFirstSecond, sqlRatios, worstOf } from './compare-ways.ts';
+import { measured, memory, perByte, ratio, seconds, withPrefix } from './figures.ts';
+import { noneSamples, pathNamed, samplesOf } from './look-up.ts';
+
+export interface Advice {
+  readonly title: string;
+  readonly sentences: readonly string[];
+}
+
+const DSR: PathName = 'furiwake-dsr-ring';
+const NAT: PathName = 'furiwake-nat-ring';
+
+/** Closer than this is the same on a machine whose runs differ by a few percent. */
+const NEAR = 0.05;
+/** Less than this for each byte delivered is ACKs alone. */
+const DATA_CROSSES = 0.5;
+
+export function adviseFrom(result: CompareResult): Advice[] {
+  const facts = new Facts(result);
+  const advice = [
+    { title: 'DSR', sentences: forDsr(facts) },
+    { title: 'NAT', sentences: forNat(facts) },
+    { title: 'A proxy', sentences: forProxy(facts) },
+  ];
+  return advice.map(({ title, sentences }) => ({
+    title,
+    sentences: sentences.filter((sentence) => sentence !== undefined),
+  }));
+}
+
+type Sentence = string | undefined;
+
+/** What was measured, by name; undefined where it was not. */
+class Facts {
+  readonly result: CompareResult;
+
+  constructor(result: CompareResult) {
+    this.result = result;
+  }
+
+  samples(name: PathName, measure: MeasureName) {
+    return samplesOf(pathNamed(this.result, name), measure);
+  }
+
+  value(name: PathName, measure: MeasureName): number | undefined {
+    return spreadOfValues(this.samples(name, measure))?.median;
+  }
+
+  /** Of samples of the same round. */
+  ratio(name: PathName, other: PathName, measure: MeasureName): number | undefined {
+    return ratioToNone(this.samples(name, measure), this.samples(other, measure))?.median;
+  }
+
+  title(name: PathName): string {
+    return pathNamed(this.result, name)?.title ?? name;
+  }
+}
+
+function forDsr(facts: Facts): Sentence[] {
+  return [
+    downloads(facts),
+    crossing(facts),
+    gigabytes(facts),
+    sql(facts),
+    cache(facts),
+    newConnections(facts),
+  ];
+}
+
+function downloads(facts: Facts): Sentence {
+  const dsr = facts.value(DSR, 'download');
+  const nat = facts.value(NAT, 'download');
+  const times = facts.ratio(DSR, NAT, 'download');
+  if (dsr === undefined || nat === undefined || times === undefined) return undefined;
+  const [own, other] = [measured(dsr, 'download'), measured(nat, 'download')];
+  if (times > 1 + NEAR) {
+    return `Choose it where answers are large: a download ran at ${own}, ${ratio(times)} times the ${other} of NAT.`;
+  }
+  if (times < 1 - NEAR) {
+    return `Do not choose it for the speed of one download on a machine like this: it ran at ${own}, ${ratio(times)} times the ${other} of NAT.`;
+  }
+  return `The speed of one download does not decide here: ${own} by DSR, ${other} by NAT.`;
+}
+
+function crossing(facts: Facts): Sentence {
+  const dsr = throughBalancer(facts.samples(DSR, 'download'))?.out;
+  const nat = throughBalancer(facts.samples(NAT, 'download'))?.out;
+  if (dsr === undefined) return undefined;
+  if (dsr >= DATA_CROSSES) {
+    return `In this run the answers did cross the director in DSR (${perByte(dsr)} bytes for each byte delivered): that is not direct return, look at the evidence before anything else.`;
+  }
+  const beside = nat === undefined ? '' : `, ${perByte(nat)} by NAT`;
+  return `For each byte downloaded the director sent on ${perByte(dsr)} bytes by DSR${beside}: what does not cross the director cannot make it the limit.`;
+}
+
+function gigabytes(facts: Facts): Sentence {
+  const none = noneSamples(facts.result, 'download');
+  const dsr = cpuPerGigabyte(facts.samples(DSR, 'download'), none)?.machineSeconds;
+  const nat = cpuPerGigabyte(facts.samples(NAT, 'download'), none)?.machineSeconds;
+  if (dsr === undefined || nat === undefined) return undefined;
+  const figures = `${seconds(dsr)} of processor time by DSR and ${seconds(nat)} by NAT`;
+  return `A downloaded gigabyte cost the whole machine ${figures}.`;
+}
+
+function sql({ result: { sql } }: Facts): Sentence {
+  if (sql === undefined) return undefined;
+  const dsr = worstOf(sqlRatios(sql, 'dsr'));
+  const nat = worstOf(sqlRatios(sql, 'nat'));
+  if (dsr === undefined) return undefined;
+  const beside = nat === undefined ? '' : `; by NAT ${ratio(nat.spread.median)}, at ${nat.at}`;
+  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}.`;
+}
+
+function cache({ result: { cache } }: Facts): Sentence {
+  if (cache === undefined) return undefined;
+  const dsr = worstOf(cacheRatios(cache, 'dsr'));
+  const nat = worstOf(cacheRatios(cache, 'nat'));
+  if (dsr === undefined) return undefined;
+  const beside = nat === undefined ? '' : `, ${ratio(nat.spread.median)} by NAT`;
+  const first = leastFirstSecond(cache, 'dsr');
+  const warm =
+    first === undefined ? '' : `; its first second reached ${ratio(first)} of the rounds’ median`;
+  return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${warm}.`;
+}
+
+function newConnections(facts: Facts): Sentence {
+  const dsr = facts.value(DSR, 'connections');
+  const times = facts.ratio(DSR, NAT, 'connections');
+  if (dsr === undefined || times === undefined) return undefined;
+  const rate = `${withPrefix(dsr, '')} a second`;
+  if (Math.abs(times - 1) <= NEAR) {
+    return `New connections do not decide: DSR opened ${rate}, as many as NAT.`;
+  }
+  return `New connections speak ${times > 1 ? 'for' : 'against'} it: ${rate}, ${ratio(times)} times NAT.`;
+}
+
+function forNat(facts: Facts): Sentence[] {
+  return [priceOfNat(facts), uploads(facts), addedLatency(facts), besideKernel(facts)];
+}
+
+function priceOfNat(facts: Facts): Sentence {
+  const [up, down] = (['upload', 'download'] as const).map((measure) =>
+    facts.ratio(NAT, 'none', measure),
+  );
+  const why =
+    'Choose it where the reals cannot carry the VIP, listen on another port, or stand on another segment than the director';
+  if (up === undefined || down === undefined) return undefined;
+  return `${why}; it kept ${ratio(up)} of the upload and ${ratio(down)} of the download without a balancer.`;
+}
+
+function uploads(facts: Facts): Sentence {
+  const times = facts.ratio(NAT, DSR, 'upload');
+  const rate = facts.value(NAT, 'upload');
+  if (times === undefined || rate === undefined) return undefined;
+  const figures = `${measured(rate, 'upload')}, ${ratio(times)} times DSR`;
+  if (times < 1 - 2 * NEAR) return `Uploads lose by it as well: ${figures}.`;
+  return `Where uploads dominate, DSR gains little or nothing over it, since requests cross the director by both: ${figures}.`;
+}
+
+function addedLatency(facts: Facts): Sentence {
+  const [none, dsr, nat] = (['none', DSR, NAT] as const).map(
+    (name) => medianLatency(facts.samples(name, 'latency-idle'))?.p50Seconds,
+  );
+  if (none === undefined || nat === undefined) return undefined;
+  const beside = dsr === undefined ? '' : `, ${seconds(dsr)} by DSR`;
+  return `The median round trip of an idle path took ${seconds(nat)} by NAT${beside} and ${seconds(none)} without a balancer.`;
+}
+
+function besideKernel(facts: Facts): Sentence {
+  const [packets, down] = (['packets', 'download'] as const).map((measure) =>
+    facts.ratio(NAT, 'nft-dnat', measure),
+  );
+  if (packets === undefined || down === undefined) return undefined;
+  return `Beside the kernel’s own nft DNAT it moved ${ratio(packets)} times the small packets and ${ratio(down)} times the download.`;
+}
+
+const PROXIES: readonly PathName[] = ['haproxy', 'nginx-stream'];
+
+function forProxy(facts: Facts): Sentence[] {
+  const name = PROXIES.find((each) => facts.value(each, 'requests') !== undefined);
+  const why = 'Choose one where cookies, TLS or the content of a request must decide';
+  if (name === undefined) {
+    return [`${why}; no proxy was measured in this run, so its price is not known from here.`];
+  }
+  const connections = facts.ratio(name, NAT, 'connections');
+  const requests = facts.ratio(name, NAT, 'requests');
+  const down = facts.ratio(name, NAT, 'download');
+  const prices = [
+    connections === undefined ? [] : [`${ratio(connections)} times the new connections`],
+    requests === undefined ? [] : [`${ratio(requests)} times the requests`],
+    down === undefined ? [] : [`${ratio(down)} times the download`],
+  ].flat();
+  const title = facts.title(name);
+  const figures =
+    prices.length === 0 ? '' : `; ${title} reached ${prices.join(', ')} of furiwake NAT`;
+  return [`${why}, which no packet-level method sees${figures}.`, besideProxy(facts, name)];
+}
+
+function besideProxy(facts: Facts, name: PathName): Sentence {
+  const proxy = medianLatency(facts.samples(name, 'latency-half'));
+  const nat = medianLatency(facts.samples(NAT, 'latency-half'));
+  if (proxy === null || nat === null) return undefined;
+  const resident = pathNamed(facts.result, name)?.residentBytes ?? null;
+  const own = resident === null ? '' : ` and held ${memory(resident)} of memory`;
+  return `At half of its own load ${facts.title(name)} answered 99 % within ${seconds(proxy.p99Seconds)} (NAT: ${seconds(nat.p99Seconds)})${own}.`;
+}
+
+/** A limit that the talks name, and what this project does about it today. */
+export interface Limit {
+  readonly limit: string;
+  readonly today: string;
+}
+
+export const LIMITS: readonly Limit[] = [
+  {
+    limit: 'In DSR the balancer sees no answers.',
+    today:
+      'Not lifted: by DSR furiwake follows the client’s half of a connection alone. By NAT it sees both halves.',
+  },
+  {
+    limit: 'No cookies, no content: neither DSR nor NAT looks into the data.',
+    today:
+      'Not lifted. The schedulers sh and maglev keep a client at its real by address, which is coarser than a cookie.',
+  },
+  {
+    limit: 'No TLS offload: certificates and the work of TLS stay on every real.',
+    today: 'Not lifted. A proxy in front or on the reals is the way.',
+  },
+  {
+    limit: 'MTU: an added header makes full packets too large.',
+    today:
+      'No limit today: DSR by MAC and NAT add no header. Tunnels, which would, are not there yet.',
+  },
+  {
+    limit: 'One segment: DSR by MAC reaches only reals on the director’s own Ethernet.',
+    today:
+      'Lifted by NAT in part: reals may stand on another segment, if the director is their way back. Tunnels and full NAT are not there yet.',
+  },
+  {
+    limit: 'DSR asks for the VIP on every real, hidden from ARP, and for the same port.',
+    today:
+      'Not lifted. “furiwake lab verify dsr --break arp-real” shows how it looks when it is wrong.',
+  },
+  {
+    limit: 'TCP health checks made MySQL block the balancer of the talk.',
+    today:
+      'furiwake has no health checks yet: no such trouble, but a real whose server died still gets connections.',
+  },
+];

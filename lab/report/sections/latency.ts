@@ -1,0 +1,92 @@
+// Latency of all paths, idle and at half load: the whole distribution as curves, and its usual
+// points as a table.
+import { medianLatency, spreadOf } from '../../compare/derive.ts';
+import type { CompareResult, Latency, MeasureName, PathResult } from '../../compare/result.ts';
+import { type Figure, figures } from '../chart.ts';
+import { latencyChart } from '../charts/latency.ts';
+import { range, seconds, withPrefix } from '../figures.ts';
+import { type Content, html } from '../html.ts';
+import { measuredPaths, samplesOf } from '../look-up.ts';
+import { colourOf, DASHES } from '../path-style.ts';
+import { Footnotes, type Section, type TableRow, table } from '../table.ts';
+import { absenceOf } from './throughput.ts';
+
+type LatencyMeasure = 'latency-idle' | 'latency-half';
+
+const TITLES: Readonly<Record<LatencyMeasure, string>> = {
+  'latency-idle': 'Idle',
+  'latency-half': 'At half load',
+};
+
+const NOTES: Readonly<Record<LatencyMeasure, string>> = {
+  'latency-idle': 'One message at a time. The median of the rounds, share by share.',
+  'latency-half':
+    'Each path at half of the rate that it can carry itself; the rates are in the table.',
+};
+
+export function latencySection(result: CompareResult): Section {
+  const measures = ['latency-idle', 'latency-half'] as const;
+  return {
+    id: 'latency',
+    title: 'How long an answer takes',
+    body: html`<p>Round trips of small TCP messages. Both scales are logarithmic: each step to the
+right leaves a tenth of the messages, so that the slow ones, which users notice, have as much room
+as the many fast ones.</p>
+${figures(measures.map((measure) => latencyFigure(result, measure)))}
+${measures.map((measure) => latencyTable(result, measure))}`,
+  };
+}
+
+function latencyFigure(result: CompareResult, measure: LatencyMeasure): Figure {
+  const curves = result.paths.flatMap((path) => {
+    const latency = medianLatency(samplesOf(path, measure));
+    if (latency === null) return [];
+    const { title, name, kind } = path;
+    return [{ title, colour: colourOf(name), dash: DASHES[kind], latency }];
+  });
+  const chart = latencyChart(`Latency, ${TITLES[measure].toLowerCase()}`, curves);
+  return { title: TITLES[measure], note: NOTES[measure], chart };
+}
+
+function latencyTable(result: CompareResult, measure: LatencyMeasure): Content {
+  const footnotes = new Footnotes();
+  const withFigures = measuredPaths(result);
+  const rows = result.paths.map((path): TableRow => {
+    if (!withFigures.includes(path)) return { name: path.title, reason: absenceOf(path) };
+    return { name: path.title, cells: latencyCells(path, measure, footnotes) };
+  });
+  const titles = ['p50', 'p99', 'p99.9', 'slowest', 'messages/s', 'messages', 'n'];
+  const columns = titles.map((title) => ({ title, align: 'right' as const }));
+  return html`<h3>${TITLES[measure]}</h3>
+${table([{ title: 'Path' }, ...columns], rows)}
+${footnotes.list()}`;
+}
+
+function latencyCells(path: PathResult, measure: MeasureName, footnotes: Footnotes): Content[] {
+  const found = path.measures[measure];
+  const samples = samplesOf(path, measure);
+  const latency = medianLatency(samples);
+  if (latency === null) {
+    const reason = found?.reason ?? 'Not measured.';
+    return Array.from({ length: 7 }, () => footnotes.dash(reason));
+  }
+  const mark =
+    found?.status === 'failed'
+      ? footnotes.mark(`${path.title} failed before all rounds were done: ${found.reason}`)
+      : '';
+  const all = samples.flatMap((sample) => sample.latency ?? []);
+  const point = (figure: (each: Latency) => number) => {
+    const spread = spreadOf(all.map(figure))!;
+    const [from, to] = [spread.lowerQuartile, spread.upperQuartile].map(seconds);
+    return html`<b>${seconds(spread.median)}</b><span class="spread">${range(from!, to!)}</span>`;
+  };
+  return [
+    html`${point((each) => each.p50Seconds)}${mark}`,
+    point((each) => each.p99Seconds),
+    point((each) => each.p999Seconds),
+    point((each) => each.maximumSeconds),
+    withPrefix(latency.ratePerSecond, ''),
+    withPrefix(latency.count, ''),
+    all.length,
+  ];
+}
