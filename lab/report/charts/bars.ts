@@ -144,6 +144,7 @@ function absences(rows: readonly BarRow[]) {
   return {
     type: 'scatter' as const,
     symbolSize: 0.01,
+    itemStyle: { color: 'transparent' },
     silent: true,
     data: rows.flatMap(({ value, absent }, index) =>
       value === null ? [{ value: [0, index], label: { formatter: absent } }] : [],
