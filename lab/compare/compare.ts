@@ -168,24 +168,34 @@ async function takeSamples(
   // Steps that were foretold for paths which did not come up.
   const skipped = missing * (1 + plan.rounds * plan.measures.length);
   for (let each = 0; each < skipped; each++) progress.skip();
-  for (const [index, turn] of turns.entries()) {
-    if (!fits(context, turn, beganMs)) {
-      for (let each = index; each < turns.length; each++) progress.skip();
-      progress.note(`The time is over: ${turns.length - index} samples are left out`);
-      return;
-    }
-    await takeTurn(context, turn);
+  // A measure that only some paths could take part in would compare nothing: all of them or none.
+  const perMeasure = Math.max(1, opened.length);
+  for (let first = 0; first < turns.length; first += perMeasure) {
+    const group = turns.slice(first, first + perMeasure);
+    if (fits(context, group, beganMs)) for (const turn of group) await takeTurn(context, turn);
+    else leaveOut(context, group);
   }
 }
 
-/** True if there is no limit, or after the sample there is still time for the workloads. */
-function fits({ plan, parts }: CompareContext, turn: Turn<OpenPath>, beganMs: number): boolean {
+function leaveOut({ progress }: CompareContext, group: readonly Turn<OpenPath>[]): void {
+  for (const _ of group) progress.skip();
+  progress.note(`No time is left for ${group[0]?.measure.name}`);
+}
+
+/** True if there is no limit, or if after these samples there is still time for the workloads. */
+function fits(
+  { plan, parts }: CompareContext,
+  group: readonly Turn<OpenPath>[],
+  beganMs: number,
+): boolean {
   if (plan.endAfterSeconds === null) return true;
   const begins = (performance.now() - beganMs) / 1000;
-  const sample = plan.secondsPerSample + turn.measure.secondsBeside;
-  const after = parts.workloads.reduce((sum, { seconds }) => sum + seconds, 0);
-  return begins + sample + after <= plan.endAfterSeconds;
+  const samples = group.map(({ measure }) => plan.secondsPerSample + measure.secondsBeside);
+  const after = parts.workloads.map(({ seconds }) => seconds);
+  return begins + sum([...samples, ...after]) <= plan.endAfterSeconds;
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
 
 async function takeTurn(context: CompareContext, turn: Turn<OpenPath>): Promise<void> {
   const { ledger, progress, plan } = context;
@@ -300,7 +310,7 @@ export function residentBytes(pids: readonly number[]): number | null {
       return [];
     }
   });
-  return sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0);
+  return sizes.length === 0 ? null : sum(sizes);
 }
 
 function reasonOf(error: unknown): string {

@@ -24,10 +24,10 @@ export function renderWorkloads(result: CompareResult, colours: Colours): string
   return [
     ...(sql === undefined
       ? []
-      : [section('SQL: queries/s', 'connections', sql, sqlPoints, colours)]),
+      : [section('SQL: queries/s by connections', sql, sqlPoints, colours)]),
     ...(cache === undefined
       ? []
-      : [section('cache: commands/s', 'proxies', cache, cachePoints, colours)]),
+      : [section('cache: commands/s by proxies', cache, cachePoints, colours)]),
     renderSoaks(soaks, colours),
   ]
     .filter((part) => part !== '')
@@ -36,7 +36,6 @@ export function renderWorkloads(result: CompareResult, colours: Colours): string
 
 function section(
   title: string,
-  axis: string,
   { status, reason }: { readonly status: string; readonly reason?: string },
   points: readonly Point[],
   colours: Colours,
@@ -55,7 +54,7 @@ function section(
       quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
     const direct = middle('direct');
     return [
-      `${at} ${at === 1 ? axis.slice(0, -1) : axis}`,
+      String(at),
       ...WAYS.flatMap((way) => {
         const value = middle(way);
         const shown = Number.isNaN(value) ? '–' : count(value);

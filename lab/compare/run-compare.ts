@@ -1,5 +1,7 @@
 // `furiwake lab compare`: every path in one sitting. It ends with a table, a page, the figures as
 // JSON and the captures, also when it is interrupted: then with what was measured until then.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Colours, coloursFor } from '../../src/cli/output.ts';
 import { run } from '../net/command.ts';
 import { closeAllLabs, takeFirstSignal } from '../net/signals.ts';
@@ -25,6 +27,7 @@ export interface RunCompareOptions extends CompareOptions {
   readonly json: boolean;
 }
 
+const REPORT_FILE = 'report.html';
 /** What an interrupted step has left in this process may not hold up its end for longer. */
 const LINGER_MS = 3_000;
 
@@ -46,7 +49,7 @@ export async function runCompare(options: RunCompareOptions): Promise<number> {
   const announce = (seconds: readonly number[]) =>
     options.json ? SILENT : startProgress({ title: titleOf(plan), seconds }, process.stdout);
   const result = await carryOut({ plan, parts, directory, conditions, announce });
-  const files = filesOf(result);
+  const files = await writePage(result, directory);
   console.log(
     options.json
       ? JSON.stringify(result)
@@ -116,11 +119,18 @@ async function endSample({ lab, topology }: OpenPath): Promise<void> {
   }
 }
 
-/** The files that the table names; captures are many, their directory stands for them. */
-function filesOf({ paths }: CompareResult): string[] {
-  const captures = paths.flatMap(({ evidence }) => evidence?.captures ?? []);
+/**
+ * Draws the page from the figures, which are kept already: whatever is wrong with the page, they
+ * are there, and `furiwake lab report` draws it again.
+ * @returns the files that the table names; captures are many, their directory stands for them
+ */
+async function writePage(result: CompareResult, directory: string): Promise<string[]> {
+  const captures = result.paths.flatMap(({ evidence }) => evidence?.captures ?? []);
   const pcaps = captures.length === 0 ? [] : [`captures/ (${captures.length} pcap files)`];
-  return [RESULT_FILE, ...pcaps];
+  // The chart library is large, and needed at the very end alone.
+  const { renderReport } = await import('../report/render-report.ts');
+  writeFileSync(join(directory, REPORT_FILE), renderReport(result));
+  return [REPORT_FILE, RESULT_FILE, ...pcaps];
 }
 
 export function exitCodeOf(result: CompareResult): number {

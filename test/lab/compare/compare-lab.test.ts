@@ -45,6 +45,7 @@ describe.skipIf(reason !== undefined)(`lab compare${reason ? `: ${reason}` : ''}
       }
       const kept = readFileSync(join(directory, 'compare.json'), 'utf8');
       expect((JSON.parse(kept) as CompareResult).paths).toEqual(result.paths);
+      expect(readFileSync(join(directory, 'report.html'), 'utf8')).toContain('furiwake DSR');
       const said = vi.spyOn(console, 'log').mockImplementation(() => {});
       const own = join(directory, 'captures', 'furiwake-dsr-ring');
       expect(await runVerifyFrom(own, { json: true })).toBe(0);
