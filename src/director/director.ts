@@ -3,7 +3,7 @@
 // here does I/O: frames of its own wait in `outbox`, news for people in `events`.
 import type { Arm } from '../datapath/datapath.ts';
 import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
-import type { Scheduler } from '../schedule/scheduler.ts';
+import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { inSubnet } from '../wire/address.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
@@ -18,7 +18,7 @@ import {
   WAY_WORDS,
 } from './neighbours.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
-import type { Table } from './table.ts';
+import { realsOfService, type Table } from './table.ts';
 
 /** Another host says that a VIP is its own. */
 export interface VipConflict {
@@ -53,6 +53,9 @@ export interface Director {
   readonly conflicts: VipConflict[];
   /** Filled for each new flow; here so that no packet allocates one. */
   readonly newFlow: NewFlow;
+  /** What the scheduler is told of it, and how many flows the reals have. */
+  readonly arrival: Arrival;
+  readonly load: Load;
 }
 
 export interface DirectorOptions {
@@ -86,6 +89,13 @@ export function createDirector(options: DirectorOptions): Director {
     outbox: [],
     conflicts: [],
     newFlow: emptyFlow(),
+    arrival: { client: 0, clientPort: 0, vip: 0, nowMs: 0 },
+    load: {
+      flows: flows.flowsByReal,
+      active: flows.activeByReal,
+      ids: new Int32Array(0),
+      first: 0,
+    },
   };
   takeTable(director, table);
   return director;
@@ -123,9 +133,23 @@ export function takeTable(director: Director, table: Table): void {
   director.schedulers = table.schedules.map((schedule) =>
     schedule ? schedulerNamed(schedule.scheduler) : undefined,
   );
+  for (const id of table.schedules.keys()) takeOverSchedule(director, table, id);
+  director.load.ids = table.serviceReals;
   director.table = table;
   layWays(director);
   announceVips(director);
+}
+
+/** A service that keeps its scheduler goes on where it stood: whose turn it is, and the like. */
+function takeOverSchedule({ table: before, schedulers }: Director, table: Table, id: number): void {
+  const schedule = table.schedules[id];
+  const previous = before.schedules[id];
+  if (schedule === undefined || previous === undefined || schedule === previous) return;
+  const scheduler = schedulers[id];
+  if (scheduler?.takeOver === undefined || previous.scheduler !== scheduler.name) return;
+  const now = realsOfService(table, id);
+  const moved = realsOfService(before, id).map((real) => now.indexOf(real));
+  scheduler.takeOver(schedule, previous, moved);
 }
 
 /** Brings the ways of all reals in line with their neighbours'. */

@@ -47,14 +47,12 @@ export function processNew(
     return dropped(director, TTL_EXPIRED);
   }
   const scheduler = director.schedulers[service] as Scheduler;
-  const schedule = table.schedules[service] as Schedule;
   const isTcp = protocol === ipv4.PROTOCOL_TCP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
     return dropped(director, NO_FLOW);
   }
-  const choice = scheduler.choose(schedule, ipv4.source(frame, l3), tcp.sourcePort(frame, l4));
-  if (choice < 0) return dropped(director, NO_REAL);
-  const realId = table.serviceReals[(table.serviceFirstReal[service] as number) + choice] as number;
+  const realId = chooseReal(director, frame, l3, l4, service);
+  if (realId < 0) return dropped(director, NO_REAL);
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
@@ -66,6 +64,24 @@ export function processNew(
   countOpened(director, realId);
   // Always a verdict: its flow is there now, its real resolved, and its TTL high enough.
   return forwardKnown(director, frame, at, l4, end, arm, partial);
+}
+
+/** Asks the service's scheduler. @returns a real id, or -1 */
+function chooseReal(
+  { table, schedulers, arrival, load, nowMs }: Director,
+  frame: DataView,
+  l3: number,
+  l4: number,
+  service: number,
+): number {
+  arrival.client = ipv4.source(frame, l3);
+  arrival.clientPort = tcp.sourcePort(frame, l4);
+  arrival.vip = ipv4.destination(frame, l3);
+  arrival.nowMs = nowMs;
+  load.first = table.serviceFirstReal[service] as number;
+  const scheduler = schedulers[service] as Scheduler;
+  const choice = scheduler.choose(table.schedules[service] as Schedule, arrival, load);
+  return choice < 0 ? -1 : (load.ids[load.first + choice] as number);
 }
 
 /**

@@ -158,6 +158,12 @@ export function findService(table: Table, vip: number, port: number, protocol: n
   }
 }
 
+/** Real ids of a service, in schedule order. */
+export function realsOfService(table: Table, service: number): Int32Array {
+  const first = table.serviceFirstReal[service] ?? 0;
+  return table.serviceReals.subarray(first, first + (table.serviceRealCount[service] ?? 0));
+}
+
 /** True if a real of a NAT service answers from this address and port. */
 export function isNatReal(table: Table, address: number, port: number, protocol: number): boolean {
   const { replySlots, realAddress, realPort, realProtocol } = table;

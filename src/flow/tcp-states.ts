@@ -36,9 +36,9 @@ export const TIMEOUT_MS = Int32Array.from(
 
 /**
  * One bit for each state in which a flow counts as active: IPVS's `tcp_state_active_table`, which
- * has ESTABLISHED, SYN_SENT, SYN_RECV and SYNACK (old kernels have ESTABLISHED alone). UDP is active
- * too. In IPVS it never is, so that sed, nq, ovf and lblc, which look at active flows alone, are
- * blind to it there; the choices of lc, wlc and twos are the same either way.
+ * has ESTABLISHED, SYN_SENT, SYN_RECV and SYNACK (old kernels have ESTABLISHED alone). UDP is
+ * active too. In IPVS it never is, so that sed, nq, ovf and lblc, which look at active flows alone,
+ * are blind to it there; the choices of lc, wlc and twos are the same either way.
  */
 export const ACTIVE_STATES = 0b1100_0000_1110;
 

@@ -4,6 +4,8 @@
 // hashText('abc', 0) = 0xb3dd93fa and hashText('Hello, world!', 0x9747b28c) = 0x24884cba.
 // The seed keeps strangers from guessing who is served by which real; it is no cryptographic hash.
 
+import type { Arrival, Schedule } from './scheduler.ts';
+
 const encoder = new TextEncoder();
 
 const rotate = (word: number, bits: number) => (word << bits) | (word >>> (32 - bits));
@@ -28,6 +30,12 @@ export function hashWord(word: number, seed: number): number {
 /** Hashes two 32-bit words, as 8 bytes in little-endian order. @returns int32 */
 export function hashWords(first: number, second: number, seed: number): number {
   return avalanche(blend(blend(seed | 0, first), second), 8);
+}
+
+/** Hashes a client's address, with its port if the schedule's flags say so. @returns int32 */
+export function hashClient({ seed, hashesPort }: Schedule, arrival: Arrival): number {
+  const { client, clientPort } = arrival;
+  return hashesPort ? hashWords(client, clientPort, seed) : hashWord(client, seed);
 }
 
 /** Hashes a text as UTF-8. Allocates, so it is for building schedules only. @returns int32 */

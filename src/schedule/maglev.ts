@@ -4,9 +4,18 @@
 // when a real leaves, few flows but its own move.
 // Weights: in every round a real earns weight / largest weight of a turn (as Envoy does), and all
 // earn a whole one in the first round, so that no real with a weight is left without a slot.
-import { hashText, hashWords } from './hash.ts';
-import type { Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
-import { largestWeight } from './weights.ts';
+// A drained real keeps the slots of its last weight, as with IPVS's mh. With `fallback` its slots
+// are served meanwhile by those who would have them without it; else what comes there is refused.
+import { hashClient, hashText } from './hash.ts';
+import {
+  type Arrival,
+  type BuildOptions,
+  FLAG_DEFAULTS,
+  type Schedule,
+  type ScheduledReal,
+  type Scheduler,
+} from './scheduler.ts';
+import { compareKeys, largestWeight, slotWeight } from './weights.ts';
 
 /** Slots of the table: a prime, and at least a hundred times as many as there are reals to be. */
 export const SLOTS = 65_537;
@@ -24,19 +33,17 @@ interface Takers {
   readonly skip: Int32Array;
 }
 
-/** By code unit and not by locale, which may differ from director to director. */
-function compareKeys(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function takersOf(reals: readonly ScheduledReal[], seed: number): Takers {
-  const order = [...reals.keys()].filter((index) => reals[index]!.weight > 0);
+function takersOf(
+  reals: readonly ScheduledReal[],
+  weights: readonly number[],
+  seed: number,
+): Takers {
+  const order = [...reals.keys()].filter((index) => weights[index]! > 0);
   order.sort((a, b) => compareKeys(reals[a]!.key, reals[b]!.key));
   const keys = order.map((index) => reals[index]!.key);
   return {
     index: Int32Array.from(order),
-    weight: Int32Array.from(order, (index) => reals[index]!.weight),
+    weight: Int32Array.from(order, (index) => weights[index]!),
     position: Int32Array.from(keys, (key) => (hashText(key, seed) >>> 0) % SLOTS),
     skip: Int32Array.from(
       keys,
@@ -45,8 +52,15 @@ function takersOf(reals: readonly ScheduledReal[], seed: number): Takers {
   };
 }
 
-function fill(takers: Takers, largest: number): Int32Array {
+/** The index of each slot, for weights of which one at least is above 0. */
+function fill(
+  reals: readonly ScheduledReal[],
+  weights: readonly number[],
+  seed: number,
+): Int32Array {
+  const takers = takersOf(reals, weights, seed);
   const { index, weight } = takers;
+  const largest = largestWeight(weights);
   const slots = new Int32Array(SLOTS).fill(-1);
   const credit = weight.map((own) => largest - own);
   for (let taken = 0; taken < SLOTS; ) {
@@ -73,25 +87,36 @@ function nextFree(takers: Takers, taker: number, slots: Int32Array): number {
   return position;
 }
 
-function build(reals: readonly ScheduledReal[], options: { readonly seed: number }): Schedule {
-  const largest = largestWeight(reals);
+function layOut(reals: readonly ScheduledReal[], seed: number, fallback: boolean): Int32Array {
+  const weights = reals.map(({ weight }) => weight);
+  if (largestWeight(weights) === 0) return new Int32Array(0);
+  const kept = reals.map(slotWeight);
+  if (kept.every((weight, index) => weight === weights[index])) return fill(reals, weights, seed);
+  const slots = fill(reals, kept, seed);
+  const without = fallback ? fill(reals, weights, seed) : new Int32Array(SLOTS).fill(-1);
+  return slots.map((index, slot) => (weights[index]! > 0 ? index : without[slot]!));
+}
+
+function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
+  const { port, fallback } = { ...FLAG_DEFAULTS.maglev, ...flags };
   return {
     scheduler: 'maglev',
-    slots: largest === 0 ? new Int32Array(0) : fill(takersOf(reals, options.seed), largest),
+    slots: layOut(reals, seed, fallback === true),
     state: new Int32Array(0),
-    seed: options.seed,
+    seed,
+    hashesPort: port === true,
   };
 }
 
-function choose(schedule: Schedule, clientAddress: number, clientPort: number): number {
-  const { slots, seed } = schedule;
+function choose(schedule: Schedule, arrival: Arrival): number {
+  const { slots } = schedule;
   if (slots.length === 0) return -1;
-  return slots[(hashWords(clientAddress, clientPort, seed) >>> 0) % SLOTS]!;
+  return slots[(hashClient(schedule, arrival) >>> 0) % SLOTS]!;
 }
 
 export const maglev: Scheduler = {
   name: 'maglev',
-  summary: 'consistent hash of client address and port; few flows move when the reals change',
+  summary: 'consistent hash by weight (mh in IPVS); few flows move when the reals change',
   consistent: true,
   build,
   choose,

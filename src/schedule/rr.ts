@@ -1,24 +1,36 @@
 // Round robin: every real that takes new flows in turn, in the order of the list; weights other
 // than 0 are all the same to it. `slots` holds the indices of those reals, `state` the position of
 // the next one.
-import type { Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
+import type { BuildOptions, Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
 
-function build(reals: readonly ScheduledReal[], options: { readonly seed: number }): Schedule {
+function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedule {
   const takers = [...reals.keys()].filter((index) => reals[index]!.weight > 0);
   return {
     scheduler: 'rr',
     slots: Int32Array.from(takers),
     state: new Int32Array(1),
-    seed: options.seed,
+    seed,
+    hashesPort: false,
   };
 }
 
-function choose(schedule: Schedule): number {
-  const { slots, state } = schedule;
+function choose({ slots, state }: Schedule): number {
   if (slots.length === 0) return -1;
   const position = state[0]!;
   state[0] = position + 1 === slots.length ? 0 : position + 1;
   return slots[position]!;
+}
+
+/** The turn is with the real whose turn it was, or with the next one that is still there. */
+function takeOver({ slots, state }: Schedule, previous: Schedule, moved: Int32Array): void {
+  const count = previous.slots.length;
+  for (let step = 0; step < count; step++) {
+    const index = previous.slots[(previous.state[0]! + step) % count]!;
+    const position = slots.indexOf(moved[index]!);
+    if (position < 0) continue;
+    state[0] = position;
+    return;
+  }
 }
 
 export const rr: Scheduler = {
@@ -27,4 +39,5 @@ export const rr: Scheduler = {
   consistent: false,
   build,
   choose,
+  takeOver,
 };

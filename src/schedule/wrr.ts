@@ -4,7 +4,7 @@
 // not all at once. As in IPVS, a round is as long as the sum of the weights over their divisor.
 // `slots` holds the divisor, the weight to start a round with, then all weights; `state` holds the
 // pointer and the current weight.
-import type { Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
+import type { BuildOptions, Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
 import { commonDivisor, largestWeight } from './weights.ts';
 
 const STEP = 0;
@@ -14,20 +14,21 @@ const WEIGHTS = 2;
 const POINTER = 0;
 const CURRENT_WEIGHT = 1;
 
-function build(reals: readonly ScheduledReal[], options: { readonly seed: number }): Schedule {
-  const step = commonDivisor(reals);
-  const largest = largestWeight(reals);
+function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedule {
+  const weights = reals.map(({ weight }) => weight);
+  const step = commonDivisor(weights);
+  const largest = largestWeight(weights);
   const start = largest === 0 ? 0 : largest - (step - 1);
   return {
     scheduler: 'wrr',
-    slots: Int32Array.of(step, start, ...reals.map(({ weight }) => weight)),
+    slots: Int32Array.from([step, start, ...weights]),
     state: Int32Array.of(-1, start),
-    seed: options.seed,
+    seed,
+    hashesPort: false,
   };
 }
 
-function choose(schedule: Schedule): number {
-  const { slots, state } = schedule;
+function choose({ slots, state }: Schedule): number {
   const start = slots[START]!;
   if (start === 0) return -1;
   const count = slots.length - WEIGHTS;
@@ -47,10 +48,30 @@ function choose(schedule: Schedule): number {
   return pointer;
 }
 
+/**
+ * The same reals and weights go on as if nothing had been. Else the pointer starts anew and the
+ * current weight stays, brought into the new steps: ip_vs_wrr_dest_changed.
+ */
+function takeOver({ slots, state }: Schedule, previous: Schedule, moved: Int32Array): void {
+  const isSame =
+    slots.length === previous.slots.length &&
+    slots.every((slot, at) => slot === previous.slots[at]) &&
+    moved.every((index, before) => index === before);
+  if (isSame) {
+    state.set(previous.state);
+    return;
+  }
+  const currentWeight = previous.state[CURRENT_WEIGHT]!;
+  const step = slots[STEP]!;
+  if (currentWeight === 0 || currentWeight > slots[START]!) return;
+  state[CURRENT_WEIGHT] = step > 1 ? Math.floor(currentWeight / step) * step + 1 : currentWeight;
+}
+
 export const wrr: Scheduler = {
   name: 'wrr',
   summary: 'weighted round robin: in turn, heavier reals more often, as IPVS does it',
   consistent: false,
   build,
   choose,
+  takeOver,
 };

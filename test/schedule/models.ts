@@ -109,3 +109,149 @@ export function paperMaglev(
   }
   return entry.map((key) => key!);
 }
+
+/** A real as the models of the load-aware schedulers see it, in the words of IPVS. */
+export interface Dest {
+  readonly weight: number;
+  readonly activeconns: number;
+  readonly inactconns: number;
+}
+
+/** ip_vs_dest_conn_overhead: `(activeconns << 8) + inactconns`. */
+const overhead = ({ activeconns, inactconns }: Dest) =>
+  BigInt(activeconns) * 256n + BigInt(inactconns);
+
+/** The first of those with the least value over weight, by exact fractions. */
+function firstLeast(dests: readonly Dest[], countOf: (dest: Dest) => bigint): number {
+  const able = [...dests.keys()].filter((index) => dests[index]!.weight > 0);
+  const isLess = (one: Dest, other: Dest) =>
+    countOf(one) * BigInt(other.weight) < countOf(other) * BigInt(one.weight);
+  const isLeast = (index: number) =>
+    able.every((other) => !isLess(dests[other]!, dests[index]!)) &&
+    able.every((other) => other >= index || isLess(dests[index]!, dests[other]!));
+  return able.find(isLeast) ?? -1;
+}
+
+/** lc: weights count for nothing. */
+export const slowLc = (dests: readonly Dest[]): number =>
+  firstLeast(
+    dests.map((dest) => ({ ...dest, weight: Math.min(dest.weight, 1) })),
+    overhead,
+  );
+
+export const slowWlc = (dests: readonly Dest[]): number => firstLeast(dests, overhead);
+
+export const slowSed = (dests: readonly Dest[]): number =>
+  firstLeast(dests, ({ activeconns }) => BigInt(activeconns) + 1n);
+
+export function slowNq(dests: readonly Dest[]): number {
+  const idle = dests.findIndex(({ weight, activeconns }) => weight > 0 && activeconns === 0);
+  return idle >= 0 ? idle : slowSed(dests);
+}
+
+export function slowFo(dests: readonly Dest[]): number {
+  const highest = Math.max(0, ...dests.map(({ weight }) => weight));
+  return highest === 0 ? -1 : dests.findIndex(({ weight }) => weight === highest);
+}
+
+export const slowOvf = (dests: readonly Dest[]): number =>
+  slowFo(
+    dests.map((dest) => ({ ...dest, weight: dest.activeconns > dest.weight ? 0 : dest.weight })),
+  );
+
+/** is_overloaded of ip_vs_lblc.c and ip_vs_lblcr.c. */
+const isOverloaded = (dest: Dest, dests: readonly Dest[]) =>
+  dest.activeconns > dest.weight &&
+  dests.some(({ activeconns, weight }) => activeconns * 2 < weight);
+
+const DAY_MS = 86_400_000;
+
+/** The pseudo code at the top of ip_vs_lblc.c. No destination ever gives way to another. */
+export class SlowLblc {
+  readonly #cache = new Map<number, { real: number; lastUse: number }>();
+
+  schedule(destination: number, dests: readonly Dest[], nowMs: number): number {
+    const entry = this.#cache.get(destination);
+    if (entry !== undefined && nowMs - entry.lastUse <= DAY_MS) {
+      entry.lastUse = nowMs;
+      const dest = dests[entry.real]!;
+      if (dest.weight > 0 && !isOverloaded(dest, dests)) return entry.real;
+    }
+    const real = slowWlc(dests);
+    if (real >= 0) this.#cache.set(destination, { real, lastUse: nowMs });
+    return real;
+  }
+}
+
+/** ip_vs_lblcr.c: sets are lists, and who joins goes to the head (list_add_rcu). */
+export class SlowLblcr {
+  readonly #sets = new Map<number, { list: number[]; lastUse: number; lastMod: number }>();
+
+  schedule(destination: number, dests: readonly Dest[], nowMs: number): number {
+    const set = this.#sets.get(destination);
+    if (set === undefined || nowMs - set.lastUse > DAY_MS) {
+      const real = slowWlc(dests);
+      if (real >= 0) {
+        this.#sets.set(destination, { list: [real], lastUse: nowMs, lastMod: nowMs });
+      }
+      return real;
+    }
+    set.lastUse = nowMs;
+    const least = this.#pick(set.list, dests, slowWlc);
+    if (set.list.length > 1 && nowMs - set.lastMod > DAY_MS) {
+      // The most is the least of the reciprocals; of equals again the first in the list.
+      const busiest = this.#pick(set.list, dests, slowBusiest);
+      if (busiest >= 0) {
+        set.list = set.list.filter((real) => real !== busiest);
+        set.lastMod = nowMs;
+      }
+    }
+    if (least >= 0 && !isOverloaded(dests[least]!, dests)) return least;
+    const real = slowWlc(dests);
+    if (real >= 0 && !set.list.includes(real)) {
+      set.list.unshift(real);
+      set.lastMod = nowMs;
+    }
+    return real;
+  }
+
+  #pick(list: readonly number[], dests: readonly Dest[], pick: typeof slowWlc): number {
+    return list[pick(list.map((real) => dests[real]!))] ?? -1;
+  }
+}
+
+/** ip_vs_dest_set_max. */
+function slowBusiest(dests: readonly Dest[]): number {
+  const able = [...dests.keys()].filter((index) => dests[index]!.weight > 0);
+  const share = (index: number) => Number(overhead(dests[index]!)) / dests[index]!.weight;
+  const most = Math.max(...able.map(share));
+  return able.find((index) => share(index) === most) ?? -1;
+}
+
+/** ip_vs_dh_assign: bucket after bucket, the list again and again; a drained one's go round. */
+export function slowDh(weights: readonly number[], hash: number, fallback: boolean): number {
+  const takers = [...weights.keys()].filter((index) => weights[index]! > 0);
+  if (takers.length === 0) return -1;
+  let missed = 0;
+  for (let bucket = 0; ; bucket++) {
+    const index = bucket % weights.length;
+    const isDrained = weights[index] === 0;
+    if (bucket === (hash & 255)) {
+      if (!isDrained) return index;
+      return fallback ? takers[missed % takers.length]! : -1;
+    }
+    if (isDrained) missed += 1;
+  }
+}
+
+/** Highest random weight, as the papers have it: all scores, sorted. */
+export function slowRendezvous(
+  reals: readonly ScheduledReal[],
+  hashOf: (key: string) => number,
+): string | undefined {
+  const scores = reals
+    .filter(({ weight }) => weight > 0)
+    .map(({ key, weight }) => ({ key, score: weight / -Math.log((hashOf(key) + 0.5) / 2 ** 32) }));
+  scores.sort((a, b) => b.score - a.score || (a.key < b.key ? -1 : 1));
+  return scores[0]?.key;
+}

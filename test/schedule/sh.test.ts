@@ -1,6 +1,7 @@
 // Source hash: the fill of the buckets, and whom a client stays with.
 import { describe, expect, test } from 'vitest';
 import { sh } from '../../src/schedule/sh.ts';
+import { play, realsOf } from './play.ts';
 
 const build = (weights: readonly number[]) =>
   sh.build(
@@ -9,9 +10,10 @@ const build = (weights: readonly number[]) =>
   );
 
 test('a client stays with its real whatever its port', () => {
-  const schedule = build([1, 1, 1]);
-  for (let address = 0; address < 50; address++) {
-    const chosen = new Set([0, 1, 443, 40_000, 65_535].map((p) => sh.choose(schedule, address, p)));
+  const { arrive } = play(sh, realsOf(1, 1, 1));
+  for (let client = 0; client < 50; client++) {
+    const ports = [0, 1, 443, 40_000, 65_535];
+    const chosen = new Set(ports.map((clientPort) => arrive({ client, clientPort })));
     expect(chosen.size).toBe(1);
   }
 });

@@ -3,14 +3,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { wrr } from '../../src/schedule/wrr.ts';
 import { KernelWrr } from './models.ts';
-
-const realsOf = (weights: readonly number[]) =>
-  weights.map((weight, n) => ({ key: `${n}`, weight }));
+import { play, realsOf } from './play.ts';
 
 /** The first choices, as letters. */
 function order(weights: readonly number[], count: number): string {
-  const schedule = wrr.build(realsOf(weights), { seed: 0 });
-  const letters = Array.from({ length: count }, () => 'ABCDEF'[wrr.choose(schedule, 1, 1)]);
+  const { arrive } = play(wrr, realsOf(...weights));
+  const letters = Array.from({ length: count }, () => 'ABCDEF'[arrive()]);
   return letters.join('');
 }
 
@@ -37,9 +35,9 @@ test('chooses as the kernel does, for any weights', () => {
   fc.assert(
     fc.property(fc.oneof(small, scaled, large), (weights) => {
       const kernel = new KernelWrr(weights);
-      const schedule = wrr.build(realsOf(weights), { seed: 0 });
+      const { arrive } = play(wrr, realsOf(...weights));
       for (let n = 0; n < 200; n++) {
-        expect(wrr.choose(schedule, n, n), `choice ${n}`).toBe(kernel.schedule());
+        expect(arrive(), `choice ${n}`).toBe(kernel.schedule());
       }
     }),
     { numRuns: 300 },
@@ -51,14 +49,29 @@ test('a round has exactly as many turns for a real as its weight over the common
     fc.property(fc.array(fc.nat(30), { minLength: 1, maxLength: 6 }), (weights) => {
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       fc.pre(total > 0);
-      const schedule = wrr.build(realsOf(weights.map((weight) => weight * 7)), { seed: 0 });
+      const { arrive } = play(wrr, realsOf(...weights.map((weight) => weight * 7)));
       const counts = weights.map(() => 0);
       // A whole number of rounds whatever the divisor of the weights themselves is.
       for (let n = 0; n < total; n++) {
-        const chosen = wrr.choose(schedule, 1, 1);
-        counts[chosen] = counts[chosen]! + 1;
+        counts[arrive()]! += 1;
       }
       expect(counts).toEqual(weights);
     }),
   );
 });
+
+test.each([
+  ['other weights', [4, 2, 1], 'AABABCAAA'],
+  ['a larger divisor', [6, 3], 'AABAAB'],
+  ['smaller weights', [1, 1, 1], 'ABCABC'],
+])(
+  'after a change to %s starts at the head, with its current weight in the new steps',
+  (_, weights, expected) => {
+    const before = play(wrr, realsOf(4, 2, 2));
+    for (let n = 0; n < 5; n++) before.arrive();
+    const now = play(wrr, realsOf(...weights));
+    wrr.takeOver!(now.schedule, before.schedule, Int32Array.of(0, 1, 2));
+    const letters = Array.from(expected, () => 'ABCDEF'[now.arrive()]);
+    expect(letters.join('')).toBe(expected);
+  },
+);

@@ -1,9 +1,11 @@
 // The whole director, simulated from a seed. A run that fails names its seed; to see that run
 // alone: FURIWAKE_SEED=17 npx vitest run --config test/vitest.config.ts test/simulation
 import { expect, test } from 'vitest';
+import { SCHEDULER_NAMES } from '../../src/schedule/scheduler.ts';
 import { type Report, simulate } from './simulate.ts';
 
-const SEEDS = 12;
+/** One for each scheduler. */
+const SEEDS = SCHEDULER_NAMES.length;
 const given = process.env.FURIWAKE_SEED;
 const seeds =
   given === undefined ? Array.from({ length: SEEDS }, (_, n) => n + 1) : [Number(given)];

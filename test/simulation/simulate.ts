@@ -104,7 +104,7 @@ export function simulate(seed: number): Report {
 function createSimulation(seed: number): Simulation {
   const random = createRandom(seed);
   const world = createWorld(random);
-  const scheduler = random.pick(SCHEDULER_NAMES);
+  const scheduler = SCHEDULER_NAMES[Math.abs(seed) % SCHEDULER_NAMES.length]!;
   const datapath = openMemory(ARMS);
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const reals = makeReals();
@@ -164,7 +164,8 @@ function servicesWith(
     return {
       ...service,
       reals: members.map(({ index, address, port }) => {
-        const weight = weightOf(reals[index]!)!;
+        // To ovf a weight is the number of flows that a real can have.
+        const weight = weightOf(reals[index]!)! * (scheduler === 'ovf' ? 500 : 1);
         return { id: service.id * 8 + index, address, port, arm, weight };
       }),
     };

@@ -1,0 +1,41 @@
+// Destination hash: all flows to one address go to the same real, as caches want it. As in IPVS
+// (Linux, net/netfilter/ipvs/ip_vs_dh.c) every real has a bucket in turn, whatever its weight, and
+// keeps it while it is drained; here the hash is keyed, and others may take over (`fallback`). A
+// service with one VIP has one destination, and so one real. `slots` holds the real of each bucket,
+// a power of two of them, or -1; `state` is empty.
+import { fillBuckets } from './buckets.ts';
+import { hashWord } from './hash.ts';
+import {
+  type Arrival,
+  type BuildOptions,
+  FLAG_DEFAULTS,
+  type Schedule,
+  type ScheduledReal,
+  type Scheduler,
+} from './scheduler.ts';
+
+function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
+  const { fallback } = { ...FLAG_DEFAULTS.dh, ...flags };
+  const weights = reals.map(() => 1);
+  const takes = (index: number) => reals[index]!.weight > 0;
+  return {
+    scheduler: 'dh',
+    slots: fillBuckets(weights, takes, fallback === true),
+    state: new Int32Array(0),
+    seed,
+    hashesPort: false,
+  };
+}
+
+function choose({ slots, seed }: Schedule, { vip }: Arrival): number {
+  if (slots.length === 0) return -1;
+  return slots[hashWord(vip, seed) & (slots.length - 1)]!;
+}
+
+export const dh: Scheduler = {
+  name: 'dh',
+  summary: 'destination hash: all flows to one address go to the same real, weights aside',
+  consistent: true,
+  build,
+  choose,
+};
