@@ -27,8 +27,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // The names of schedulers and methods.
   config: ['schedule/scheduler.ts', 'director/table.ts'],
   control: ['wire', 'schedule', 'flow', 'director', 'linux', 'datapath', 'health', 'config'],
-  // The meanings of drop reasons, for people; and the lab, which is loaded when it is asked for.
-  cli: ['config', 'control', 'wire/drop-reason.ts', 'lab'],
+  // The meanings of drop reasons, for people; the schedulers, which it compares; and the lab, which
+  // is loaded when it is asked for.
+  cli: ['config', 'control', 'schedule', 'wire/drop-reason.ts', 'lab'],
   types: [],
 };
 /** Types alone may come from here as well: an arm is what the datapath calls an arm. */

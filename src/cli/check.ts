@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
+import type { SchedulerName } from '../schedule/scheduler.ts';
 import { invalidConfig } from './errors.ts';
 import { EXAMPLE_CONFIG } from './example.ts';
 import {
@@ -91,16 +92,33 @@ export function renderConfig(config: Config, colours: Colours): string {
 }
 
 /** Schedulers that do not look at the weight, other than 0. */
-const UNWEIGHTED = new Set(['rr']);
+const UNWEIGHTED: readonly SchedulerName[] = ['rr', 'lc'];
+/** Schedulers that send all flows to one VIP, or most of them, to one real. */
+const BY_VIP: readonly SchedulerName[] = ['dh', 'lblc', 'lblcr'];
 
-function realRows({ reals, scheduler }: ServiceConfig, colours: Colours): Row[] {
-  const shareOf = (weight: number) => (UNWEIGHTED.has(scheduler) ? Math.min(weight, 1) : weight);
-  const whole = reals.reduce((sum, { weight }) => sum + shareOf(weight), 0);
-  return reals.map(({ name, address, port, weight, interface: by }) => [
+/** Which new flows each real gets, in a few letters; shares if flows last equally long. */
+function newFlows({ reals, scheduler }: ServiceConfig): string[] {
+  const weights = reals.map(({ weight }) =>
+    UNWEIGHTED.includes(scheduler) ? Math.min(weight, 1) : weight,
+  );
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  const highest = weights.indexOf(Math.max(...weights));
+  return weights.map((weight, index) => {
+    if (weight === 0) return 'none';
+    if (BY_VIP.includes(scheduler)) return 'by VIP';
+    if (scheduler === 'fo') return index === highest ? 'all' : 'in reserve';
+    if (scheduler === 'ovf') return `to ${number(weight + 1)} active`;
+    return `${((weight / whole) * 100).toFixed(1)} %`;
+  });
+}
+
+function realRows(service: ServiceConfig, colours: Colours): Row[] {
+  const shares = newFlows(service);
+  return service.reals.map(({ name, address, port, weight, interface: by }, index) => [
     `  ${name === `${address}:${port}` ? colours.dim('-') : name}`,
     `${address}:${port}`,
     String(weight),
-    weight === 0 ? 'none' : `${((shareOf(weight) / whole) * 100).toFixed(1)} %`,
+    shares[index] ?? '',
     by ?? 'its subnet',
   ]);
 }

@@ -28,7 +28,10 @@ services:
     port: 80
     protocol: tcp            # tcp (default) or udp
     method: dsr
-    scheduler: maglev        # rr, wrr, sh or maglev (default)
+    scheduler: maglev        # the default; \`furiwake schedulers\` compares them all
+    hash: { port: true, fallback: true }   # flags of sh, dh, maglev, rendezvous, as by default
+                             # port: the client's port counts, not its address alone
+                             # fallback: new flows of a real with weight 0 go to others
     reals:
       - 192.0.2.21           # short for { address: 192.0.2.21 }: weight 1, the service's port
       - { address: 192.0.2.22, weight: 2, name: web-2 }

@@ -3,6 +3,7 @@
 import CliTable from 'cli-table3';
 import picocolors from 'picocolors';
 import type { ServiceConfig } from '../config/config.ts';
+import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 
 export type Colours = ReturnType<typeof picocolors.createColors>;
 
@@ -49,13 +50,24 @@ export function table(columns: readonly Column[], rows: readonly Row[], colours:
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
+type TitledKey = 'name' | 'protocol' | 'vip' | 'port' | 'method' | 'scheduler' | 'hash';
+
 /** `web  tcp 192.0.2.10:80  dsr  maglev`: the line above a service's reals, here and in status. */
-export function serviceTitle(
-  service: Pick<ServiceConfig, 'name' | 'protocol' | 'vip' | 'port' | 'method' | 'scheduler'>,
-  colours: Colours,
-): string {
-  const { name, protocol, vip, port, method, scheduler } = service;
-  return `${colours.bold(name)}  ${protocol} ${vip}:${port}  ${method}  ${scheduler}`;
+export function serviceTitle(service: Pick<ServiceConfig, TitledKey>, colours: Colours): string {
+  const { name, protocol, vip, port, method } = service;
+  const chooser = schedulerTitle(service);
+  return `${colours.bold(name)}  ${protocol} ${vip}:${port}  ${method}  ${chooser}`;
+}
+
+/** `sh`, or `sh (port: true)` with the flags that are not as they are by default. */
+export function schedulerTitle({
+  scheduler,
+  hash,
+}: Pick<ServiceConfig, 'scheduler' | 'hash'>): string {
+  const defaults: Record<string, unknown> = { ...FLAG_DEFAULTS[scheduler] };
+  const flags = Object.entries(hash).filter(([flag, value]) => value !== defaults[flag]);
+  if (flags.length === 0) return scheduler;
+  return `${scheduler} (${flags.map(([flag, value]) => `${flag}: ${value}`).join(', ')})`;
 }
 
 /** Text in lines of at most WIDTH, all but the first indented. */

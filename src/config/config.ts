@@ -1,7 +1,7 @@
 // The configuration after loading: checked, with every default filled in. What a file may say is
 // in schema.ts; how it is read is in load.ts.
 import type { MethodName } from '../director/table.ts';
-import type { SchedulerName } from '../schedule/scheduler.ts';
+import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
 
 export interface RealConfig {
   /** Shown in status and logs; `address:port` unless given. */
@@ -21,6 +21,8 @@ export interface ServiceConfig {
   readonly protocol: 'tcp' | 'udp';
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
+  /** The flags that the scheduler knows, each of them; none for a scheduler that hashes nothing. */
+  readonly hash: HashFlags;
   readonly reals: readonly RealConfig[];
 }
 

@@ -2,6 +2,7 @@
 // reported together and nothing is half applied: the result is a whole Config or a list of them.
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
 import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
@@ -14,6 +15,7 @@ import {
   DEFAULT_RING_SLOTS,
   type RealData,
   type ServiceData,
+  schedulerOf,
 } from './schema.ts';
 
 export type LoadResult =
@@ -125,7 +127,14 @@ function complete(data: ConfigData, file: string): Config {
 }
 
 function completeService(name: string, service: ServiceData): ServiceConfig {
-  return { name, ...service, reals: service.reals.map((real) => completeReal(real, service.port)) };
+  const scheduler = schedulerOf(service.scheduler);
+  return {
+    name,
+    ...service,
+    scheduler,
+    hash: { ...FLAG_DEFAULTS[scheduler], ...service.hash },
+    reals: service.reals.map((real) => completeReal(real, service.port)),
+  };
 }
 
 function completeReal(data: RealData, servicePort: number): RealConfig {

@@ -2,8 +2,9 @@
 // together. They read the raw data and pass over whatever the schema refuses on its own, so that
 // all problems of a file are reported in one go.
 import type { z } from 'zod';
+import { FLAG_DEFAULTS, type SchedulerName } from '../schedule/scheduler.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
-import { LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
+import { LABEL_ALLOWED, schedulerOf, VALUE_SCHEMAS } from './schema.ts';
 
 /** A real as far as its values are good. */
 interface RealSketch {
@@ -21,6 +22,9 @@ interface ServiceSketch {
   readonly port: number | undefined;
   readonly protocol: string | undefined;
   readonly method: string | undefined;
+  readonly scheduler: SchedulerName | undefined;
+  /** Names of the hash flags that are given. */
+  readonly flags: readonly string[];
   readonly reals: readonly RealSketch[];
 }
 
@@ -43,6 +47,7 @@ export function findMisfits(data: unknown): Finding[] {
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
     ...sharedVips(services),
     ...services.flatMap((service) => [
+      ...foreignFlags(service),
       ...repeatedReals(service),
       ...mappedDsrPorts(service),
       ...realsThatAreVips(service, services),
@@ -57,6 +62,7 @@ function sketchServices(services: unknown): ServiceSketch[] {
     const service = isMapping(value) ? value : {};
     const path = ['services', name];
     const port = good(VALUE_SCHEMAS.port, service.port);
+    const scheduler = good(VALUE_SCHEMAS.scheduler, service.scheduler);
     const reals = Array.isArray(service.reals) ? service.reals : [];
     return {
       path,
@@ -65,6 +71,8 @@ function sketchServices(services: unknown): ServiceSketch[] {
       port,
       protocol: good(VALUE_SCHEMAS.protocol, service.protocol),
       method: good(VALUE_SCHEMAS.method, service.method),
+      scheduler: scheduler === undefined ? undefined : schedulerOf(scheduler),
+      flags: isMapping(service.hash) ? Object.keys(service.hash) : [],
       reals: reals.map((real, index) => sketchReal(real, [...path, 'reals', index], port)),
     };
   });
@@ -117,6 +125,28 @@ function sharedVips(services: readonly ServiceSketch[]): Finding[] {
       });
   }
   return findings;
+}
+
+/** Flags that the scheduler does not know; those that no scheduler knows are the schema's. */
+function foreignFlags({ path, scheduler, flags }: ServiceSketch): Finding[] {
+  if (scheduler === undefined) return [];
+  const known = Object.keys(FLAG_DEFAULTS[scheduler] ?? {});
+  const flagged = Object.entries(FLAG_DEFAULTS);
+  const all = new Set(flagged.flatMap(([, defaults]) => Object.keys(defaults)));
+  return flags.flatMap((flag): Finding[] => {
+    if (known.includes(flag) || !all.has(flag)) return [];
+    const friends = flagged.filter(([, defaults]) => flag in defaults).map(([name]) => name);
+    return [
+      {
+        path: [...path, 'hash', flag],
+        at: 'key',
+        found: `the flag ${flag} with scheduler ${scheduler}`,
+        allowed:
+          known.length === 0 ? 'no flags, for it hashes nothing' : `the flag ${known.join(', ')}`,
+        advice: `${flag} is for ${friends.join(', ')}`,
+      },
+    ];
+  });
 }
 
 function repeatedReals(service: ServiceSketch): Finding[] {

@@ -3,7 +3,7 @@
 // where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
 import * as z from 'zod';
 import { METHOD_NAMES } from '../director/table.ts';
-import { SCHEDULER_NAMES } from '../schedule/scheduler.ts';
+import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import type { DataPath } from './problem.ts';
 
 export const DEFAULT_SOCKET = '/run/furiwake.sock';
@@ -73,6 +73,33 @@ const realSchema = z.strictObject(
   'an address, or a mapping such as { address: 192.0.2.21, weight: 2 }',
 );
 
+/** What the file may call a scheduler; `mh` is IPVS's name of maglev. */
+const schedulerSchema = oneOf([...SCHEDULER_NAMES, 'mh']).default('maglev');
+
+/** The scheduler that a name of the file stands for. */
+export const schedulerOf = (name: z.output<typeof schedulerSchema>): SchedulerName =>
+  name === 'mh' ? 'maglev' : name;
+
+const hashSchema = z.strictObject(
+  {
+    port: z
+      .boolean('true or false')
+      .optional()
+      .describe(
+        "sh, maglev, rendezvous: hash the client's port too, so that the flows of one client " +
+          'spread. By default false with sh, else true',
+      ),
+    fallback: z
+      .boolean('true or false')
+      .optional()
+      .describe(
+        'sh, dh, maglev: what becomes of a new flow that hashes to a real of weight 0. true (by ' +
+          'default): it goes to another real. false: it is refused',
+      ),
+  },
+  'a mapping with port and fallback',
+);
+
 const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
@@ -86,12 +113,13 @@ const serviceSchema = z.strictObject(
       'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
         'nat: by address and port, the answer comes back through the director',
     ),
-    scheduler: oneOf(SCHEDULER_NAMES)
-      .default('maglev')
-      .describe(
-        'Chooses the real of a new flow. rr: in turn. wrr: in turn by weight. ' +
-          'sh: by client address. maglev: consistent hash by weight',
-      ),
+    scheduler: schedulerSchema.describe(
+      'Chooses the real of a new flow; furiwake schedulers compares them. In turn: rr, wrr (by ' +
+        'weight). By hash of the client: sh, maglev (mh is another word for it), rendezvous; of ' +
+        'the VIP: dh. By the flows that reals have: lc, wlc, sed, nq, ovf, twos; and by VIP: ' +
+        'lblc, lblcr. The highest weight: fo. By lot: random',
+    ),
+    hash: hashSchema.optional().describe('Flags of a scheduler that hashes'),
     reals: z
       .array(
         z
@@ -150,7 +178,7 @@ export const configSchema = z
       flows: flowsSchema.optional().describe('The table of known flows'),
       hashSeed: wholeNumber(0, 4_294_967_295)
         .default(0)
-        .describe('Key of the hash of sh and maglev; directors that shall agree share it'),
+        .describe('Key of the hashes of schedulers; directors that shall agree share it'),
       services: z
         // The names are checked by a rule: a record would not look into a service with a bad name.
         .record(z.string(), serviceSchema, SERVICES_ALLOWED)
@@ -176,6 +204,7 @@ export const VALUE_SCHEMAS = {
   port: portSchema,
   protocol: serviceSchema.shape.protocol,
   method: serviceSchema.shape.method,
+  scheduler: schedulerSchema,
   label: labelSchema,
   interface: interfaceSchema,
 } as const;
@@ -185,7 +214,8 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (path.length === 0) return Object.keys(configSchema.shape);
   if (path[0] === 'ring') return Object.keys(ringSchema.shape);
   if (path[0] === 'flows') return Object.keys(flowsSchema.shape);
-  return Object.keys(path.length === 2 ? serviceSchema.shape : realSchema.shape);
+  if (path.length === 2) return Object.keys(serviceSchema.shape);
+  return Object.keys(path[2] === 'hash' ? hashSchema.shape : realSchema.shape);
 }
 
 /** JSON Schema (draft 2020-12) of the file, for editors. */

@@ -31,6 +31,8 @@ export interface TableBuilder {
 export function createTableBuilder(): TableBuilder {
   const serviceIds = new Map<string, number>();
   const realIds = new Map<string, number>();
+  /** The latest weight above 0 of each real of the configuration before, by id. */
+  let lastWeights = new Map<number, number>();
   return {
     build: (config, arms) => {
       const services = config.services.map((service): BuiltService => {
@@ -42,10 +44,19 @@ export function createTableBuilder(): TableBuilder {
         }));
         return { id: idOf(serviceIds, key), config: service, reals };
       });
-      const inputs = services.map((service) => serviceInput(service, config.hashSeed));
+      lastWeights = weightsAfter(services, lastWeights);
+      const inputs = services.map((service) => serviceInput(service, config.hashSeed, lastWeights));
       return { table: buildTable(inputs), services };
     },
   };
+}
+
+function weightsAfter(
+  services: readonly BuiltService[],
+  before: ReadonlyMap<number, number>,
+): Map<number, number> {
+  const reals = services.flatMap((service) => service.reals);
+  return new Map(reals.map(({ id, config }) => [id, config.weight || (before.get(id) ?? 0)]));
 }
 
 function idOf(ids: Map<string, number>, key: string): number {
@@ -72,10 +83,15 @@ function requireArm(real: RealConfig, arms: readonly Arm[]): number {
   return arm;
 }
 
-function serviceInput({ id, config, reals }: BuiltService, hashSeed: number): ServiceInput {
-  const scheduled = config.reals.map((real) => ({
-    key: `${real.address}:${real.port}`,
-    weight: real.weight,
+function serviceInput(
+  { id, config, reals }: BuiltService,
+  seed: number,
+  lastWeights: ReadonlyMap<number, number>,
+): ServiceInput {
+  const scheduled = reals.map((real) => ({
+    key: `${real.config.address}:${real.config.port}`,
+    weight: real.config.weight,
+    lastWeight: lastWeights.get(real.id) ?? 0,
   }));
   return {
     id,
@@ -83,7 +99,7 @@ function serviceInput({ id, config, reals }: BuiltService, hashSeed: number): Se
     port: config.port,
     protocol: config.protocol === 'tcp' ? 6 : 17,
     method: config.method,
-    schedule: schedulerNamed(config.scheduler).build(scheduled, { seed: hashSeed }),
+    schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     reals: reals.map((real) => ({
       id: real.id,
       address: parseIpv4(real.config.address) ?? 0,

@@ -80,10 +80,10 @@ function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {
 }
 
 function serviceStatus(state: DirectorState, { id, config, reals }: BuiltService): ServiceStatus {
-  const { name, vip, port, protocol, method, scheduler } = config;
+  const { name, vip, port, protocol, method, scheduler, hash } = config;
   const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
   const rows = reals.map((real) => realStatus(state, real));
-  return { name, vip, port, protocol, method, scheduler, reals: rows, ...traffic };
+  return { name, vip, port, protocol, method, scheduler, hash, reals: rows, ...traffic };
 }
 
 function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealStatus {

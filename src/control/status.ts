@@ -2,7 +2,7 @@
 import type { LinkState } from '../datapath/datapath.ts';
 import type { GlobalField, Traffic } from '../director/counters.ts';
 import type { MethodName } from '../director/table.ts';
-import type { SchedulerName } from '../schedule/scheduler.ts';
+import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
 
 export interface ArmStatus {
   readonly name: string;
@@ -37,6 +37,8 @@ export interface ServiceStatus extends Traffic {
   readonly protocol: 'tcp' | 'udp';
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
+  /** The scheduler's flags; empty if it knows none. */
+  readonly hash: HashFlags;
   readonly reals: readonly RealStatus[];
 }
 

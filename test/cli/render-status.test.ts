@@ -37,7 +37,7 @@ REAL        ADDRESS            WEIGHT  NEIGHBOUR  ACTIVE  OPENED      IN     BYT
 web  tcp 192.0.2.10:80  dsr  maglev
   -         192.0.2.21:80           1  ok             12  23,456    123k  95.4 MiB  direct         -
   web-2-i…  192.0.2.22:80           2  no answer       0       3      12     999 B  direct         -
-dns  udp 192.0.2.53:53  nat  sh
+dns  udp 192.0.2.53:53  nat  sh (port: true)
   dns-1     198.51.100.1:5353   65535  resolving  99,999  99,999  99,999  1.00 GiB    123M  4.55 TiB
 
 ARMS

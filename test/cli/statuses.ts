@@ -53,6 +53,7 @@ export const QUIET_STATUS: Status = {
       protocol: 'tcp',
       method: 'dsr',
       scheduler: 'maglev',
+      hash: { port: true, fallback: true },
       reals: [WEB_1],
       ...NO_TRAFFIC,
     },
@@ -116,6 +117,7 @@ export const BUSY_STATUS: Status = {
       protocol: 'udp',
       method: 'nat',
       scheduler: 'sh',
+      hash: { port: true, fallback: true },
       reals: [
         {
           name: 'dns-1',

@@ -13,7 +13,7 @@ const OWN = "the real's own address";
 const NO_FRAME = 'the director answers ARP for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
 const TOP_KEYS = 'the keys interfaces, datapath, guard, socket, ring, flows, hashSeed, services';
-const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, reals';
+const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, hash, reals';
 
 type Case = [
   name: string,
@@ -194,8 +194,48 @@ const CASES: Case[] = [
     withLine(8, '    scheduler: maglv'),
     ':8:16 services.web.scheduler',
     '"maglv"',
-    'one of: rr, wrr, sh, maglev',
+    'one of: rr, wrr, lc, wlc, sh, dh, maglev, rendezvous, sed, nq, fo, ovf, lblc, lblcr, ' +
+      'random, twos, mh',
     'did you mean maglev?',
+  ],
+  // Flags of schedulers.
+  [
+    'an unknown flag',
+    withLine(8, '    hash: { ports: true }'),
+    ':8:13 services.web.hash.ports',
+    'the unknown key ports',
+    'the keys port, fallback',
+    'did you mean port?',
+  ],
+  [
+    'a flag that is neither true nor false',
+    withLine(8, '    hash: { port: 1 }'),
+    ':8:19 services.web.hash.port',
+    '1',
+    'true or false',
+  ],
+  [
+    'flags that are no mapping',
+    withLine(8, '    hash: port'),
+    ':8:11 services.web.hash',
+    '"port"',
+    'a mapping with port and fallback',
+  ],
+  [
+    'a flag for a scheduler that hashes something else',
+    withLine(8, '    scheduler: dh', '    hash: { fallback: false, port: true }'),
+    ':9:30 services.web.hash.port',
+    'the flag port with scheduler dh',
+    'the flag fallback',
+    'port is for sh, maglev, rendezvous',
+  ],
+  [
+    'a flag for a scheduler that hashes nothing',
+    withLine(8, '    scheduler: wlc', '    hash: { fallback: true }'),
+    ':9:13 services.web.hash.fallback',
+    'the flag fallback with scheduler wlc',
+    'no flags, for it hashes nothing',
+    'fallback is for sh, dh, maglev',
   ],
   [
     'an unknown method',

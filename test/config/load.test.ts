@@ -28,6 +28,7 @@ describe('a good configuration', () => {
             protocol: 'tcp',
             method: 'dsr',
             scheduler: 'maglev',
+            hash: { port: true, fallback: true },
             reals: [
               {
                 name: '192.0.2.21:80',
@@ -46,6 +47,7 @@ describe('a good configuration', () => {
             protocol: 'udp',
             method: 'nat',
             scheduler: 'maglev',
+            hash: { port: true, fallback: true },
             reals: [
               {
                 name: '198.51.100.11:5353',
@@ -58,6 +60,23 @@ describe('a good configuration', () => {
           },
         ],
       },
+    });
+  });
+
+  it.each([
+    ['maglev', '', 'maglev', { port: true, fallback: true }],
+    ['mh', 'hash: { port: false }', 'maglev', { port: false, fallback: true }],
+    ['sh', '', 'sh', { port: false, fallback: true }],
+    ['sh', 'hash: { port: true, fallback: false }', 'sh', { port: true, fallback: false }],
+    ['dh', '', 'dh', { fallback: true }],
+    ['rendezvous', 'hash: {}', 'rendezvous', { port: true }],
+    ['wlc', '', 'wlc', {}],
+    ['twos', 'hash: {}', 'twos', {}],
+  ])('has scheduler %s, flags: %s', (name, flags, scheduler, hash) => {
+    const text = withLine(8, `    scheduler: ${name}`, `    ${flags}`);
+    expect(parseConfig(text, 'f.yaml')).toMatchObject({
+      ok: true,
+      config: { services: [{ scheduler, hash }, {}] },
     });
   });
 

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { EXAMPLE_CONFIG } from '../../src/cli/example.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { jsonSchema } from '../../src/config/schema.ts';
+import { SCHEDULER_NAMES } from '../../src/schedule/scheduler.ts';
 
 interface Schema {
   readonly description?: string;
@@ -37,7 +38,7 @@ describe('the JSON Schema', () => {
   const properties = propertiesOf(schema, '');
 
   it('has every key', () => {
-    expect(properties).toHaveLength(8 + 2 + 6 + 5);
+    expect(properties).toHaveLength(8 + 2 + 7 + 2 + 5);
   });
 
   it.each(properties)('describes %s', (_, property) => {
@@ -59,7 +60,7 @@ describe('the JSON Schema', () => {
     expect(service.properties?.port).toMatchObject({ minimum: 1, maximum: 65_535 });
     expect(real.properties?.weight).toMatchObject({ minimum: 0, maximum: 65_535, default: 1 });
     expect(service.properties?.scheduler).toMatchObject({
-      enum: ['rr', 'wrr', 'sh', 'maglev'],
+      enum: [...SCHEDULER_NAMES, 'mh'],
       default: 'maglev',
     });
     expect(schema.properties?.interfaces).toMatchObject({ minItems: 1, maxItems: 8 });
@@ -76,7 +77,7 @@ describe('the JSON Schema', () => {
   it.each([
     ['the least', {}],
     ['a real as a mapping', { reals: [{ address: '192.0.2.21', weight: 2 }] }],
-    ['every key', { protocol: 'udp', scheduler: 'rr' }],
+    ['every key', { protocol: 'udp', scheduler: 'mh', hash: { port: false, fallback: false } }],
   ])('accepts %s', (_, change) => {
     expect(reader.safeParse(fileWith(change)).success).toBe(true);
   });
@@ -86,7 +87,9 @@ describe('the JSON Schema', () => {
     ['port 0', { port: 0 }],
     ['port 70000', { port: 70_000 }],
     ['a VIP that is no address', { vip: 'web.example' }],
-    ['an unknown scheduler', { scheduler: 'lc' }],
+    ['an unknown scheduler', { scheduler: 'llc' }],
+    ['a flag that is no flag', { hash: { ports: true } }],
+    ['a flag that is no boolean', { hash: { port: 'yes' } }],
     ['no reals', { reals: [] }],
     ['weight -1', { reals: [{ address: '192.0.2.21', weight: -1 }] }],
     ['no method', { method: undefined }],

@@ -24,7 +24,7 @@ const real = (address: string, more: Partial<RealConfig> = {}): RealConfig => ({
 
 const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => ({
   ...{ name: 'web', vip: '192.0.2.80', port: 80, protocol: 'tcp', method: 'dsr' },
-  ...{ scheduler: 'rr', reals: [real('192.0.2.11'), real('192.0.2.12')], ...more },
+  ...{ scheduler: 'rr', hash: {}, reals: [real('192.0.2.11'), real('192.0.2.12')], ...more },
 });
 
 const config = (...services: ServiceConfig[]): Config => ({
@@ -91,6 +91,25 @@ describe('a table', () => {
     expect(hashed.schedules[0]).toEqual(
       schedulerNamed('maglev').build([{ key: '192.0.2.11:80', weight: 3 }], { seed: 42 }),
     );
+  });
+
+  test('has the flags of the service, and remembers the weight of a real that is drained', () => {
+    const { build } = createTableBuilder();
+    const reals = (first: number) => [real('192.0.2.11', { weight: first }), real('192.0.2.12')];
+    const schedule = (first: number, fallback: boolean) =>
+      build(config(service({ scheduler: 'maglev', hash: { fallback }, reals: reals(first) })), [
+        OUT,
+      ]).table.schedules[0]!.slots;
+    const fresh = schedule(0, false);
+    expect(fresh).not.toContain(-1);
+    const before = schedule(3, false);
+    const drained = schedule(0, false);
+    expect(drained).toEqual(before.map((index) => (index === 0 ? -1 : index)));
+    expect(schedule(0, true)).not.toContain(-1);
+    expect(schedule(3, true)).toEqual(before);
+    // A real that leaves the configuration is forgotten with its weight.
+    build(config(), [OUT]);
+    expect(schedule(0, false)).toEqual(fresh);
   });
 
   test('crosses to another thread as it is', () => {

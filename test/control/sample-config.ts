@@ -26,6 +26,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
       protocol: 'tcp',
       method: 'dsr',
       scheduler: 'rr',
+      hash: {},
       reals: [real('10.1.0.11', 80), real('10.1.0.12', 80)],
     },
     {
@@ -35,6 +36,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
       protocol: 'udp',
       method: 'nat',
       scheduler: 'rr',
+      hash: {},
       reals: [real('10.2.0.11', 5353)],
     },
   ],

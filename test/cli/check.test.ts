@@ -1,0 +1,33 @@
+// What `furiwake check` says of new flows, by scheduler: shares where there are any.
+import { expect, it } from 'vitest';
+import { renderConfig } from '../../src/cli/check.ts';
+import { PLAIN } from '../../src/cli/output.ts';
+import { parseConfig } from '../../src/config/load.ts';
+
+/** The column NEW FLOWS for reals of the weights 0, 1, 3 and 3. */
+function newFlows(scheduler: string): string[] {
+  const reals = [0, 1, 3, 3].map(
+    (weight, n) => `{ address: 192.0.2.${20 + n}, weight: ${weight} }`,
+  );
+  const text = `interfaces: [eth0]
+services:
+  web: { vip: 192.0.2.10, port: 80, method: dsr, scheduler: ${scheduler}, reals: [${reals}] }`;
+  const result = parseConfig(text, 'x.yaml');
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  const lines = renderConfig(result.config, PLAIN).split('\n');
+  const rows = lines.filter((line) => /192\.0\.2\.2\d:80/.test(line));
+  return rows.map((line) => /:80 +\d+ +(.*?) {2}its subnet$/.exec(line)?.[1] ?? line);
+}
+
+it.each([
+  ['rr', ['none', '33.3 %', '33.3 %', '33.3 %']],
+  ['lc', ['none', '33.3 %', '33.3 %', '33.3 %']],
+  ['wlc', ['none', '14.3 %', '42.9 %', '42.9 %']],
+  ['mh', ['none', '14.3 %', '42.9 %', '42.9 %']],
+  ['dh', ['none', 'by VIP', 'by VIP', 'by VIP']],
+  ['lblcr', ['none', 'by VIP', 'by VIP', 'by VIP']],
+  ['fo', ['none', 'in reserve', 'all', 'in reserve']],
+  ['ovf', ['none', 'to 2 active', 'to 4 active', 'to 4 active']],
+])('by %s: %j', (scheduler, expected) => {
+  expect(newFlows(scheduler)).toEqual(expected);
+});
