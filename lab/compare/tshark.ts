@@ -26,6 +26,12 @@ export async function complaintsOf(file: string): Promise<string[]> {
 /** It always says so when root runs it. */
 const ROOT = /^Running as user /;
 
+/**
+ * 0xffff and 0 are the same number in ones' complement. Linux itself sends such TCP checksums now
+ * and then, and every receiver takes them.
+ */
+const OTHER_ZERO = /0xffff instead of 0x0000/;
+
 /** Of the tables `Errors (3)`, `Warns (1)`: rows of frequency, group, protocol and summary. */
 export function readExpert(text: string): string[] {
   let severity = '';
@@ -34,8 +40,9 @@ export function readExpert(text: string): string[] {
     severity = /^(\w+) \(\d+\)$/.exec(line)?.[1] ?? severity;
     const row = /^\s+(\d+)\s+(\S+)\s+(\S+)\s+(.*)$/.exec(line);
     if (row === null) continue;
-    const [, frequency, group = '', protocol, summary] = row;
+    const [, frequency, group = '', protocol, summary = ''] = row;
     if (severity !== 'Errors' && group !== 'Malformed' && group !== 'Checksum') continue;
+    if (OTHER_ZERO.test(summary)) continue;
     found.push(`${protocol}: ${summary} (${frequency} frames)`);
   }
   return found;

@@ -12,10 +12,11 @@ Warns (149)
 `;
 
 const ERRORS = `
-Errors (3)
+Errors (4)
 =============
    Frequency      Group           Protocol  Summary
            2   Checksum                TCP  Bad checksum [should be 0xb4c3]
+           1   Checksum                TCP  TCP Checksum 0xffff instead of 0x0000 (see RFC 1624)
            1  Malformed               IPv4  Malformed Packet (Exception occurred)
 `;
 
