@@ -70,7 +70,8 @@ export function figure({ title, note, chart }: Figure): Html {
   return html`<figure><h3>${title}</h3>${drawChart(chart)}${below}</figure>`;
 }
 
-/** Two beside each other where there is room. */
-export function figures(list: readonly Figure[]): Html {
-  return html`<div class="figures">${list.map(figure)}</div>`;
+/** Two beside each other where there is room. Without figures there is no picture: undefined. */
+export function figures(list: readonly (Figure | undefined)[]): Html {
+  const drawn = list.filter((each) => each !== undefined);
+  return drawn.length === 0 ? html`` : html`<div class="figures">${drawn.map(figure)}</div>`;
 }

@@ -94,13 +94,13 @@ body{font-size:10.5pt}
 .page{max-width:none;padding:0}
 nav,summary{color:inherit}
 h2{break-before:auto;break-after:avoid;margin-top:1.6rem}
-h3{break-after:avoid}
+h3,h2+p{break-after:avoid}
 figure,tr,.claims>li,.advice section{break-inside:avoid}
 .figures{gap:16px 24px;grid-template-columns:repeat(2,minmax(0,1fr))}
 .scroll{overflow:visible}
 table{font-size:7.5pt}.spread{font-size:7pt}
 th,td{padding-right:.5rem}
-pre{white-space:pre-wrap;overflow:visible}
+pre{white-space:pre-wrap;overflow:visible;overflow-wrap:anywhere;font-size:7.5pt}
 a{color:inherit}
 details::details-content{content-visibility:visible;block-size:auto;display:block}
 }`;

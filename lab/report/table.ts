@@ -17,7 +17,7 @@ export function table(columns: readonly TableColumn[], rows: readonly TableRow[]
   const heads = columns.map(
     ({ title, align }) => html`<th scope="col"${classOf(align)}>${title}</th>`,
   );
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll" tabindex="0"><table>
 <thead><tr>${heads}</tr></thead>
 <tbody>${rows.map((row) => rowOf(row, columns))}</tbody>
 </table></div>`;

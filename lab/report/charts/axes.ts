@@ -9,6 +9,8 @@ interface ValueAxis {
   readonly min?: number | undefined;
   readonly max?: number | undefined;
   readonly splitNumber?: number | undefined;
+  /** Distance of the ticks, where they shall not be chosen. */
+  readonly interval?: number | undefined;
 }
 
 /** Only what is given, since a key without a value is not the same to the chart library. */
@@ -17,19 +19,27 @@ const given = (options: Record<string, number | undefined>): Record<string, numb
     Object.entries(options).filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
 
-export function valueAxis({ format, name = '', min, max, splitNumber = 4 }: ValueAxis) {
+export function valueAxis({ format, name = '', min, max, interval, splitNumber = 4 }: ValueAxis) {
   return {
     type: 'value' as const,
     name,
     nameLocation: 'end' as const,
     nameTextStyle: { color: DIM, fontSize: SMALL, align: 'left' as const },
-    ...given({ min, max }),
+    ...given({ min, max, interval }),
     splitNumber,
     axisLabel: { color: DIM, fontSize: SMALL, formatter: format, hideOverlap: true },
     axisLine: { show: false },
     axisTick: { show: false },
     splitLine: { lineStyle: { color: RULE } },
   };
+}
+
+const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+
+/** A figure not below `value`, so round that half of it is round too; for values above 0. */
+export function roundAbove(value: number): number {
+  const decade = 10 ** Math.floor(Math.log10(value));
+  return (ROUND.find((each) => each * decade >= value) ?? 10) * decade;
 }
 
 export function nameAxis(names: readonly string[]) {

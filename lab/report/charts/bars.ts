@@ -28,6 +28,8 @@ interface Bars {
   readonly rows: readonly BarRow[];
   readonly columns: readonly BarColumn[];
   readonly format: (value: number) => string;
+  /** Bars that are longer end here, and say so; their figures stand beside. */
+  readonly limit?: number | undefined;
 }
 
 const ROW_HEIGHT = 25;
@@ -38,12 +40,12 @@ const COLUMN_GAP = 10;
 const BAR_WIDTH = 13;
 const PALE = 0.38;
 
-export function barChart({ description, rows, columns, format }: Bars): Chart {
+export function barChart({ description, rows, columns, format, limit }: Bars): Chart {
   const columnsWidth = columns.reduce((sum, { width }) => sum + width + COLUMN_GAP, 0);
   const option: EChartsOption = {
     grid: { left: NAMES_WIDTH, right: columnsWidth + 4, top: TOP, bottom: BOTTOM },
     graphic: columnTitles(columns),
-    xAxis: valueAxis({ format, min: 0, splitNumber: 3 }),
+    xAxis: valueAxis({ format, min: 0, splitNumber: 3, ...edgeOf(limit) }),
     yAxis: [
       { ...nameAxis(rows.map(({ title }) => title)), inverse: true },
       { ...nameAxis(rows.map(cellsText)), ...cellsAxis(columns) },
@@ -53,6 +55,7 @@ export function barChart({ description, rows, columns, format }: Bars): Chart {
       barSeries(rows, ({ value, strong }) => restOf(value, strong), PALE),
       whiskers(rows),
       absences(rows),
+      ...(limit === undefined ? [] : [longer(rows, limit)]),
     ],
   };
   return { description, height: TOP + BOTTOM + ROW_HEIGHT * rows.length, option };
@@ -137,6 +140,23 @@ function whiskers(rows: readonly BarRow[]) {
     z: 5,
     renderItem,
     data,
+  };
+}
+
+export const nothingIn = (rows: readonly BarRow[]): boolean =>
+  rows.every(({ value }) => value === null);
+
+const edgeOf = (limit: number | undefined) =>
+  limit === undefined ? {} : { max: limit, interval: limit / 2 };
+
+/** What tells that a bar goes on behind the edge. */
+function longer(rows: readonly BarRow[], limit: number) {
+  return {
+    ...absences([]),
+    data: rows.flatMap(({ value }, index) =>
+      value !== null && value > limit ? [{ value: [limit, index] }] : [],
+    ),
+    label: { ...absences([]).label, formatter: '»', color: INK, distance: 1 },
   };
 }
 

@@ -75,12 +75,11 @@ export function lineChart(lines: Lines): Chart {
 }
 
 function axisOf(axis: Axis) {
-  const { log, interval } = axis;
+  const { log } = axis;
   const plain = valueAxis(axis);
   return {
     ...plain,
     ...(log === true ? { type: 'log' as const, logBase: 10 } : {}),
-    ...(interval === undefined ? {} : { interval }),
     ...(log === true ? { axisLabel: { ...plain.axisLabel, showMaxLabel: false } } : {}),
     nameTextStyle: {
       color: DIM,

@@ -4,7 +4,7 @@ import type { SoakPoint, SoakResult } from '../../compare/result.ts';
 import { type Chart, DIM } from '../chart.ts';
 import { tick } from '../figures.ts';
 import { WAYS } from '../path-style.ts';
-import { heading, valueAxis } from './axes.ts';
+import { heading, roundAbove, valueAxis } from './axes.ts';
 
 interface Panel {
   readonly title: string;
@@ -43,13 +43,15 @@ export function soakChart({ method, points }: SoakResult): Chart {
     grid: PANELS.map((_, index) => ({
       ...{ left: LEFT, right: 14, top: topOf(index), height: PANEL_HEIGHT },
     })),
-    graphic: PANELS.map(({ title }, index) => heading(title, { x: 4, y: topOf(index) - 18 })),
+    graphic: PANELS.map(({ title }, index) => heading(title, { x: LEFT, y: topOf(index) - 18 })),
     xAxis: PANELS.map((_, index) =>
       timeAxis(index, { minutes, last: points.at(-1)?.atSeconds ?? 1 }),
     ),
     yAxis: PANELS.map((panel, index) => ({
-      ...valueAxis({ format: panel.format, min: 0, max: roomFor(panel, points), splitNumber: 2 }),
-      interval: roomFor(panel, points) / 2,
+      ...valueAxis({
+        ...{ format: panel.format, min: 0 },
+        ...{ max: roomFor(panel, points), interval: roomFor(panel, points) / 2 },
+      }),
       gridIndex: index,
     })),
     series: PANELS.map((panel, index) => seriesOf(panel, { points, method, index, minutes })),
@@ -61,10 +63,7 @@ export function soakChart({ method, points }: SoakResult): Chart {
 /** A round figure above all values, so that half of it is round too. */
 function roomFor({ value }: Panel, points: readonly SoakPoint[]): number {
   const most = Math.max(0, ...points.map((point) => value(point) ?? 0));
-  if (most === 0) return 2;
-  const decade = 10 ** Math.floor(Math.log10(most));
-  const step = [1, 2, 3, 4, 5, 6, 8, 10].find((each) => each * decade >= most * 1.02) ?? 20;
-  return step * decade;
+  return most === 0 ? 2 : roundAbove(most * 1.02);
 }
 
 function timeAxis(index: number, time: { readonly minutes: boolean; readonly last: number }) {

@@ -1,8 +1,10 @@
 // What a path costs: processor time for a packet and for a gigabyte, and memory.
 import { type CpuCost, cpuPerCount, cpuPerGigabyte } from '../../compare/derive.ts';
 import type { CompareResult, MeasureName, PathResult } from '../../compare/result.ts';
+import { quantile } from '../../quantile.ts';
 import { type Figure, figures } from '../chart.ts';
-import { type BarRow, barChart } from '../charts/bars.ts';
+import { roundAbove } from '../charts/axes.ts';
+import { type BarRow, barChart, nothingIn } from '../charts/bars.ts';
 import { memory, seconds, tick } from '../figures.ts';
 import { html } from '../html.ts';
 import { noneSamples, samplesOf, whyAbsent } from '../look-up.ts';
@@ -33,12 +35,14 @@ interface CpuFigure {
   readonly cost: typeof cpuPerCount;
 }
 
-function cpuFigure(result: CompareResult, { title, measure, cost }: CpuFigure): Figure {
+function cpuFigure(result: CompareResult, { title, measure, cost }: CpuFigure): Figure | undefined {
   const none = noneSamples(result, measure);
   const rows = result.paths.map((path) => {
     const found = cost(samplesOf(path, measure), none);
     return costRow(path, found, whyAbsent(path, measure));
   });
+  if (nothingIn(rows)) return undefined;
+  const limit = limitFor(rows.flatMap(({ value }) => value ?? []));
   const columns = [
     { title: 'machine', width: 54 },
     { title: 'above none', width: 62 },
@@ -47,8 +51,19 @@ function cpuFigure(result: CompareResult, { title, measure, cost }: CpuFigure): 
   const description = `${title}: processor time by path`;
   return {
     title: html`${title} <span class="unit">processor time</span>`,
-    chart: barChart({ description, rows, columns, format }),
+    ...(limit === undefined ? {} : { note: 'Bars with » are longer; their figures stand beside.' }),
+    chart: barChart({ description, rows, columns, format, limit }),
   };
+}
+
+/** One path that costs ten times as much as the others would make all of theirs look the same. */
+const OUTLIER = 4;
+
+/** Where to cut bars so that the usual ones can be told apart; undefined if none is much longer. */
+export function limitFor(values: readonly number[]): number | undefined {
+  const usual = values.filter((value) => value <= OUTLIER * quantile(values, 0.5));
+  const most = Math.max(...usual);
+  return usual.length === values.length ? undefined : roundAbove(most);
 }
 
 function costRow(path: PathResult, cost: CpuCost | null, absent: string): BarRow {
@@ -66,7 +81,7 @@ function costRow(path: PathResult, cost: CpuCost | null, absent: string): BarRow
   };
 }
 
-function memoryFigure(result: CompareResult): Figure {
+function memoryFigure(result: CompareResult): Figure | undefined {
   const rows = result.paths.map((path): BarRow => {
     const { residentBytes } = path;
     return {
@@ -77,6 +92,7 @@ function memoryFigure(result: CompareResult): Figure {
       cells: [residentBytes === null ? '' : memory(residentBytes)],
     };
   });
+  if (nothingIn(rows)) return undefined;
   return {
     title: html`Memory <span class="unit">MiB resident</span>`,
     note: 'Of the balancer’s processes, after all measures.',

@@ -37,13 +37,14 @@ ${measures.map((measure) => latencyTable(result, measure))}`,
   };
 }
 
-function latencyFigure(result: CompareResult, measure: LatencyMeasure): Figure {
+function latencyFigure(result: CompareResult, measure: LatencyMeasure): Figure | undefined {
   const curves = result.paths.flatMap((path) => {
     const latency = medianLatency(samplesOf(path, measure));
     if (latency === null) return [];
     const { title, name, kind } = path;
     return [{ title, colour: colourOf(name), dash: DASHES[kind], latency }];
   });
+  if (curves.length === 0) return undefined;
   const chart = latencyChart(`Latency, ${TITLES[measure].toLowerCase()}`, curves);
   return { title: TITLES[measure], note: NOTES[measure], chart };
 }

@@ -2,14 +2,13 @@
 // different machines with different data, so each has axes of its own; only ratios share a picture.
 import { spreadOf } from '../../compare/derive.ts';
 import type { SqlPoint, SqlResult, WorkloadPath } from '../../compare/result.ts';
-import type { Figure } from '../chart.ts';
-import { figures } from '../chart.ts';
+import { DIM, type Figure, figures } from '../chart.ts';
 import { type Curve, lineChart } from '../charts/lines.ts';
 import { type BalancedWay, sqlRatios } from '../compare-ways.ts';
 import { DECK_SOURCE, DECK_SQL } from '../deck.ts';
 import { range, ratio, seconds, tick, withPrefix } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
-import { colourOf, WAYS } from '../path-style.ts';
+import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { preamble } from './workload.ts';
 
@@ -74,8 +73,8 @@ function rateFigure(sql: SqlResult): Figure {
 }
 
 function deckFigure(): Figure {
-  const curve = (title: string, way: WorkloadPath, of: 'direct' | 'balanced'): Curve => ({
-    ...{ title, colour: of === 'direct' ? WAYS[way].colour : colourOf('haproxy') },
+  const curve = (of: 'direct' | 'balanced'): Curve => ({
+    ...{ title: of, colour: of === 'direct' ? WAYS.direct.colour : DIM },
     dash: of === 'direct' ? 'solid' : 'dashed',
     points: DECK_SQL.map((row) => ({ x: row.connections, y: row[of] })),
   });
@@ -84,7 +83,7 @@ function deckFigure(): Figure {
     note: `${DECK_SOURCE}. Another machine and another decade: an axis of its own.`,
     chart: lineChart({
       description: 'SQL: queries a second by connections, in the talk',
-      curves: [curve('direct', 'direct', 'direct'), curve('balanced', 'direct', 'balanced')],
+      curves: [curve('direct'), curve('balanced')],
       x: CONNECTIONS,
       y: { name: 'queries/s', format: (value) => tick(value, ''), min: 0 },
     }),
@@ -101,7 +100,7 @@ function ratioFigure(sql: SqlResult): Figure {
     }),
   );
   const deck: Curve = {
-    ...{ title: 'the talk', colour: colourOf('haproxy'), dash: 'dashed' },
+    ...{ title: 'the talk', colour: DIM, dash: 'dashed' },
     points: DECK_SQL.map(({ connections, direct, balanced }) => ({
       ...{ x: connections, y: balanced / direct },
     })),

@@ -8,7 +8,7 @@ import {
   type PathResult,
 } from '../../compare/result.ts';
 import { type Figure, figures } from '../chart.ts';
-import { type BarRow, barChart } from '../charts/bars.ts';
+import { type BarRow, barChart, nothingIn } from '../charts/bars.ts';
 import { measured, range, ratio, share, tick } from '../figures.ts';
 import { type Content, html } from '../html.ts';
 import { measuredPaths, noneSamples, samplesOf, whyAbsent } from '../look-up.ts';
@@ -37,7 +37,7 @@ ${allRates(result)}`,
   };
 }
 
-function rateFigure(result: CompareResult, measure: MeasureName): Figure {
+function rateFigure(result: CompareResult, measure: MeasureName): Figure | undefined {
   const { title, unit } = MEASURES[measure];
   const none = noneSamples(result, measure);
   const rows = result.paths.map((path): BarRow => {
@@ -56,6 +56,7 @@ function rateFigure(result: CompareResult, measure: MeasureName): Figure {
       ],
     };
   });
+  if (nothingIn(rows)) return undefined;
   const columns = [
     { title: 'median', width: 74 },
     { title: 'to none', width: 42 },
@@ -70,7 +71,7 @@ function rateFigure(result: CompareResult, measure: MeasureName): Figure {
 }
 
 /** What was sent as small packets and did not arrive, beside the rate of what did. */
-function lossFigure(result: CompareResult): Figure {
+function lossFigure(result: CompareResult): Figure | undefined {
   const rows = result.paths.map((path): BarRow => {
     const losses = samplesOf(path, 'packets').flatMap(({ lossShare }) => lossShare ?? []);
     const spread = spreadOf(losses);
@@ -83,13 +84,14 @@ function lossFigure(result: CompareResult): Figure {
       cells: [spread === null ? '' : share(spread.median)],
     };
   });
+  if (nothingIn(rows)) return undefined;
   return {
     title: html`Small packets lost <span class="unit">share of those sent</span>`,
     note: 'In a flood as fast as the sender can, so that every path loses what it cannot carry.',
     chart: barChart({
       description: 'Share of small packets lost, by path',
       ...{ rows, columns: [{ title: 'median', width: 60 }] },
-      format: (value) => `${tick(value * 100, '')} %`,
+      format: (value) => `${Number((value * 100).toPrecision(3))} %`,
     }),
   };
 }

@@ -123,6 +123,7 @@ describe('the page', () => {
     const page = renderReport(NOTHING);
     expect(page).toContain('Nothing was measured in this run.');
     expect(page).toContain('Interrupted');
+    expect(page).not.toContain('<svg');
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
     for (const { title } of NOTHING.paths) expect(page).toContain(title);
   });
