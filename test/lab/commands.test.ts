@@ -114,7 +114,9 @@ describe.skipIf(reason !== undefined)(`furiwake lab${reason ? `: ${reason}` : ''
     );
     const mistyped = await furiwake('lab', 'lst');
     expect(mistyped).toMatchObject({ exitCode: 2 });
-    expect(mistyped.stderr).toContain('allowed: demo, verify, throughput, up, shell, list, down');
+    expect(mistyped.stderr).toContain(
+      'allowed: demo, verify, throughput, compare, soak, report, up, shell, list, down',
+    );
     const nothing = await furiwake('lab', 'verify');
     expect(nothing).toMatchObject({ exitCode: 2 });
     expect(nothing.stderr).toContain('either a topology (dsr, nat) or --from');
