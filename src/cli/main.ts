@@ -8,6 +8,7 @@ import { OperatorError } from './errors.ts';
 import { addLabCommand } from './lab.ts';
 import { coloursFor } from './output.ts';
 import { addRunCommand } from './run.ts';
+import { addSchedulersCommand } from './schedulers.ts';
 import { addStatusCommand } from './status.ts';
 
 const START_HERE = `
@@ -43,6 +44,7 @@ function buildProgram(): Command {
   addRunCommand(program);
   addCheckCommand(program);
   addStatusCommand(program);
+  addSchedulersCommand(program);
   addLabCommand(program);
   return program.addHelpText('after', START_HERE);
 }

@@ -42,13 +42,13 @@ describe('furiwake', () => {
   it('helps on request, in plain text where there is no terminal', () => {
     const help = furiwake('--help');
     expect(help).toMatchObject({ status: 0, stderr: '' });
-    for (const words of ['run', 'check', 'status', 'lab', 'Start here:', 'check --example'])
+    for (const words of ['run', 'check', 'status', 'schedulers', 'lab', 'check --example'])
       expect(help.stdout).toContain(words);
     expect(help.stdout).not.toContain('\x1b');
     expect(furiwake('help').stdout).toBe(help.stdout);
   });
 
-  it.each(['run', 'check', 'status'])('helps with %s', (command) => {
+  it.each(['run', 'check', 'status', 'schedulers'])('helps with %s', (command) => {
     const help = furiwake(command, '--help');
     expect(help).toMatchObject({ status: 0, stderr: '' });
     expect(help.stdout).toMatch(/Examples:\n {2}furiwake/);
@@ -65,6 +65,8 @@ describe('furiwake', () => {
     [['check', 'file.yaml'], 'error: too many arguments'],
     [['run'], "error: required option '-c, --config <file>' not specified"],
     [['status', '--flows', '0'], 'Allowed: a whole number from 1 to 100000.'],
+    [['schedulers', '--reals', '1'], 'Allowed: a whole number from 2 to 1000.'],
+    [['schedulers', '--flows', 'many'], 'Allowed: a whole number from 1000 to 1000000.'],
     [['status', '-s', 'a', '-c', 'b'], 'found both --socket and --config, allowed one of them'],
   ])('refuses %j as wrong use', (words, message) => {
     const result = furiwake(...words);

@@ -51,6 +51,7 @@ describe.skipIf(reason !== undefined)(`the director in a namespace ${reason ?? '
     head?: string;
     interface?: string;
     socket?: string;
+    scheduler?: string;
   }): void {
     const { vip = '10.1.0.100', head = '', interface: name = 'eth0' } = changes;
     writeFileSync(
@@ -64,7 +65,7 @@ services:
     port: 80
     protocol: tcp
     method: dsr
-    scheduler: rr
+    scheduler: ${changes.scheduler ?? 'rr'}
     reals: [10.1.0.11]
 `,
     );
@@ -166,11 +167,13 @@ services:
   test('reloads what it can and says what it cannot', async () => {
     const director = run();
     await director.sees('furiwake status');
-    writeConfig({ vip: '10.1.0.200' });
+    writeConfig({ vip: '10.1.0.200', scheduler: 'sh' });
     director.child.kill('SIGHUP');
     await director.sees('reloaded');
     expect(ruleset()).toContain('10.1.0.200');
-    expect((await fetchStatus(socket)).services[0]?.vip).toBe('10.1.0.200');
+    expect((await fetchStatus(socket)).services).toMatchObject([
+      { vip: '10.1.0.200', scheduler: 'sh', hash: { port: false, fallback: true } },
+    ]);
     writeConfig({ vip: '10.1.0.300' });
     director.child.kill('SIGHUP');
     await director.sees(/not reloaded.*vip: found "10\.1\.0\.300"/);
