@@ -15,6 +15,8 @@ export interface Workload {
   readonly title: string;
   /** About how long it takes. */
   readonly seconds: number;
+  /** Whoever asks for it gives it time of its own, beyond what a quick comparison may take. */
+  readonly onTop?: true;
   take(options: WorkloadTakes): Promise<void>;
   /** What is noted if it fails or exceeds its time. */
   failed(reason: string): WorkloadResults;
@@ -191,7 +193,7 @@ function fits(
   if (plan.endAfterSeconds === null) return true;
   const begins = (performance.now() - beganMs) / 1000;
   const samples = group.map(({ measure }) => plan.secondsPerSample + measure.secondsBeside);
-  const after = parts.workloads.map(({ seconds }) => seconds);
+  const after = parts.workloads.map((each) => (each.onTop === true ? 0 : each.seconds));
   return begins + sum([...samples, ...after]) <= plan.endAfterSeconds;
 }
 

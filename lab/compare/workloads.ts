@@ -77,6 +77,7 @@ function soaksOf(minutes: number): Workload[] {
     return {
       title: `soak, ${method}`,
       seconds: seconds + SOAK_SECONDS_BESIDE,
+      onTop: true,
       take: async ({ note, say, signal }) => {
         const onPoint = (point: SoakPoint) => {
           points.push(point);
