@@ -46,6 +46,9 @@ export function range(from: string, to: string): string {
     : `${from} to ${to}`;
 }
 
+/** Figures and their units stay on one line. */
+export const tied = (text: string): string => text.replace(/(\d) (?=[a-zµ%]+)/gi, '$1\u00a0');
+
 /** Rates are written per second in full where their unit is a word. */
 export function measured(value: number, measure: MeasureName): string {
   const { unit } = MEASURES[measure];

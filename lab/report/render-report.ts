@@ -2,7 +2,7 @@
 // alone. It asks for nothing else: no script, no font, no file, only links to the captures beside
 // it. The same result always gives the same page.
 import type { CompareResult } from '../compare/result.ts';
-import { moment } from './figures.ts';
+import { moment, tied } from './figures.ts';
 import { Html, html } from './html.ts';
 import { cacheSection } from './sections/cache.ts';
 import { conditionsSection, configsSection } from './sections/conditions.ts';
@@ -35,7 +35,7 @@ export function renderReport(result: CompareResult): string {
 <h1>DSR, NAT and their peers, side by side</h1>
 ${headLine(result)}
 ${notices(result)}
-<p class="summary">${summaryOf(result).join(' ')}</p>
+<p class="summary">${tied(summaryOf(result).join(' '))}</p>
 </header>
 <nav aria-label="Contents"><ol>${sections.map(entryOf)}</ol></nav>
 <main>
@@ -68,7 +68,7 @@ function headLine({ startedAt, conditions, rounds, secondsPerSample }: CompareRe
   const { kernel, cpus, cpuModel } = conditions;
   const runs = `${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${secondsPerSample} s`;
   return html`<p class="meta">furiwake, ${moment(startedAt)}; Linux ${kernel} on ${cpus} ×
-${cpuModel}; ${runs}</p>`;
+${cpuModel}; ${tied(runs)}</p>`;
 }
 
 function notices({ interrupted, quick }: CompareResult): Html[] {

@@ -27,7 +27,7 @@ a{color:var(--link);text-underline-offset:2px}
 .small,.footnotes,figcaption{font-size:.875rem;line-height:1.45}
 .unit{font-weight:400}
 .summary{font-size:1.15rem;line-height:1.55;margin:1.4rem 0}
-.notice{border-left:3px solid var(--bad);padding:.15rem 0 .15rem .75rem}
+.notice{border-left:3px solid var(--dim);padding:.15rem 0 .15rem .75rem}
 nav ol{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;
 font-size:.9375rem}
 nav li{max-width:none}`;

@@ -10,6 +10,7 @@ import { range, ratio, withPrefix } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
+import { quartileLine } from './throughput.ts';
 import { preamble } from './workload.ts';
 
 const ORDER: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
@@ -59,13 +60,17 @@ function ratioFigure(cache: CacheResult): Figure {
     chart: lineChart({
       description: 'Cache: ratio of balanced to direct by proxies',
       curves,
-      x: { name: 'proxies', format: String, min: 1, interval: 1 },
+      x: { name: 'proxies', format: String, min: 1, max: mostOf(curves), interval: 1 },
       y: { name: 'of direct', format: ratio, min: 0, interval: 0.2 },
       marks: [{ y: WANTED, colour: WAYS.dsr.colour }],
       height: 290,
     }),
   };
 }
+
+/** Two at least, since an axis from 1 to 1 is none. */
+const mostOf = (curves: readonly Curve[]): number =>
+  Math.max(2, ...curves.flatMap(({ points }) => points.map(({ x }) => x)));
 
 function pointsTable(cache: CacheResult): Html {
   const footnotes = new Footnotes();
@@ -105,7 +110,7 @@ function rateCell(point: CachePoint | undefined): Content {
   const [from, to] = [spread.lowerQuartile, spread.upperQuartile].map((v) => withPrefix(v, ''));
   const first = point.firstSecondCommands;
   return html`<b>${withPrefix(spread.median, '')}</b>
-<span class="spread">${range(from!, to!)}, n ${spread.count}</span>${
-    first === null ? '' : html`<span class="spread">first ${withPrefix(first, '')}</span>`
-  }`;
+${quartileLine(spread, range(from!, to!))}<span class="spread">n ${spread.count}${
+    first === null ? '' : `, first ${withPrefix(first, '')}`
+  }</span>`;
 }

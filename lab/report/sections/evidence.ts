@@ -1,7 +1,8 @@
 // The claims about every path's return route, each with its verdict, the frames that show it, and
 // the command that prints them.
+import { number } from '../../../src/cli/output.ts';
 import type { CompareResult, EvidenceClaim, PathResult } from '../../compare/result.ts';
-import { besideThePage, type Html, html } from '../html.ts';
+import { besideThePage, type Content, type Html, html } from '../html.ts';
 import type { Section } from '../table.ts';
 import { absenceOf } from './throughput.ts';
 
@@ -10,7 +11,8 @@ export function evidenceSection(result: CompareResult): Section {
     id: 'evidence',
     title: 'What the captures prove',
     body: html`<p>Before it was measured, each path carried a small exchange of every kind under
-recorders at the client, at the balancer and at the reals. The links lead to the captures beside
+recorders at the client, at the balancer and at the reals. “Looked at” counts the frames or flows
+that a claim was held against. The links lead to the captures beside
 this page; the commands work in its directory.</p>
 ${result.paths.map(pathEvidence)}`,
   };
@@ -44,7 +46,7 @@ const linkTo = (file: string): Html =>
   html`<a href="${besideThePage(file)}">${file.replace(/^captures\//, '')}</a>`;
 
 function claimItem({ text, verdict, frames, looked }: EvidenceClaim): Html {
-  return html`<li>${badge(verdict)} ${text} <span class="looked">looked at ${looked}</span>
+  return html`<li>${badge(verdict)} ${text} <span class="looked">${number(looked)} looked at</span>
 ${frames.length === 0 ? '' : framesOf(frames, verdict)}</li>`;
 }
 
@@ -74,9 +76,9 @@ export function tsharkCommand(file: string, frames: readonly number[]): string {
 const shellWord = (word: string): string =>
   /^[\w./+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-function complaints(list: readonly string[]): Html {
-  if (list.length === 0)
-    return html`<p class="small">tshark reads every capture without complaint.</p>`;
+/** That there are none is a claim of its own, if anybody looked. */
+function complaints(list: readonly string[]): Content {
+  if (list.length === 0) return undefined;
   return html`<p class="notice"><b>Complaints about the captures</b></p>
 <ul class="small">${list.map((each) => html`<li>${each}</li>`)}</ul>`;
 }

@@ -1,5 +1,6 @@
 // The guidance as a section: what the numbers advise, then what no number changes.
 import type { CompareResult } from '../../compare/result.ts';
+import { tied } from '../figures.ts';
 import { adviseFrom, LIMITS } from '../guidance.ts';
 import { html } from '../html.ts';
 import { type Section, table } from '../table.ts';
@@ -10,7 +11,7 @@ export function guidanceSection(result: CompareResult): Section {
 ${
   sentences.length === 0
     ? html`<p class="small">Nothing was measured that would speak for or against it.</p>`
-    : html`<ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul>`
+    : html`<ul>${sentences.map((sentence) => html`<li>${tied(sentence)}</li>`)}</ul>`
 }</section>`,
   );
   const limits = LIMITS.map(({ limit, today }) => ({ name: limit, cells: [today] }));

@@ -9,7 +9,7 @@ import { type Content, html } from '../html.ts';
 import { measuredPaths, samplesOf } from '../look-up.ts';
 import { colourOf, DASHES } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
-import { absenceOf } from './throughput.ts';
+import { absenceOf, quartileLine } from './throughput.ts';
 
 type LatencyMeasure = 'latency-idle' | 'latency-half';
 
@@ -25,26 +25,28 @@ const NOTES: Readonly<Record<LatencyMeasure, string>> = {
 };
 
 export function latencySection(result: CompareResult): Section {
-  const measures = ['latency-idle', 'latency-half'] as const;
+  const taken = (['latency-idle', 'latency-half'] as const).filter((measure) =>
+    result.paths.some((path) => medianLatency(samplesOf(path, measure)) !== null),
+  );
   return {
     id: 'latency',
     title: 'How long an answer takes',
     body: html`<p>Round trips of small TCP messages. Both scales are logarithmic: each step to the
 right leaves a tenth of the messages, so that the slow ones, which users notice, have as much room
 as the many fast ones.</p>
-${figures(measures.map((measure) => latencyFigure(result, measure)))}
-${measures.map((measure) => latencyTable(result, measure))}`,
+${figures(taken.map((measure) => latencyFigure(result, measure)))}
+${taken.map((measure) => latencyTable(result, measure))}
+${taken.length === 0 ? html`<p class="small">Not measured in this run.</p>` : ''}`,
   };
 }
 
-function latencyFigure(result: CompareResult, measure: LatencyMeasure): Figure | undefined {
+function latencyFigure(result: CompareResult, measure: LatencyMeasure): Figure {
   const curves = result.paths.flatMap((path) => {
     const latency = medianLatency(samplesOf(path, measure));
     if (latency === null) return [];
     const { title, name, kind } = path;
     return [{ title, colour: colourOf(name), dash: DASHES[kind], latency }];
   });
-  if (curves.length === 0) return undefined;
   const chart = latencyChart(`Latency, ${TITLES[measure].toLowerCase()}`, curves);
   return { title: TITLES[measure], note: NOTES[measure], chart };
 }
@@ -79,7 +81,7 @@ function latencyCells(path: PathResult, measure: MeasureName, footnotes: Footnot
   const point = (figure: (each: Latency) => number) => {
     const spread = spreadOf(all.map(figure))!;
     const [from, to] = [spread.lowerQuartile, spread.upperQuartile].map(seconds);
-    return html`<b>${seconds(spread.median)}</b><span class="spread">${range(from!, to!)}</span>`;
+    return html`<b>${seconds(spread.median)}</b>${quartileLine(spread, range(from!, to!))}`;
   };
   return [
     html`${point((each) => each.p50Seconds)}${mark}`,

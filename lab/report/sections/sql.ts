@@ -10,6 +10,7 @@ import { range, ratio, seconds, tick, withPrefix } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
+import { quartileLine } from './throughput.ts';
 import { preamble } from './workload.ts';
 
 const ORDER: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
@@ -178,7 +179,7 @@ function rateCell(point: SqlPoint | undefined, footnotes: Footnotes): Content {
   const [from, to] = [spread.lowerQuartile, spread.upperQuartile].map((v) => withPrefix(v, ''));
   const wait = spreadOf(point.p95Seconds);
   return html`<b>${withPrefix(spread.median, '')}</b>
-<span class="spread">${range(from!, to!)}, n ${spread.count}</span>${
-    wait === null ? '' : html`<span class="spread">p95 ${seconds(wait.median)}</span>`
-  }`;
+${quartileLine(spread, range(from!, to!))}<span class="spread">n ${spread.count}${
+    wait === null ? '' : `, p95 ${seconds(wait.median)}`
+  }</span>`;
 }

@@ -138,8 +138,12 @@ export function rateCell(path: PathResult, measure: MeasureName, footnotes: Foot
   const [from, to] = quartiles(spread).map((value) => measured(value, measure));
   const loss = lossOf(path, measure);
   return html`<b>${measured(spread.median, measure)}</b>${mark}
-<span class="spread">${range(from!, to!)}</span><span class="spread">n ${spread.count}${loss}</span>`;
+${quartileLine(spread, range(from!, to!))}<span class="spread">n ${spread.count}${loss}</span>`;
 }
+
+/** One sample has no quartiles. */
+export const quartileLine = ({ count }: Spread, text: string): Content =>
+  count > 1 ? html`<span class="spread">${text}</span>` : '';
 
 function lossOf(path: PathResult, measure: MeasureName): string {
   const losses = samplesOf(path, measure).flatMap(({ lossShare }) => lossShare ?? []);
