@@ -64,6 +64,8 @@ export interface CompareContext {
 
 /** Two cores open two paths in the time of one. */
 const AT_ONCE = 2;
+/** By so much a workload may end too late rather than be left out. */
+const LATE_SECONDS = 4;
 const CLOSE_LIMIT_MS = 20_000;
 const OPEN_SECONDS = 1.5;
 const EVIDENCE_SECONDS = 2.5;
@@ -93,7 +95,9 @@ export async function compare(context: CompareContext): Promise<void> {
     } finally {
       await closeAll(opened);
     }
-    for (const workload of context.parts.workloads) await runWorkload(context, workload);
+    for (const workload of context.parts.workloads) {
+      if (isTime(context, workload, beganMs)) await runWorkload(context, workload);
+    }
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     context.ledger.interrupted = true;
@@ -274,6 +278,17 @@ async function closeAll(opened: readonly OpenPath[]): Promise<void> {
   const close = (open: OpenPath) =>
     within(() => open.close(), { limitMs: CLOSE_LIMIT_MS, signal: never });
   await Promise.allSettled(opened.map(close));
+}
+
+/** Whatever came before may have taken longer than was foretold. */
+function isTime(context: CompareContext, workload: Workload, beganMs: number): boolean {
+  const { endAfterSeconds } = context.plan;
+  if (endAfterSeconds === null || workload.onTop === true) return true;
+  const ends = (performance.now() - beganMs) / 1000 + workload.seconds;
+  if (ends <= endAfterSeconds + LATE_SECONDS) return true;
+  context.progress.skip();
+  context.progress.note(`No time is left for ${workload.title}`);
+  return false;
 }
 
 /** A workload that is interrupted has a while to tell what it has. */

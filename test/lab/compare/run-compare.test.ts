@@ -9,6 +9,7 @@ import { planFor, turnsOf } from '../../../lab/compare/plan.ts';
 import { renderCompare } from '../../../lab/compare/render.ts';
 import type { CompareResult, PathName, PathResult, Sample } from '../../../lab/compare/result.ts';
 import { carryOut, exitCodeOf } from '../../../lab/compare/run-compare.ts';
+import { SILENT } from '../../../lab/progress.ts';
 import { UsageError } from '../../../lab/requirements.ts';
 import { PLAIN } from '../../../src/cli/output.ts';
 import {
@@ -207,13 +208,28 @@ describe('a comparison', () => {
     const options = { quick: true, rounds: 1, paths: NAMES, measures: ['upload', 'requests'] };
     const measures = [fakeMeasure('upload'), slow];
     // What comes on top takes nothing away.
-    const soak = { title: 'soak', seconds: 1000, onTop: true, take: async () => {} } as const;
-    const parts = { workloads: [{ ...soak, failed: () => ({}) }] };
+    const soak = { title: 'soak', seconds: 1000, onTop: true } as const;
+    const taken: string[] = [];
+    const take = async () => void taken.push('soak');
+    const parts = { workloads: [{ ...soak, take, failed: () => ({}) }] };
     const result = await carryOut(fakeTask({ paths: fakePaths(), measures, options, parts }));
-    const { measures: taken } = rowOf(result, 'none');
-    expect(taken.upload?.samples).toHaveLength(1);
-    expect(taken.requests).toBeUndefined();
+    const row = rowOf(result, 'none');
+    expect(row.measures.upload?.samples).toHaveLength(1);
+    expect(row.measures.requests).toBeUndefined();
+    expect(taken).toEqual(['soak']);
   });
+});
+
+test('a workload for which a quick comparison has no time is left out', async () => {
+  const take = () => Promise.reject(new Error('it was taken'));
+  const workload: Workload = { title: 'SQL', seconds: 1000, take, failed: () => ({}) };
+  const options = { quick: true, paths: NAMES, measures: ['upload'] };
+  const noted: string[] = [];
+  const announce = () => ({ ...SILENT, note: (text: string) => void noted.push(text) });
+  const parts = { workloads: [workload] };
+  const measures = [fakeMeasure('upload')];
+  await carryOut(fakeTask({ paths: fakePaths(), measures, options, parts, announce }));
+  expect(noted).toContain('No time is left for SQL');
 });
 
 describe('workloads', () => {
