@@ -10,7 +10,7 @@ import {
 } from '../compare/derive.ts';
 import type { CompareResult, MeasureName, PathName } from '../compare/result.ts';
 import { cacheRatios, leastFirstSecond, sqlRatios, worstOf } from './compare-ways.ts';
-import { measured, memory, perByte, ratio, seconds, withPrefix } from './figures.ts';
+import { listed, measured, memory, perByte, ratio, seconds, withPrefix } from './figures.ts';
 import { noneSamples, pathNamed, samplesOf } from './look-up.ts';
 
 export interface Advice {
@@ -155,8 +155,12 @@ function priceOfNat(facts: Facts): Sentence {
   );
   const why =
     'Choose it where the reals cannot carry the VIP, listen on another port, or stand on another segment than the director';
-  if (up === undefined || down === undefined) return undefined;
-  return `${why}; it kept ${ratio(up)} of the upload and ${ratio(down)} of the download without a balancer.`;
+  const kept = [
+    up === undefined ? [] : [`${ratio(up)} of the upload`],
+    down === undefined ? [] : [`${ratio(down)} of the download`],
+  ].flat();
+  if (kept.length === 0) return undefined;
+  return `${why}; it kept ${listed(kept)} without a balancer.`;
 }
 
 function uploads(facts: Facts): Sentence {

@@ -50,8 +50,9 @@ function pointsOf({ distribution, count }: Latency) {
     .map(([share, time]) => ({ x: ninesOf(share), y: time }));
 }
 
+/** Whole nines, since the scale has no name for anything between. */
 const mostOf = (curves: readonly Curve[]): number =>
-  Math.max(1, ...curves.flatMap(({ points }) => points.map(({ x }) => x)));
+  Math.max(1, ...curves.flatMap(({ points }) => points.map(({ x }) => Math.ceil(x - 1e-9))));
 
 const decadeBelow = (times: readonly number[]): number =>
   10 ** Math.floor(Math.log10(Math.min(...times)));

@@ -53,7 +53,7 @@ const BOTTOM = 44;
 const LEFT = 52;
 
 export function lineChart(lines: Lines): Chart {
-  const { description, curves, x, y, marks = [], height = 270, namesWidth = 60 } = lines;
+  const { description, curves, x, y, marks = [], height = 270, namesWidth = 66 } = lines;
   const option: EChartsOption = {
     grid: { left: LEFT, right: namesWidth, top: TOP, bottom: BOTTOM },
     xAxis: {
@@ -68,6 +68,7 @@ export function lineChart(lines: Lines): Chart {
     series: [
       ...curves.map((curve) => curveSeries(curve, lines.symbols ?? true)),
       ...curves.map(whiskers),
+      ...curves.flatMap((curve) => nameSeries(curve, x.max ?? lastOf(curves))),
       markSeries(marks),
     ],
   };
@@ -101,18 +102,31 @@ function curveSeries({ title, colour, dash, points }: Curve, symbols: boolean): 
     symbolSize: 5,
     itemStyle: { color: colour },
     lineStyle: { color: colour, width: 1.8, type: typeof dash === 'string' ? dash : [...dash] },
-    endLabel: {
-      show: true,
-      formatter: title,
-      color: colour,
-      fontSize: 11.5,
-      lineHeight: 15,
-      distance: 6,
-    },
-    labelLayout: { moveOverlap: 'shiftY' },
     data: points.map(({ x, y }) => [x, y ?? '-']),
   };
 }
+
+/**
+ * The name of a curve, at the last x of all curves, so that it lies on none that goes on; names that
+ * would overlap are moved apart.
+ */
+function nameSeries({ title, colour, points }: Curve, last: number): LineSeriesOption[] {
+  const end = points.findLast(({ y }) => y !== null);
+  if (end === undefined) return [];
+  const label = { show: true, color: colour, fontSize: 11.5, lineHeight: 15, distance: 6 };
+  return [
+    {
+      ...{ type: 'line', silent: true, showSymbol: false, itemStyle: { color: colour } },
+      endLabel: { ...label, formatter: () => title },
+      // Of all kinds of labels, only those at the ends of lines are moved apart.
+      labelLayout: { moveOverlap: 'shiftY' },
+      data: [[last, end.y!]],
+    },
+  ];
+}
+
+const lastOf = (curves: readonly Curve[]): number =>
+  Math.max(...curves.flatMap(({ points }) => points.map(({ x }) => x)));
 
 function whiskers({ colour, points }: Curve) {
   const renderItem: CustomSeriesRenderItem = (_, api) => {

@@ -236,6 +236,12 @@ describe('the guidance', () => {
     expect(adviceOf(none, 'A proxy')).toContain('no proxy was measured in this run');
   });
 
+  it('gives the price of NAT as far as it is known', () => {
+    expect(adviceOf(SAMPLE, 'NAT')).toMatch(/kept 0\.7\d of the upload and 0\.7\d of the download/);
+    const part = adviceOf(without('furiwake-nat-ring', 'upload'), 'NAT');
+    expect(part).toMatch(/it kept 0\.7\d of the download without a balancer/);
+  });
+
   it('says nothing from nothing', () => {
     expect(adviceOf(NOTHING, 'DSR')).toBe('');
     expect(adviceOf(NOTHING, 'NAT')).toBe('');
