@@ -107,8 +107,8 @@ function curveSeries({ title, colour, dash, points }: Curve, symbols: boolean): 
 }
 
 /**
- * The name of a curve, at the last x of all curves, so that it lies on none that goes on; names that
- * would overlap are moved apart.
+ * The name of a curve, at the last x of all curves, so that it lies on none that goes on; names
+ * that would overlap are moved apart.
  */
 function nameSeries({ title, colour, points }: Curve, last: number): LineSeriesOption[] {
   const end = points.findLast(({ y }) => y !== null);
