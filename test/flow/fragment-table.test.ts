@@ -1,0 +1,171 @@
+// The fragment table against its slow model, in one bucket; and in many, what a bucket cannot show.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  addEntry,
+  countFragment,
+  createFragmentTable,
+  ECHOED,
+  type FragmentTable,
+  findEntry,
+  freeSlot,
+  heldSlot,
+  holdFrame,
+  idProtocol,
+  PASSED,
+  REFUSED,
+  restartEntry,
+  slotAt,
+  sweepFragments,
+  TO_CLIENT,
+  TO_REAL,
+  WAITING,
+  WAY,
+} from '../../src/flow/fragment-table.ts';
+import { FragmentModel } from './fragment-model.ts';
+
+const HELD_FRAMES = 6;
+const ALL = 8;
+const WAYS = [TO_REAL, TO_CLIENT, ECHOED, PASSED, REFUSED];
+
+interface Step {
+  readonly what: 'first' | 'later' | 'sweep';
+  readonly packet: number;
+  readonly way: number;
+  readonly isLast: boolean;
+  readonly pauseMs: number;
+}
+
+const anyStep: fc.Arbitrary<Step> = fc.record({
+  what: fc.constantFrom('first', 'later', 'later', 'later', 'sweep'),
+  packet: fc.nat(13),
+  way: fc.constantFrom(...WAYS),
+  isLast: fc.boolean(),
+  pauseMs: fc.oneof(
+    { weight: 20, arbitrary: fc.integer({ min: 1, max: 50 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 16_000 }) },
+  ),
+});
+
+/** Frames of any length, each with its number in it. */
+const frameOf = (number: number) => new Uint8Array(60 + (number % 5)).fill(number & 255);
+
+class Fast {
+  readonly table: FragmentTable;
+  constructor(packets: number, frames: number) {
+    this.table = createFragmentTable({ packets, frames }, 12_345);
+  }
+  private readonly name = (packet: number) =>
+    [packet * 3, -packet, idProtocol(packet, 17)] as const;
+  find = (packet: number, nowMs: number) => findEntry(this.table, ...this.name(packet), nowMs);
+  add = (packet: number, way: number, nowMs: number) =>
+    addEntry(this.table, ...this.name(packet), way, nowMs);
+  hold(entry: number, frame: Uint8Array): boolean {
+    // In the middle of memory that must not be read.
+    const memory = new Uint8Array(frame.length + 7).fill(0xa5);
+    memory.set(frame, 3);
+    const view = new DataView(memory.buffer);
+    return holdFrame(this.table, entry, view, 3, 3 + frame.length, 1);
+  }
+  takeHeld(entry: number): string[] {
+    const texts: string[] = [];
+    const { held, heldBytes } = this.table;
+    for (let slot = heldSlot(this.table, entry); slot >= 0; slot = heldSlot(this.table, entry)) {
+      const at = slotAt(slot);
+      texts.push(Buffer.from(held.buffer as ArrayBuffer, at, heldBytes[slot]).toString('hex'));
+      freeSlot(this.table, slot);
+    }
+    return texts;
+  }
+}
+
+describe('the table and its model', () => {
+  test('agree after any steps', () => {
+    const seen = { displaced: 0, late: 0, refused: 0, taken: 0 };
+    fc.assert(
+      fc.property(
+        fc.array(anyStep, { minLength: 20, maxLength: 120 }),
+        fc.boolean(),
+        (steps, wraps) => run(steps, wraps ? 0x7fff_ffff - 20_000 : 0, seen),
+      ),
+      { numRuns: 1500 },
+    );
+    // It would be easy to agree on a table that is never full.
+    for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(100);
+  });
+});
+
+function run(
+  steps: readonly Step[],
+  startMs: number,
+  seen: { displaced: number; late: number; refused: number; taken: number },
+): void {
+  const fast = new Fast(ALL, HELD_FRAMES);
+  const model = new FragmentModel(HELD_FRAMES);
+  let nowMs = startMs;
+  for (const [number, { what, packet, way, isLast, pauseMs }] of steps.entries()) {
+    nowMs += pauseMs;
+    const clock = nowMs | 0;
+    if (what === 'sweep') {
+      sweepFragments(fast.table, clock, ALL);
+      model.sweep(nowMs);
+      const { holding, late, displaced } = fast.table;
+      const { holding: modelHolding, late: modelLate, displaced: modelDisplaced } = model;
+      expect({ holding, late, displaced }).toEqual({
+        ...{ holding: modelHolding, late: modelLate, displaced: modelDisplaced },
+      });
+      continue;
+    }
+    const first = what === 'first';
+    let entry = fast.find(packet, clock);
+    let other = model.find(`${packet}`, nowMs);
+    expect(entry >= 0).toBe(other !== undefined);
+    if (other !== undefined) expect(fast.table.entries[entry + WAY]).toBe(other.way);
+    if (other === undefined) {
+      entry = fast.add(packet, first ? way : WAITING, clock);
+      other = model.add(`${packet}`, first ? way : WAITING, nowMs);
+      expect(entry >= 0).toBe(other !== undefined);
+      if (other === undefined) seen.refused++;
+    } else if (first) {
+      restartEntry(fast.table, entry, way, clock);
+      model.restart(other, way, nowMs);
+    }
+    if (other === undefined) continue;
+    countFragment(fast.table, entry, 8, isLast && !first ? 24 : 0, clock);
+    model.count(other, 8, isLast && !first ? 24 : 0, nowMs);
+    if (first) {
+      const taken = fast.takeHeld(entry);
+      expect(taken).toEqual(model.takeHeld(other));
+      seen.taken += taken.length;
+    } else if (other.way === WAITING) {
+      const frame = frameOf(number);
+      expect(fast.hold(entry, frame)).toBe(true);
+      model.hold(other, Buffer.from(frame).toString('hex'));
+    }
+  }
+  seen.displaced += fast.table.displaced;
+  seen.late += fast.table.late;
+}
+
+describe('with many buckets', () => {
+  test('most packets find room up to the maximum', () => {
+    const fast = new Fast(4096, 1);
+    for (let packet = 0; packet < 2048; packet++) fast.add(packet, TO_REAL, 0);
+    const found = Array.from({ length: 2048 }, (_, packet) => fast.find(packet, 1));
+    expect(found.filter((entry) => entry >= 0).length).toBeGreaterThan(2000);
+  });
+
+  test('a bucket cannot be aimed at: another seed, another place', () => {
+    const place = (seed: number) =>
+      addEntry(createFragmentTable({ packets: 4096, frames: 1 }, seed), 1, 2, 3, TO_REAL, 0);
+    expect(new Set(Array.from({ length: 50 }, (_, seed) => place(seed))).size).toBeGreaterThan(40);
+  });
+});
+
+test('what is too long for a slot is not held', () => {
+  const fast = new Fast(ALL, 2);
+  const entry = fast.add(1, WAITING, 0);
+  expect(fast.hold(entry, new Uint8Array(9217))).toBe(false);
+  expect(fast.hold(entry, new Uint8Array(9216))).toBe(true);
+  expect(fast.takeHeld(entry)).toEqual(['00'.repeat(9216)]);
+});
