@@ -31,12 +31,12 @@ server.close();
 
 const seen = { frames: 0, largest: 0, gsoSize: 0, needsCsum: 0, finished: 0, pseudoHeader: 0 };
 while (ring.receive() > 0) {
-  const { frame, count, at, end, partialChecksum } = ring.batch;
+  const { frame, count, at, end, offload } = ring.batch;
   for (let index = 0; index < count; index++) {
     const l3 = at[index] + 14;
     if (frame.getUint16(l3 - 2) !== 0x0800) continue;
     seen.frames++;
-    seen.needsCsum += partialChecksum[index];
+    seen.needsCsum += offload[index] & 1;
     if (end[index] - at[index] > seen.largest) {
       seen.largest = end[index] - at[index];
       seen.gsoSize = frame.getUint16(at[index] - VNET_HEADER_BYTES + GSO_SIZE_AT, true);

@@ -6,7 +6,7 @@
 import { openCap } from '../datapath/cap.ts';
 import { type Counters, counterBytes, wrapCounters } from '../director/counters.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
-import { createLoop, type Loop, natRealAddresses } from './run-batch.ts';
+import { createLoop, type Loop } from './run-batch.ts';
 
 const TICK_MS = 10;
 const COUNTERS_MS = 250;
@@ -27,7 +27,7 @@ function run({ arms, table, maximumFlows, room }: DataPlaneStart): void {
   const datapath = openCap({
     arms,
     vips: table.vips,
-    reals: natRealAddresses(table),
+    reals: table.natAddresses,
     notice: (text) => post({ type: 'notice', text }),
   });
   const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs: clockMs(), post });

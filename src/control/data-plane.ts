@@ -13,7 +13,7 @@ import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { openRunDelay } from '../linux/run-delay.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
-import { createLoop, type Loop, natRealAddresses } from './run-batch.ts';
+import { createLoop, type Loop } from './run-batch.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
 const TICK_MS = 10;
@@ -32,8 +32,12 @@ const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
   const { arms, ringSlots, table } = start;
-  const reals = natRealAddresses(table);
-  const datapath = openRing({ arms, slots: ringSlots, vips: table.vips, reals });
+  const datapath = openRing({
+    arms,
+    slots: ringSlots,
+    vips: table.vips,
+    reals: table.natAddresses,
+  });
   try {
     runUntilStopped(datapath, start);
   } finally {

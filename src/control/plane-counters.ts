@@ -40,6 +40,7 @@ export function makeCounters(config: Config): SharedCounters {
 /** Puts all gauges to zero, because the data plane that they described is gone. */
 export function clearGauges({ room, values }: Counters): void {
   values[GLOBAL.activeFlows] = 0;
+  values[GLOBAL.heldFrames] = 0;
   for (let id = 0; id < room.services; id++) values[serviceAt(room, id) + ACTIVE_FLOWS] = 0;
   for (let id = 0; id < room.reals; id++) {
     for (const field of [ACTIVE_FLOWS, NEIGHBOUR_STATE, NEIGHBOUR_MAC_HIGH, NEIGHBOUR_MAC_LOW]) {

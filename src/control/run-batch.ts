@@ -5,7 +5,7 @@ import type { Datapath } from '../datapath/datapath.ts';
 import { ARM_FIELDS, armAt, type Counters, dropAt, GLOBAL } from '../director/counters.ts';
 import { createDirector, type Director, linkIsUp, takeTable, tick } from '../director/director.ts';
 import { createBatchProcessor } from '../director/process-batch.ts';
-import { METHOD_NAT, type Table } from '../director/table.ts';
+import type { Table } from '../director/table.ts';
 import { ANSWER, detailOf, kindOf, PASS, SEND } from '../director/verdict.ts';
 import { formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
@@ -59,7 +59,7 @@ export function createLoop(options: LoopOptions): Loop {
       if (message.type === 'stop') return false;
       if (message.type === 'table') {
         takeTable(director, message.table);
-        datapath.setAddresses?.(message.table.vips, natRealAddresses(message.table));
+        datapath.setAddresses?.(message.table.vips, message.table.natAddresses);
       } else {
         const flows = listFlows(director, message.limit);
         post({ type: 'flows', request: message.request, flows });
@@ -84,6 +84,7 @@ export function createTurn(director: Director, datapath: Datapath): (nowMs: numb
       else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
     }
     datapath.flush();
+    if (director.outbox.length > 0) sendOwn(director, datapath);
     return count;
   };
 }
@@ -96,8 +97,23 @@ function sendOn(director: Director, datapath: Datapath, index: number, verdict: 
     add(director.counters, sent);
     return;
   }
-  add(director.counters, dropAt(LINK_DOWN));
-  add(director.counters, GLOBAL.droppedFrames);
+  countLinkDown(director);
+}
+
+function countLinkDown({ counters }: Director): void {
+  add(counters, dropAt(LINK_DOWN));
+  add(counters, GLOBAL.droppedFrames);
+}
+
+/** Sends what waits in the outbox: behind the frames of the batch that it came from. */
+function sendOwn(director: Director, datapath: Datapath): void {
+  for (const { arm, bytes, countAs } of director.outbox.splice(0)) {
+    const isUp = datapath.links[arm] === 'up';
+    if (isUp) datapath.inject(bytes, arm);
+    if (countAs === undefined) continue;
+    if (isUp) add(director.counters, countAs);
+    else countLinkDown(director);
+  }
 }
 
 function add({ values }: Counters, at: number): void {
@@ -118,15 +134,13 @@ function watchLinks(
   }
 }
 
-/** Sends the director's own frames, tells of conflicts, and copies the arms' counts out. */
+/** Sends what the tick has put into the outbox, tells of conflicts, and copies the arms' counts. */
 function tellNews(
   director: Director,
   datapath: Datapath,
   post: (message: FromDataPlane) => void,
 ): void {
-  for (const { arm, bytes } of director.outbox.splice(0)) {
-    if (datapath.links[arm] === 'up') datapath.inject(bytes, arm);
-  }
+  sendOwn(director, datapath);
   for (const { vip, arm, macHigh, macLow } of director.conflicts.splice(0)) {
     post({ type: 'conflict', vip, arm, mac: formatMac(macHigh, macLow) });
   }
@@ -136,16 +150,4 @@ function tellNews(
     if (row === undefined) continue;
     for (const [index, field] of ARM_FIELDS.entries()) values[armAt(arm) + index] = row[field];
   }
-}
-
-/** Addresses that replies of NAT services come from; int32, each once. */
-export function natRealAddresses(table: Table): Int32Array {
-  const addresses = new Set<number>();
-  for (const [id, schedule] of table.schedules.entries()) {
-    if (schedule === undefined || table.serviceMethod[id] !== METHOD_NAT) continue;
-    const first = table.serviceFirstReal[id] as number;
-    const ids = table.serviceReals.subarray(first, first + (table.serviceRealCount[id] as number));
-    for (const real of ids) addresses.add(table.realAddress[real] as number);
-  }
-  return Int32Array.from(addresses);
 }

@@ -26,6 +26,9 @@ import {
 
 /** Room for one frame; libpcap gives at most 65,535 bytes. */
 const SLOT_BYTES = 65_536;
+const ETHERNET_BYTES = 14;
+/** A frame beyond the MTU was merged, of segments that nobody tells of: taken to be short. */
+const MERGED = 1 << 1;
 /** 255 slots with offloads on, about 10,000 with them off, when libpcap takes smaller ones. */
 const DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024;
 
@@ -216,11 +219,13 @@ class CapDatapath implements EventDatapath {
     batch.arm = arm;
     batch.frame = slots.view;
     batch.count = slots.waiting;
+    const longest = this.arms[arm]!.mtu + ETHERNET_BYTES;
     for (let index = 0; index < slots.waiting; index += 1) {
       const at = index * SLOT_BYTES;
       const end = at + slots.lengths[index]!;
       batch.at[index] = at;
       batch.end[index] = end;
+      batch.offload[index] = end - at > longest ? MERGED : 0;
       completeChecksum(slots.view, at, end);
     }
     this.#lent = true;

@@ -32,10 +32,12 @@ export interface Batch {
   /** Offset just past the last byte of each frame. */
   readonly end: Int32Array;
   /**
-   * 1 if the TCP/UDP checksum field holds only the sum of the pseudo-header (RFC 793 3.1), to be
-   * finished by the sender.
+   * What was left to a device. The lowest bit is 1 if the TCP/UDP checksum field holds only the sum
+   * of the pseudo-header (RFC 793 3.1), to be finished by the sender. The bits above it hold how
+   * many bytes of payload each segment gets if the frame is a super-frame, to be cut into them,
+   * else 0.
    */
-  readonly partialChecksum: Uint8Array;
+  readonly offload: Int32Array;
 }
 
 /** Numbers of one arm since start. A frame received is counted once, whatever becomes of it. */
@@ -83,7 +85,7 @@ export function createBatch(frame: DataView): Batch {
     frame,
     at: new Int32Array(BATCH_FRAMES),
     end: new Int32Array(BATCH_FRAMES),
-    partialChecksum: new Uint8Array(new ArrayBuffer(BATCH_FRAMES)),
+    offload: new Int32Array(new ArrayBuffer(BATCH_FRAMES * 4)),
   };
 }
 

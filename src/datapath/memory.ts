@@ -46,7 +46,7 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
         memory.set(bytes, at);
         batch.at[batch.count] = at;
         batch.end[batch.count] = at + bytes.length;
-        batch.partialChecksum[batch.count] = partial ? 1 : 0;
+        batch.offload[batch.count] = partial ? 1 : 0;
         batch.count++;
         count(turn, 'received', bytes.length);
       }

@@ -1,15 +1,22 @@
 // The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP,
 // frames to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is
-// made for. It runs in the kernel, before the copy. Encoding: Linux include/uapi/linux/filter.h and
-// bpf_common.h.
+// made for. Ports are not looked at, so fragments come in like all others. Where there are NAT
+// reals, so do ICMP errors from anybody to anybody: a router behind the director that speaks of a
+// request names neither a VIP nor, as its sender, a real. The filter runs in the kernel, before the
+// copy. Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
 const INSTRUCTION_BYTES = 8;
 const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
+const LOAD_BYTE = 0x30;
+/** The index becomes four times the low half of a byte: the length of an IPv4 header. */
+const INDEX_HEADER = 0xb1;
+const LOAD_BYTE_INDEXED = 0x50;
 const LOAD_LENGTH = 0x80;
 const JUMP_EQUAL = 0x15;
 const JUMP_GREATER = 0x25;
+const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 
 /** Offsets that mean "about the packet", not "in the packet" (SKF_AD_OFF). */
@@ -18,6 +25,13 @@ const VLAN_TAG_PRESENT = 0xfffff000 + 48;
 
 const OTHER_HOST = 3;
 const ETHERTYPE_AT = 12;
+const L3 = 14;
+const FRAGMENT_AT = 20;
+const FRAGMENT_OFFSET = 0x1fff;
+const PROTOCOL_AT = 23;
+const ICMP = 1;
+/** Destination unreachable, time exceeded, parameter problem. */
+const ICMP_ERRORS = [3, 11, 12];
 const SOURCE_AT = 26;
 const DESTINATION_AT = 30;
 const WHOLE_FRAME = 0x40000;
@@ -81,7 +95,23 @@ function wantedAddresses({ vips, reals }: Wanted): Instruction[] {
     ...[...vips].flatMap((vip) => ifEqual(vip, ACCEPT)),
     [LOAD_WORD, 0, 0, SOURCE_AT],
     ...[...reals].flatMap((real) => ifEqual(real, ACCEPT)),
+    ...(reals.length > 0 ? icmpErrors() : []),
     REJECT,
+  ];
+}
+
+/** The type is the first byte behind the IPv4 header, of a fragment only the first one's. */
+function icmpErrors(): Instruction[] {
+  return [
+    [LOAD_BYTE, 0, 0, PROTOCOL_AT],
+    [JUMP_EQUAL, 1, 0, ICMP],
+    REJECT,
+    [LOAD_HALF, 0, 0, FRAGMENT_AT],
+    [JUMP_ANY_BIT, 0, 1, FRAGMENT_OFFSET],
+    REJECT,
+    [INDEX_HEADER, 0, 0, L3],
+    [LOAD_BYTE_INDEXED, 0, 0, L3],
+    ...ICMP_ERRORS.flatMap((type) => ifEqual(type, ACCEPT)),
   ];
 }
 

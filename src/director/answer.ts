@@ -83,8 +83,21 @@ export function answerEcho(
   l4: number,
   arm: number,
 ): Verdict {
-  const { armMacHigh, armMacLow } = director;
   const { values } = director.counters;
+  icmp.setType(frame, l4, icmp.ECHO_REPLY);
+  values[GLOBAL.echoAnswers] = (values[GLOBAL.echoAnswers] as number) + 1;
+  return turnRound(director, frame, at, l3, arm);
+}
+
+/** Sends a packet back to where it came from; of a ping in pieces, each piece but the first. */
+export function turnRound(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l3: number,
+  arm: number,
+): Verdict {
+  const { armMacHigh, armMacLow } = director;
   const high = ethernet.sourceHigh(frame, at);
   const low = ethernet.sourceLow(frame, at);
   setMacs(frame, at, high, low, armMacHigh[arm] as number, armMacLow[arm] as number);
@@ -92,7 +105,5 @@ export function answerEcho(
   frame.setInt32(l3 + 12, frame.getInt32(l3 + 16));
   frame.setInt32(l3 + 16, client);
   ipv4.setTimeToLive(frame, l3, OWN_TTL);
-  icmp.setType(frame, l4, icmp.ECHO_REPLY);
-  values[GLOBAL.echoAnswers] = (values[GLOBAL.echoAnswers] as number) + 1;
   return answer(arm);
 }

@@ -33,7 +33,11 @@ export const NEIGHBOUR_RESOLVING = 0;
 export const NEIGHBOUR_RESOLVED = 1;
 export const NEIGHBOUR_UNREACHABLE = 2;
 
-/** Fields of the one global row. */
+/**
+ * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
+ * of the director itself, and not made because too many were. `heldFrames` is how many are held
+ * now.
+ */
 export const GLOBAL_FIELDS = [
   'passedFrames',
   'sentFrames',
@@ -47,6 +51,11 @@ export const GLOBAL_FIELDS = [
   'echoAnswers',
   'neighbourProbes',
   'vipConflicts',
+  'relayedErrors',
+  'ownErrors',
+  'withheldErrors',
+  'cutFrames',
+  'heldFrames',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(
@@ -63,7 +72,7 @@ export const ARM_FIELDS = [
   'failedFrames',
 ] as const;
 
-const GLOBAL_ROWS = 1;
+const GLOBAL_ROWS = Math.ceil(GLOBAL_FIELDS.length / ROW_STRIDE);
 const DROP_ROWS = Math.ceil(DROP_REASONS.length / ROW_STRIDE);
 
 /** How many rows of each kind there is room for; fixed when the director starts. */

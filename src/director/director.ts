@@ -3,9 +3,11 @@
 // here does I/O: frames of its own wait in `outbox`, news for people in `events`.
 import type { Arm } from '../datapath/datapath.ts';
 import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
+import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { inSubnet } from '../wire/address.ts';
+import { HEADER_BYTES } from '../wire/ethernet.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import {
   arpRequest,
@@ -19,6 +21,7 @@ import {
 } from './neighbours.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
 import { realsOfService, type Table } from './table.ts';
+import { createErrorBudget, type ErrorBudget } from './tell-sender.ts';
 
 /** Another host says that a VIP is its own. */
 export interface VipConflict {
@@ -32,6 +35,15 @@ export interface Director {
   readonly arms: readonly Arm[];
   readonly armMacHigh: Int32Array;
   readonly armMacLow: Uint16Array;
+  /** Longest frame that can be sent on each arm, without its checksum: the MTU and 14 bytes. */
+  readonly armFrameBytes: Int32Array;
+  /** Frames of up to so many bytes are short enough for every arm. */
+  readonly safeFrameBytes: number;
+  /** The arm that the last packet was too long for. */
+  narrowArm: number;
+  readonly fragments: FragmentTable;
+  /** How many ICMP errors of its own the director may make at once; see tell-sender.ts. */
+  readonly errorBudget: ErrorBudget;
   readonly flows: FlowTable;
   readonly counters: Counters;
   readonly totals: Totals;
@@ -56,7 +68,24 @@ export interface Director {
   /** What the scheduler is told of it, and how many flows the reals have. */
   readonly arrival: Arrival;
   readonly load: Load;
+  /** Filled for each first fragment. */
+  readonly firstPiece: FirstPiece;
 }
+
+/** What a first fragment was like before it was rewritten; the others of its packet still are. */
+export interface FirstPiece {
+  source: number;
+  destination: number;
+  protocol: number;
+  /** As from idProtocol. */
+  id: number;
+  payloadBytes: number;
+  /** As they lie in the packet, or 0 if it is too short. */
+  ports: number;
+}
+
+/** So many packets in pieces, and so many pieces that came before the first one of theirs. */
+const FRAGMENT_ROOM = { packets: 4096, frames: 512 };
 
 export interface DirectorOptions {
   readonly arms: readonly Arm[];
@@ -75,6 +104,11 @@ export function createDirector(options: DirectorOptions): Director {
     arms,
     armMacHigh: Int32Array.from(arms, (arm) => arm.macHigh),
     armMacLow: Uint16Array.from(arms, (arm) => arm.macLow),
+    armFrameBytes: Int32Array.from(arms, (arm) => arm.mtu + HEADER_BYTES),
+    safeFrameBytes: Math.min(...arms.map((arm) => arm.mtu)) + HEADER_BYTES,
+    narrowArm: 0,
+    fragments: createFragmentTable(FRAGMENT_ROOM, options.flowSeed),
+    errorBudget: createErrorBudget(nowMs),
     flows,
     values: counters.values,
     realRowsAt: realAt(counters.room, 0),
@@ -96,6 +130,7 @@ export function createDirector(options: DirectorOptions): Director {
       ids: new Int32Array(0),
       first: 0,
     },
+    firstPiece: { source: 0, destination: 0, protocol: 0, id: 0, payloadBytes: 0, ports: 0 },
   };
   takeTable(director, table);
   return director;
@@ -190,12 +225,15 @@ function announceVips(director: Director, only?: number): void {
 const SWEEP_BUDGET = 1024;
 /** With more records than that a sweep takes a minute at most: this many ticks. */
 const SWEEP_TICKS = 6000;
+/** Entries of packets in pieces looked at by one tick: all of them in a third of a second. */
+const FRAGMENT_BUDGET = 128;
 
 /** What happens every few milliseconds beside the packets. */
 export function tick(director: Director, nowMs: number): void {
   director.nowMs = nowMs;
   const { flows, neighbours, outbox, counters } = director;
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
+  sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
   const probes = askNeighbours(neighbours, outbox, nowMs);
   if (neighbours.changed) layWays(director);
   const { values } = counters;

@@ -7,6 +7,7 @@
 import { changeState, findFlow } from '../flow/flow-table.ts';
 import { isEnded, nextState } from '../flow/tcp-states.ts';
 import type { Director } from './director.ts';
+import { isTooLong } from './length.ts';
 import { mendReply, mendRequest } from './rewrite.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -14,11 +15,14 @@ import type { Verdict } from './verdict.ts';
 export const NOT_KNOWN = -1;
 export const NOT_RESOLVED = -2;
 export const NO_TIME_TO_LIVE = -3;
+export const TOO_LONG = -4;
 
 /**
  * Sends a packet on if its flow is known; l3 is `at + 14`, and all its headers have been checked.
  * @param l4 offset of the TCP or UDP header
- * @returns the verdict, or NOT_KNOWN, NOT_RESOLVED, NO_TIME_TO_LIVE with the frame untouched
+ * @param offload as a batch has it, or with ANY_LENGTH
+ * @returns the verdict; or NOT_KNOWN, NOT_RESOLVED, NO_TIME_TO_LIVE or TOO_LONG, and the frame is
+ * untouched
  */
 export function forwardKnown(
   director: Director,
@@ -27,7 +31,7 @@ export function forwardKnown(
   l4: number,
   end: number,
   arm: number,
-  partial: number,
+  offload: number,
 ): Verdict {
   const source = frame.getInt32(at + 26);
   const destination = frame.getInt32(at + 30);
@@ -35,10 +39,13 @@ export function forwardKnown(
   const protocol = timeProtocol & 0xff;
   const found = findFlow(director.flows, source, destination, frame.getInt32(l4), protocol);
   if (found < 0) return NOT_KNOWN;
-  return forwardFound(director, frame, at, l4, end, arm, partial, timeProtocol, found);
+  if (end - at > director.safeFrameBytes) {
+    if (isTooLong(director, frame, at, l4, offload, found)) return TOO_LONG;
+  }
+  return forwardFound(director, frame, at, l4, end, arm, offload, timeProtocol, found);
 }
 
-/** Like forwardKnown, for a packet whose flow has just been found. */
+/** Like forwardKnown, for a packet whose flow has just been found, and that is not too long. */
 export function forwardFound(
   director: Director,
   frame: DataView,
@@ -46,7 +53,7 @@ export function forwardFound(
   l4: number,
   end: number,
   arm: number,
-  partial: number,
+  offload: number,
   timeProtocol: number,
   found: number,
 ): Verdict {
@@ -76,12 +83,12 @@ export function forwardFound(
     state = next;
   }
   records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
-  if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, partial);
+  if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, offload & 1);
   if (nat !== 0) {
     // A client behind two routers may change its way; the replies follow the latest request.
     records[record + 8] = frame.getInt32(at + 6); // HOP_HIGH
     records[record + 9] = frame.getUint16(at + 10) | (arm << 16); // HOP_LOW
-    mendRequest(frame, at + 14, l4, records[record + 10] as number, partial); // DELTAS
+    mendRequest(frame, at + 14, l4, records[record + 10] as number, offload & 1); // DELTAS
     frame.setInt32(at + 30, records[record + 3] as number); // REAL
     frame.setUint16(l4 + 2, (records[record + 4] as number) >>> 16); // REPLY_PORTS
   }

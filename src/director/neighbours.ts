@@ -17,10 +17,12 @@ const RETRY_MS = [100, 200, 500, 1000] as const;
 /** After so many unanswered requests the real counts as unreachable. */
 const TRIES = 4;
 
-/** A frame of the director's own. */
+/** A frame of the director's own, or the copy of one that it took. */
 export interface OutboxFrame {
   readonly arm: number;
   readonly bytes: Uint8Array;
+  /** Index of the global counter that tells of it, if it is a frame that came in. */
+  readonly countAs?: number;
 }
 
 /** Struct of arrays, one entry per neighbour of the table. */

@@ -9,7 +9,7 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
-import { forwardKnown } from './known-flow.ts';
+import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
@@ -22,10 +22,12 @@ const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
 const FLOW_TABLE_FULL = DROP['flow-table-full'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
-const TTL_EXPIRED = DROP['ttl-expired'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
 
-/** Opens a flow for a packet and sends it on, or says why not. */
+/**
+ * Opens a flow for a packet and sends it on, or says why not.
+ * @returns the verdict, or NO_TIME_TO_LIVE or TOO_LONG with the frame untouched
+ */
 export function processNew(
   director: Director,
   frame: DataView,
@@ -33,7 +35,7 @@ export function processNew(
   l4: number,
   end: number,
   arm: number,
-  partial: number,
+  offload: number,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { table } = director;
@@ -44,14 +46,15 @@ export function processNew(
   if (service < 0) return notForwarded(director, frame, at, NO_SERVICE);
   if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
   if (table.serviceMethod[service] === METHOD_NAT && ipv4.timeToLive(frame, l3) <= 1) {
-    return dropped(director, TTL_EXPIRED);
+    return NO_TIME_TO_LIVE;
   }
   const scheduler = director.schedulers[service] as Scheduler;
   const isTcp = protocol === ipv4.PROTOCOL_TCP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
     return dropped(director, NO_FLOW);
   }
-  const realId = chooseReal(director, frame, l3, l4, service);
+  const client = ipv4.source(frame, l3);
+  const realId = chooseReal(director, service, client, tcp.sourcePort(frame, l4), vip);
   if (realId < 0) return dropped(director, NO_REAL);
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
@@ -62,21 +65,21 @@ export function processNew(
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
   countOpened(director, realId);
-  // Always a verdict: its flow is there now, its real resolved, and its TTL high enough.
-  return forwardKnown(director, frame, at, l4, end, arm, partial);
+  // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.
+  return forwardKnown(director, frame, at, l4, end, arm, offload);
 }
 
 /** Asks the service's scheduler. @returns a real id, or -1 */
-function chooseReal(
+export function chooseReal(
   { table, schedulers, arrival, load, nowMs }: Director,
-  frame: DataView,
-  l3: number,
-  l4: number,
   service: number,
+  client: number,
+  clientPort: number,
+  vip: number,
 ): number {
-  arrival.client = ipv4.source(frame, l3);
-  arrival.clientPort = tcp.sourcePort(frame, l4);
-  arrival.vip = ipv4.destination(frame, l3);
+  arrival.client = client;
+  arrival.clientPort = clientPort;
+  arrival.vip = vip;
   arrival.nowMs = nowMs;
   load.first = table.serviceFirstReal[service] as number;
   const scheduler = schedulers[service] as Scheduler;

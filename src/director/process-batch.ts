@@ -1,8 +1,9 @@
 // A whole batch in three passes: read the keys, look at the flow table, forward. The passes are
 // short loops without calls, so that the processor is busy with several packets at once, and the
 // cache misses of one (its slot of the index, its record) pass while others are on their way.
-// Frames that are not plain, or whose flow is not known, go the long way one by one, in order, and
-// every verdict is that of processFrame: a test holds the two against each other.
+// Frames that are not plain, or whose flow is not known, or that may be too long for an arm, go the
+// long way one by one, in order, and every verdict is that of processFrame: a test holds the two
+// against each other.
 //
 // It is written for V8 (measured: `npm run bench core`, half the time of one frame after the
 // other). What a closure holds is compiled in as a constant, with its address if it is a typed
@@ -25,7 +26,7 @@ export interface Frames {
   readonly frame: DataView;
   readonly at: Int32Array;
   readonly end: Int32Array;
-  readonly partialChecksum: Uint8Array;
+  readonly offload: Int32Array;
 }
 
 export interface BatchProcessor {
@@ -37,9 +38,9 @@ export interface BatchProcessor {
 
 /** For a director and the one batch that its datapath fills: to be called once in a process. */
 export function createBatchProcessor(director: Director, batch: Frames): BatchProcessor {
-  const { flows, armMacHigh, armMacLow } = director;
+  const { flows, armMacHigh, armMacLow, safeFrameBytes } = director;
   const { records, slots, slotMask, seed } = flows;
-  const { at: starts, end: ends, partialChecksum } = batch;
+  const { at: starts, end: ends, offload: offloads } = batch;
   const verdicts = new Int32Array(MAXIMUM_FRAMES);
   /** Of each frame: the hash of its key, the word in its slot, and -1 if it is plain, else 0. */
   const hashes = new Int32Array(MAXIMUM_FRAMES);
@@ -55,9 +56,10 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
     const macLow = armMacLow[arm];
     for (let index = 0; index < count; index++) {
       const at = (starts[index] as number) & OFFSET_MASK;
-      const protocol = protocolOf(frame, at, ends[index] as number);
+      const end = ends[index] as number;
+      const protocol = protocolOf(frame, at, end);
       plain[index] = 0;
-      if (protocol === 0) continue;
+      if (protocol === 0 || end - at > safeFrameBytes) continue;
       if (frame.getInt32(at) !== macHigh || frame.getUint16(at + 4) !== macLow) continue;
       const source = frame.getInt32(at + 26);
       const destination = frame.getInt32(at + 30);
@@ -97,9 +99,9 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
       const found = find(flows, hash, word, source, destination, ports, timeProtocol & 0xff);
       if (found < 0) return index;
       const end = ends[index] as number;
-      const partial = partialChecksum[index] as number;
+      const offload = offloads[index] as number;
       const l4 = at + 34;
-      const verdict = forward(director, frame, at, l4, end, arm, partial, timeProtocol, found);
+      const verdict = forward(director, frame, at, l4, end, arm, offload, timeProtocol, found);
       if (verdict < 0) return index;
       verdicts[index] = verdict;
     }
@@ -109,8 +111,8 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
   function processOne(index: number): void {
     const at = starts[index] as number;
     const end = ends[index] as number;
-    const partial = partialChecksum[index] as number;
-    verdicts[index] = processFrame(director, batch.frame, at, end, batch.arm, partial);
+    const offload = offloads[index] as number;
+    verdicts[index] = processFrame(director, batch.frame, at, end, batch.arm, offload);
   }
 
   function process(): void {

@@ -10,26 +10,24 @@ import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerArp, answerEcho } from './answer.ts';
 import type { Director } from './director.ts';
-import { forwardKnown, NO_TIME_TO_LIVE, NOT_RESOLVED } from './known-flow.ts';
-import { processNew } from './open-flow.ts';
 import { plainProtocol } from './plain.ts';
+import { processFlow } from './process-flow.ts';
+import { processFragment } from './process-fragment.ts';
 import { dropped, notForwarded } from './refuse.ts';
+import { relayError } from './relay-error.ts';
 import { isVip } from './table.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const ETHERNET_TRUNCATED = DROP['ethernet-truncated'];
-const FRAGMENT = DROP.fragment;
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const ICMP_TYPE = DROP['icmp-type'];
 const IP_PROTOCOL = DROP['ip-protocol'];
-const REAL_UNRESOLVED = DROP['real-unresolved'];
-const TTL_EXPIRED = DROP['ttl-expired'];
 
 /**
  * Decides about one frame and rewrites it in place.
  * @param at offset of the Ethernet header; `end` is just past the frame's last byte
  * @param arm index of the arm the frame came in on
- * @param partial 1 if the TCP or UDP checksum is left to the sender's device (CHECKSUM_PARTIAL)
+ * @param offload what was left to the sender's device, as a batch has it; see length.ts
  */
 export function processFrame(
   director: Director,
@@ -37,7 +35,7 @@ export function processFrame(
   at: number,
   end: number,
   arm: number,
-  partial: number,
+  offload: number,
 ): Verdict {
   if (end - at < ethernet.HEADER_BYTES) return dropped(director, ETHERNET_TRUNCATED);
   const type = ethernet.type(frame, at);
@@ -53,9 +51,9 @@ export function processFrame(
   }
   const l3 = at + ethernet.HEADER_BYTES;
   if (plainProtocol(frame, at, end) !== 0) {
-    return processFlow(director, frame, at, l3 + ipv4.HEADER_BYTES, end, arm, partial);
+    return processFlow(director, frame, at, l3 + ipv4.HEADER_BYTES, end, arm, offload);
   }
-  return processUnusual(director, frame, at, end, arm, partial);
+  return processUnusual(director, frame, at, end, arm, offload);
 }
 
 /** Any other IPv4 packet: checked header by header, so that a bad one gets its own reason. */
@@ -65,16 +63,16 @@ function processUnusual(
   at: number,
   end: number,
   arm: number,
-  partial: number,
+  offload: number,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const bad = ipv4.check(frame, l3, end);
   if (bad !== 0) return dropped(director, bad);
+  if (ipv4.isFragment(frame, l3)) return processFragment(director, frame, at, end, arm);
   const protocol = ipv4.protocol(frame, l3);
   if (protocol !== ipv4.PROTOCOL_TCP && protocol !== ipv4.PROTOCOL_UDP) {
     return processOther(director, frame, at, arm);
   }
-  if (ipv4.isFragment(frame, l3)) return notForwarded(director, frame, at, FRAGMENT);
   const l4 = l3 + ipv4.headerBytes(frame, l3);
   const packetEnd = l3 + ipv4.totalBytes(frame, l3);
   const badL4 =
@@ -82,24 +80,7 @@ function processUnusual(
       ? tcp.check(frame, l4, packetEnd)
       : udp.check(frame, l4, packetEnd);
   if (badL4 !== 0) return notForwarded(director, frame, at, badL4);
-  return processFlow(director, frame, at, l4, end, arm, partial);
-}
-
-/** A TCP or UDP packet: by its flow if there is one, else by its service. */
-function processFlow(
-  director: Director,
-  frame: DataView,
-  at: number,
-  l4: number,
-  end: number,
-  arm: number,
-  partial: number,
-): Verdict {
-  const verdict = forwardKnown(director, frame, at, l4, end, arm, partial);
-  if (verdict >= 0) return verdict;
-  if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
-  if (verdict === NO_TIME_TO_LIVE) return dropped(director, TTL_EXPIRED);
-  return processNew(director, frame, at, l4, end, arm, partial);
+  return processFlow(director, frame, at, l4, end, arm, offload);
 }
 
 function processArp(
@@ -114,15 +95,18 @@ function processArp(
   return answerArp(director, frame, at, arm);
 }
 
-/** ICMP and what else there is over IPv4: pings to a VIP are answered, the rest is dropped. */
+/** ICMP and what else there is over IPv4: pings to a VIP are answered, errors are sent on. */
 function processOther(director: Director, frame: DataView, at: number, arm: number): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
-  if (!isVip(director.table, ipv4.destination(frame, l3))) return PASS;
-  if (ipv4.protocol(frame, l3) !== ipv4.PROTOCOL_ICMP) return dropped(director, IP_PROTOCOL);
-  if (ipv4.isFragment(frame, l3)) return dropped(director, FRAGMENT);
+  const toVip = isVip(director.table, ipv4.destination(frame, l3));
+  if (ipv4.protocol(frame, l3) !== ipv4.PROTOCOL_ICMP) {
+    return toVip ? dropped(director, IP_PROTOCOL) : PASS;
+  }
   const l4 = l3 + ipv4.headerBytes(frame, l3);
   const bad = icmp.check(frame, l4, l3 + ipv4.totalBytes(frame, l3));
-  if (bad !== 0) return dropped(director, bad);
+  if (bad !== 0) return toVip ? dropped(director, bad) : PASS;
+  if (icmp.isError(icmp.type(frame, l4))) return relayError(director, frame, at, l4);
+  if (!toVip) return PASS;
   if (icmp.type(frame, l4) !== icmp.ECHO_REQUEST) return dropped(director, ICMP_TYPE);
   // The director is the last station of a ping, so it looks at the sum itself (RFC 1122, 3.2.1.2).
   if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);

@@ -2,9 +2,11 @@
 // the neighbours know, and the services' rows, which are the sums of their reals'. All sums are
 // moved on by differences: they never sink, neither when a real leaves its service nor when a new
 // data plane goes on with the counters of an old one.
+import { DROP } from '../wire/drop-reason.ts';
 import {
   ACTIVE_FLOWS,
   type Counters,
+  dropAt,
   GLOBAL,
   NEIGHBOUR_MAC_HIGH,
   NEIGHBOUR_MAC_LOW,
@@ -17,6 +19,8 @@ import type { Director } from './director.ts';
 import type { Table } from './table.ts';
 
 const FIELDS = ACTIVE_FLOWS + 1;
+const FRAGMENT_TIMEOUT = DROP['fragment-timeout'];
+const FRAGMENT_TABLE_FULL = DROP['fragment-table-full'];
 
 /** What was published last, so that only what has come since is added. */
 export interface Totals {
@@ -65,8 +69,25 @@ export function publish(director: Director): void {
   totals.evictedFlows = flows.evicted;
   values[GLOBAL.endedFlows] = (values[GLOBAL.endedFlows] as number) + ended;
   values[GLOBAL.evictedFlows] = (values[GLOBAL.evictedFlows] as number) + evicted;
+  publishFragments(director);
   publishNeighbours(director);
   for (let id = 0; id < totals.serviceOfReal.length; id++) publishReal(director, id);
+}
+
+/** Counts the held fragments that were lost meanwhile as the drops that they are. */
+export function publishFragments({ fragments, counters }: Director): void {
+  const { values } = counters;
+  values[GLOBAL.heldFrames] = fragments.holding;
+  if (fragments.late !== 0) addDrops(values, FRAGMENT_TIMEOUT, fragments.late);
+  if (fragments.displaced !== 0) addDrops(values, FRAGMENT_TABLE_FULL, fragments.displaced);
+  fragments.late = 0;
+  fragments.displaced = 0;
+}
+
+function addDrops(values: Float64Array, reason: number, times: number): void {
+  const at = dropAt(reason);
+  values[at] = (values[at] as number) + times;
+  values[GLOBAL.droppedFrames] = (values[GLOBAL.droppedFrames] as number) + times;
 }
 
 function publishNeighbours({ table, neighbours, counters }: Director): void {

@@ -52,7 +52,7 @@ function isReply({ table }: Director, frame: DataView, l3: number): boolean {
 }
 
 /** The host of the director may talk to a real itself, as a health check does. */
-function isOwnAddress({ arms }: Director, address: number): boolean {
+export function isOwnAddress({ arms }: Director, address: number): boolean {
   for (let index = 0; index < arms.length; index++) {
     if (arms[index]?.address === address) return true;
   }

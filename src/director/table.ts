@@ -64,6 +64,8 @@ export interface Table {
   readonly replySlots: Int32Array;
   /** Every VIP once. */
   readonly vips: Int32Array;
+  /** Every address that replies of NAT services come from, once. */
+  readonly natAddresses: Int32Array;
 }
 
 /** Rounds up to a power of two with room to spare, so that probe chains stay short. */
@@ -105,6 +107,7 @@ export function buildTable(services: readonly ServiceInput[]): Table {
     neighbourArm: Uint8Array.from(neighbours, (real) => real.arm),
     replySlots: new Int32Array(slotCount(natReals.length)),
     vips: Int32Array.from(new Set(services.map((service) => service.vip))),
+    natAddresses: Int32Array.from(new Set(natReals.map((real) => real.address))),
   };
   let firstReal = 0;
   for (const service of services) {

@@ -5,6 +5,8 @@ export const PASS = 0;
 export const SEND = 1;
 export const ANSWER = 2;
 export const DROP_FRAME = 3;
+/** The director has a copy, which leaves by the outbox, now or later, or is dropped later. */
+export const TAKEN = 4;
 
 export type Verdict = number;
 

@@ -11,13 +11,13 @@ export const DROP_REASONS = [
   ['ipv4-header-length', 'the IPv4 header length is below 20 bytes or beyond the frame'],
   ['ipv4-total-length', 'the IPv4 total length is below the header length or beyond the frame'],
   ['ipv4-checksum', 'the IPv4 header checksum is wrong'],
-  ['fragment', 'an IPv4 fragment'],
+  ['fragment-malformed', 'an IPv4 fragment with a torn header, out of place or too long'],
   ['tcp-truncated', 'shorter than a TCP header'],
   ['tcp-data-offset', 'the TCP data offset is below 20 bytes or beyond the packet'],
   ['udp-truncated', 'shorter than a UDP header'],
   ['udp-length', 'the UDP length is below 8 or beyond the packet'],
   ['icmp-truncated', 'shorter than an ICMP header'],
-  ['icmp-type', 'an ICMP message to a VIP that is not an echo request'],
+  ['icmp-type', 'an ICMP message to a VIP that is neither an echo request nor an error'],
   ['ip-protocol', 'an IP protocol to a VIP that no service can have'],
   ['no-service', 'no service has this VIP, port and protocol'],
   ['no-real', 'the service has no real that takes new flows'],
@@ -28,6 +28,12 @@ export const DROP_REASONS = [
   ['link-down', 'the interface to send on is down'],
   ['send-failed', 'the kernel refused the frame'],
   ['flow-conflict', 'NAT: the same client port already reaches this real by another service'],
+  ['fragment-timeout', 'a fragment that was held, but the first one of its packet did not come'],
+  ['fragment-table-full', 'a fragment, and no room to remember its packet or to hold it'],
+  ['icmp-checksum', 'an ICMP error whose checksum is wrong'],
+  ['icmp-quote', 'an ICMP error that quotes no packet of TCP or UDP to its own receiver'],
+  ['icmp-no-flow', 'an ICMP error about a packet of no known flow'],
+  ['too-big', 'too long for the interface to send on, and not to be cut; its sender was told'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -72,6 +72,16 @@ export interface IcmpEchoFields extends Ipv4Fields {
   readonly payload?: Uint8Array;
 }
 
+export interface IcmpErrorFields extends Ipv4Fields {
+  readonly type: number;
+  /** 0. */
+  readonly code?: number;
+  /** 0. */
+  readonly nextHopMtu?: number;
+  /** The packet that it speaks of, from its IP header on, or the beginning of it. */
+  readonly quote: Uint8Array;
+}
+
 export interface ArpFields extends EthernetFields {
   readonly operation: number;
   /** `sourceMac`. */
@@ -167,6 +177,14 @@ export function icmpEchoFrame(fields: IcmpEchoFields): Uint8Array<ArrayBuffer> {
   const bytes = icmp.HEADER_BYTES + payload.length;
   const { frame, l4 } = ipv4Frame(fields, ipv4.PROTOCOL_ICMP, bytes);
   icmp.emit(frame, l4, { ...fields, type: fields.type ?? icmp.ECHO_REQUEST, payload });
+  return bytesOf(frame);
+}
+
+/** A whole Ethernet frame with an ICMP error. @throws TypeError if an address is none */
+export function icmpErrorFrame(fields: IcmpErrorFields): Uint8Array<ArrayBuffer> {
+  const bytes = icmp.HEADER_BYTES + fields.quote.length;
+  const { frame, l4 } = ipv4Frame(fields, ipv4.PROTOCOL_ICMP, bytes);
+  icmp.emitError(frame, l4, { code: 0, nextHopMtu: 0, ...fields });
   return bytesOf(frame);
 }
 

@@ -2,7 +2,7 @@
 // the director's own frames go out, links are watched, and control is heard.
 import { describe, expect, test } from 'vitest';
 import type { FromDataPlane } from '../../src/control/messages.ts';
-import { createLoop, natRealAddresses } from '../../src/control/run-batch.ts';
+import { createLoop } from '../../src/control/run-batch.ts';
 import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
 import {
   ARM_FIELDS,
@@ -16,10 +16,12 @@ import {
 } from '../../src/director/counters.ts';
 import { formatIpv4 } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame } from '../../src/wire/frame.ts';
+import { arpFrame, icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { cutUp } from '../packets/pieces.ts';
 import {
   ARMS,
+  CLIENT,
   DSR_REALS,
   DSR_VIP,
   dsrTcp,
@@ -28,6 +30,7 @@ import {
   INSIDE_ARM,
   NAT_REALS,
   natTcp,
+  natUdp,
   OUTSIDE,
   OUTSIDE_ARM,
   ROUTER,
@@ -107,6 +110,51 @@ describe('every frame is counted once by what became of it', () => {
     expect(running.datapath.sent).toHaveLength(1);
     expect(totals(running)).toMatchObject({ sentFrames: 2, droppedFrames: 1 });
     expect(readDrops(running.counters)).toEqual({ 'link-down': 1 });
+  });
+
+  test('in pieces, which leave behind the first one', () => {
+    const running = start();
+    const pieces = cutUp(dsrUdp({ payload: new Uint8Array(4000) }), [1480]);
+    running.arrive([pieces[2]!, pieces[1]!]);
+    expect(totals(running)).toMatchObject({ sentFrames: 0, droppedFrames: 0 });
+    running.loop.tick(0);
+    expect(totals(running).heldFrames).toBe(2);
+    running.arrive([pieces[0]!, dsrUdp({ sourcePort: 1 })]);
+    expect(totals(running)).toMatchObject({ sentFrames: 4, heldFrames: 0 });
+    const offsets = running.datapath.sent.map(({ bytes }) => ((bytes[20]! & 31) << 8) | bytes[21]!);
+    expect(offsets).toEqual([0, 0, 370, 185]);
+  });
+
+  test('in pieces that can leave no more, or never could', () => {
+    const running = start();
+    const pieces = cutUp(natUdp({ payload: new Uint8Array(4000) }), [1480]);
+    const strays = cutUp(natUdp({ payload: new Uint8Array(4000) }), [1480], 8);
+    running.arrive([pieces[1]!, strays[1]!]);
+    running.datapath.setLink(INSIDE, 'down');
+    running.loop.tick(200);
+    running.arrive([pieces[0]!]);
+    expect(readDrops(running.counters)).toEqual({ 'link-down': 2 });
+    for (let ticks = 0; ticks < 40; ticks++) running.loop.tick(10_000);
+    expect(readDrops(running.counters)).toEqual({ 'link-down': 2, 'fragment-timeout': 1 });
+    expect(totals(running)).toMatchObject({ droppedFrames: 3, sentFrames: 0, heldFrames: 0 });
+  });
+
+  test('an echo in pieces as answers', () => {
+    const running = start();
+    const ping = icmpEchoFrame({
+      ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, source: CLIENT },
+      ...{ destination: DSR_VIP, identifier: 1, sequence: 1, payload: new Uint8Array(4000) },
+    });
+    const pieces = cutUp(ping, [1480]);
+    running.arrive([pieces[1]!, pieces[0]!, pieces[2]!]);
+    expect(totals(running)).toMatchObject({ answeredFrames: 3, echoAnswers: 1, sentFrames: 0 });
+  });
+
+  test('dropped, although its sender is told at once', () => {
+    const running = start();
+    running.arrive([natTcp({ ...SYN, timeToLive: 1 })]);
+    expect(running.datapath.sent.map(({ arm }) => arm)).toEqual([OUTSIDE]);
+    expect(totals(running)).toMatchObject({ droppedFrames: 1, ownErrors: 1, sentFrames: 0 });
   });
 
   test('however many come at once', () => {
@@ -249,6 +297,6 @@ describe('control', () => {
 });
 
 test('replies come from the reals of NAT services alone', () => {
-  const addresses = natRealAddresses(tableOf(standardServices()));
+  const addresses = tableOf(standardServices()).natAddresses;
   expect([...addresses].map(formatIpv4)).toEqual(NAT_REALS.map(({ address }) => address));
 });

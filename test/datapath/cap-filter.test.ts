@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readPcap } from '../../lab/pcap/read-pcap.ts';
 import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { capFilter } from '../../src/datapath/cap-filter.ts';
-import { arpFrame, udpFrame } from '../../src/wire/frame.ts';
+import { arpFrame, type IcmpErrorFields, icmpErrorFrame, udpFrame } from '../../src/wire/frame.ts';
 import { newDirectory } from '../lab/pcap/captures.ts';
 
 const OWN = '02:00:00:00:00:0d';
@@ -23,6 +23,12 @@ const arp = (sourceMac: string, destinationMac: string) =>
   arpFrame({
     ...{ sourceMac, destinationMac, operation: 1 },
     ...{ senderAddress: '192.0.2.1', targetAddress: VIP },
+  });
+
+const error = (fields: Partial<IcmpErrorFields> = {}) =>
+  icmpErrorFrame({
+    ...{ source: '10.0.0.9', destination: '198.51.100.1', sourceMac: OTHER, destinationMac: OWN },
+    ...{ type: 3, code: 4, quote: new Uint8Array(28), ...fields },
   });
 
 /** Whether tcpdump, which runs the same filters, keeps the frame. */
@@ -44,6 +50,13 @@ describe.skipIf(noTcpdump !== '')(`the filter of cap ${noTcpdump}`, () => {
   test.each([
     ['a request to a VIP', true, udp('198.51.100.1', VIP, OTHER, OWN)],
     ['a reply of a real', true, udp(REAL, '198.51.100.1', OTHER, OWN)],
+    ['an ICMP error of a router behind the director', true, error()],
+    ['one with options', true, error({ type: 11, ipOptions: new Uint8Array(8) })],
+    ['parameter problem', true, error({ type: 12 })],
+    ['a later fragment to a VIP', true, error({ destination: VIP, fragmentOffsetBytes: 64 })],
+    ['a later fragment of a real', true, error({ source: REAL, fragmentOffsetBytes: 64 })],
+    ['a ping through this host', false, error({ type: 8 })],
+    ['a later fragment of anybody', false, error({ fragmentOffsetBytes: 64 })],
     ['an ARP request to all', true, arp(OTHER, 'ff:ff:ff:ff:ff:ff')],
     ['an ARP answer to the arm', true, arp(OTHER, OWN)],
     ['what the arm itself sent', false, udp('198.51.100.1', VIP, OWN, OTHER)],
@@ -58,6 +71,12 @@ describe.skipIf(noTcpdump !== '')(`the filter of cap ${noTcpdump}`, () => {
     ['other traffic of the host', false, udp('198.51.100.1', '10.0.0.1', OTHER, OWN)],
   ])('%s: %s', async (_name, wanted, frame) => {
     expect(await passes(filter, frame)).toBe(wanted);
+  });
+
+  test('without NAT reals takes no ICMP errors but those to a VIP', async () => {
+    const dsr = capFilter({ vips: [VIP], reals: [], ownMac: OWN });
+    expect(await passes(dsr, error())).toBe(false);
+    expect(await passes(dsr, error({ destination: VIP }))).toBe(true);
   });
 
   test('without any address takes ARP alone', async () => {

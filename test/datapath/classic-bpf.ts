@@ -23,6 +23,7 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
   const length = program.byteLength / INSTRUCTION_BYTES;
   if (!Number.isInteger(length) || length < 1 || length > 4096) throw new Error(`length ${length}`);
   let accumulator = 0;
+  let index = 0;
   for (let at = 0; at < length; at++) {
     const code = view.getUint16(at * INSTRUCTION_BYTES, true);
     const ifTrue = view.getUint8(at * INSTRUCTION_BYTES + 2);
@@ -37,12 +38,24 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
       case 0x25:
         at += accumulator > operand ? ifTrue : ifFalse;
         break;
+      case 0x45:
+        at += (accumulator & operand) !== 0 ? ifTrue : ifFalse;
+        break;
+      case 0xb1: {
+        const loaded = load(frame, operand, 1);
+        if (loaded === undefined) return 0;
+        index = (loaded & 0x0f) * 4;
+        break;
+      }
       case 0x80:
         accumulator = frame.bytes.length;
         break;
       case 0x20:
-      case 0x28: {
-        const loaded = load(frame, operand, code === 0x20 ? 4 : 2);
+      case 0x28:
+      case 0x30:
+      case 0x50: {
+        const bytes = code === 0x20 ? 4 : code === 0x28 ? 2 : 1;
+        const loaded = load(frame, code === 0x50 ? index + operand : operand, bytes);
         if (loaded === undefined) return 0;
         accumulator = loaded;
         break;
@@ -55,10 +68,11 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
 }
 
 /** Undefined beyond the end of the frame: there the kernel ends the program with 0. */
-function load(frame: FilteredFrame, at: number, bytes: 2 | 4): number | undefined {
+function load(frame: FilteredFrame, at: number, bytes: 1 | 2 | 4): number | undefined {
   if (at >= ANCILLARY) return ancillary(frame, at - ANCILLARY);
   if (at + bytes > frame.bytes.length) return undefined;
   const view = new DataView(frame.bytes.buffer, frame.bytes.byteOffset);
+  if (bytes === 1) return view.getUint8(at);
   return bytes === 2 ? view.getUint16(at) : view.getUint32(at);
 }
 

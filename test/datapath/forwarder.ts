@@ -46,9 +46,9 @@ export function createForwarder(datapath: Datapath): Forwarder {
   let largestBatch = 0;
 
   function keep(index: number): void {
-    const { frame, at, end, arm, partialChecksum } = datapath.batch;
+    const { frame, at, end, arm, offload } = datapath.batch;
     const bytes = new Uint8Array(frame.buffer, at[index], end[index]! - at[index]!).slice();
-    seen.push({ batch: batches, arm, bytes, partialChecksum: partialChecksum[index] === 1 });
+    seen.push({ batch: batches, arm, bytes, partialChecksum: (offload[index]! & 1) === 1 });
   }
 
   function turn(): number {

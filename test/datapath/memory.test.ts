@@ -32,7 +32,7 @@ test('marks partial checksums', () => {
   datapath.put(frame(1), 0, true);
   datapath.put(frame(2), 0);
   datapath.receive();
-  expect([...datapath.batch.partialChecksum.subarray(0, 2)]).toEqual([1, 0]);
+  expect([...datapath.batch.offload.subarray(0, 2)]).toEqual([1, 0]);
 });
 
 test('a link that is cut takes no frames, and says so when it is looked at', () => {

@@ -8,6 +8,7 @@ import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/dat
 import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { cutUp } from '../packets/pieces.ts';
 import * as scene from '../packets/scene.ts';
 
 const PACKETS = 10_000_000;
@@ -20,7 +21,7 @@ const CHURN = 8;
 
 type Method = 'dsr' | 'nat';
 
-/** A batch of requests: flows that come and go, flows that stay, drops and a ping. */
+/** A batch of requests: flows that come and go, flows that stay, drops, pings, and pieces. */
 function requests(method: Method): Uint8Array[] {
   const [tcpFrame, udpFrame] =
     method === 'dsr' ? [scene.dsrTcp, scene.dsrUdp] : [scene.natTcp, scene.natUdp];
@@ -35,6 +36,8 @@ function requests(method: Method): Uint8Array[] {
       ...{ source: scene.CLIENT, destination: scene.DSR_VIP, identifier: 1, sequence: 1 },
     }),
   );
+  const long = udpFrame({ sourcePort: 19_999, payload: new Uint8Array(300) });
+  frames.push(...cutUp(long, [160]));
   while (frames.length < BATCH_FRAMES) {
     const sourcePort = 20_000 + frames.length;
     const payload = new Uint8Array(frames.length);

@@ -53,7 +53,8 @@ beforeAll(() => {
     readdirSync(join(ROOT, 'src', room)).map((name) => `src/${room}/${name}`),
   );
   for (const path of sources) compile(path);
-  for (const path of ['director/forward-many.ts', 'packets/scene.ts']) compile(`test/${path}`);
+  const tests = ['director/forward-many.ts', 'packets/scene.ts', 'packets/pieces.ts'];
+  for (const path of tests) compile(`test/${path}`);
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
 });
 

@@ -2,13 +2,15 @@
 // headers, and good frames with some bytes changed or cut off.
 import fc from 'fast-check';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpEchoFrame } from '../../src/wire/frame.ts';
+import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   CLIENT,
   DSR_VIP,
   dsrTcp,
   dsrUdp,
+  errorToClient,
+  errorToVip,
   INSIDE,
   INSIDE_ARM,
   NAT_REALS,
@@ -25,6 +27,14 @@ import { naiveSum } from '../wire/naive-checksum.ts';
 
 const IP_OPTIONS = Uint8Array.of(7, 7, 4, 0, 0, 0, 0, 0);
 const DATA = new Uint8Array(33).fill(0xd5);
+/** The first of several pieces, and one that follows. */
+const FIRST = { dontFragment: false, moreFragments: true, identification: 3 };
+const LATER = { dontFragment: false, fragmentOffsetBytes: 32, identification: 3 };
+const FROM_VIP = {
+  ...{ sourceMac: OUTSIDE_ARM.mac, destinationMac: ROUTER.mac, destination: CLIENT },
+  ...{ sourcePort: 80, destinationPort: 40_000 },
+};
+const TO_REAL = { destination: NAT_REALS[0]!.address, destinationPort: 8080 };
 
 /** A good frame of each kind, and the arm that it comes in on. */
 export const GOOD: Record<string, { readonly frame: Uint8Array; readonly arm: number }> = {
@@ -45,6 +55,33 @@ export const GOOD: Record<string, { readonly frame: Uint8Array; readonly arm: nu
     }),
     arm: OUTSIDE,
   },
+  dsrPiece: { frame: udpPiece(dsrUdp), arm: OUTSIDE },
+  dsrNextPiece: { frame: dsrUdp({ ...LATER, payload: DATA }), arm: OUTSIDE },
+  natPiece: { frame: udpPiece(natUdp), arm: OUTSIDE },
+  natNextPiece: { frame: natUdp({ ...LATER, payload: DATA }), arm: OUTSIDE },
+  natPieceOfTcp: { frame: natTcp({ ...FIRST, payload: DATA.subarray(0, 12) }), arm: OUTSIDE },
+  natNextPieceOfTcp: { frame: natTcp({ ...LATER, payload: DATA }), arm: OUTSIDE },
+  replyPiece: { frame: udpPiece((fields) => replyUdp(NAT_REALS[0]!, fields)), arm: INSIDE },
+  replyNextPiece: { frame: replyUdp(NAT_REALS[0]!, { ...LATER, payload: DATA }), arm: INSIDE },
+  dsrError: {
+    frame: errorToVip(DSR_VIP, tcpFrame({ ...FROM_VIP, source: DSR_VIP, payload: DATA })),
+    arm: OUTSIDE,
+  },
+  natError: {
+    frame: errorToVip(NAT_VIP, tcpFrame({ ...FROM_VIP, source: NAT_VIP, ipOptions: IP_OPTIONS })),
+    arm: OUTSIDE,
+  },
+  natUdpError: {
+    frame: errorToVip(NAT_VIP, udpFrame({ ...FROM_VIP, source: NAT_VIP }), { type: 11 }),
+    arm: OUTSIDE,
+  },
+  errorOfNear: { frame: errorToClient(natTcp({ ...TO_REAL, payload: DATA })), arm: INSIDE },
+  errorOfReal: {
+    frame: errorToClient(natUdp(TO_REAL), { source: NAT_REALS[0]!.address, code: 3 }),
+    arm: INSIDE,
+  },
+  pingPiece: { frame: pingPiece(FIRST), arm: OUTSIDE },
+  pingNextPiece: { frame: pingPiece({ ...LATER, ipOptions: IP_OPTIONS }), arm: OUTSIDE },
   arpQuestion: {
     frame: arpFrame({
       ...{ sourceMac: ROUTER.mac, destinationMac: 'ff:ff:ff:ff:ff:ff', operation: arp.REQUEST },
@@ -60,6 +97,20 @@ export const GOOD: Record<string, { readonly frame: Uint8Array; readonly arm: nu
     arm: INSIDE,
   },
 };
+
+/** The first piece of a datagram that is longer than what it shows. */
+function udpPiece(make: typeof dsrUdp): Uint8Array {
+  const frame = make({ ...FIRST, payload: DATA.subarray(0, 24) });
+  new DataView(frame.buffer).setUint16(14 + 20 + 4, 73);
+  return frame;
+}
+
+function pingPiece(fields: object): Uint8Array {
+  return icmpEchoFrame({
+    ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, payload: DATA.subarray(0, 24) },
+    ...{ source: CLIENT, destination: DSR_VIP, identifier: 1, sequence: 1, ...fields },
+  });
+}
 
 export interface Arrival {
   readonly frame: Uint8Array;
@@ -100,7 +151,7 @@ export const anyIpv4: fc.Arbitrary<Arrival> = fc
 export const anyMutation: fc.Arbitrary<Arrival> = fc
   .record({
     good: anyGood,
-    changes: fc.array(fc.tuple(fc.nat(70), fc.nat(255)), { maxLength: 5 }),
+    changes: fc.array(fc.tuple(fc.nat(100), fc.nat(255)), { maxLength: 5 }),
     keep: fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
     partial: fc.boolean(),
     repair: fc.boolean(),

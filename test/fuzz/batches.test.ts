@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createBatch } from '../../src/datapath/datapath.ts';
+import type { Director } from '../../src/director/director.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -20,7 +21,7 @@ import {
   replyTcp,
   replyUdp,
 } from '../packets/scene.ts';
-import { type Arrival, anyBytes, anyIpv4, anyMutation } from './arrivals.ts';
+import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD } from './arrivals.ts';
 
 const SLOT_BYTES = 256;
 const MOST_FRAMES = 64;
@@ -56,11 +57,17 @@ const anyPacket = fc
     return { frame, arm: isReply ? INSIDE : OUTSIDE, partial };
   });
 
+/** Pieces of packets and ICMP errors, of the flows above and of others. */
+const anyGoodFrame = fc
+  .constantFrom(...Object.values(GOOD))
+  .map(({ frame, arm }): Arrival => ({ frame, arm, partial: false }));
+
 const anyArrival = fc.oneof(
   { weight: 20, arbitrary: anyPacket },
   { weight: 1, arbitrary: anyBytes },
   { weight: 1, arbitrary: anyIpv4 },
   { weight: 3, arbitrary: anyMutation },
+  { weight: 3, arbitrary: anyGoodFrame },
 );
 
 const anyBatch: fc.Arbitrary<BatchOfFrames> = fc.record({
@@ -68,6 +75,8 @@ const anyBatch: fc.Arbitrary<BatchOfFrames> = fc.record({
   arrivals: fc.array(anyArrival, { minLength: 1, maxLength: MOST_FRAMES }),
   pauseMs: fc.oneof(fc.constant(0), fc.nat(400_000)),
 });
+
+const entriesOf = ({ fragments }: Director) => Buffer.from(fragments.entries.buffer);
 
 function makePair() {
   const [alone, together] = [makeScene(FEW_FLOWS), makeScene(FEW_FLOWS)];
@@ -87,7 +96,7 @@ function makePair() {
       memory.set(frame, at);
       batch.at[index] = at;
       batch.end[index] = at + frame.length;
-      batch.partialChecksum[index] = partial ? 1 : 0;
+      batch.offload[index] = partial ? 1 : 0;
     }
     const expected = memory.slice();
     const view = new DataView(expected.buffer);
@@ -103,6 +112,8 @@ function makePair() {
     expect(Buffer.compare(memory, expected)).toBe(0);
     expect(together.counters.values).toEqual(alone.counters.values);
     expect(other.flows).toEqual(director.flows);
+    expect(entriesOf(other).equals(entriesOf(director))).toBe(true);
+    expect(other.outbox.splice(0)).toEqual(director.outbox.splice(0));
     return verdicts;
   };
 }

@@ -18,7 +18,7 @@ import {
 } from '../packets/scene.ts';
 import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD, repaired } from './arrivals.ts';
 
-const VERDICT = /^(pass|send [01]|answer [01]|drop (?!none|undefined)[a-z0-9-]+)$/;
+const VERDICT = /^(pass|taken|send [01]|answer [01]|drop (?!none|undefined)[a-z0-9-]+)$/;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /**
@@ -38,8 +38,11 @@ function makePair(): { look(arrival: Arrival): void; scene: Scene } {
       const fail = (why: string) => new Error(`${why}: ${outcome.verdict}, ${hex(frame)}`);
       if (nameVerdict(verdict) !== outcome.verdict) throw fail('the place in memory matters');
       if (hex(copy) !== hex(outcome.frame)) throw fail('the place in memory matters');
+      const own = exact.director.outbox.splice(0).map(({ bytes }) => hex(bytes));
+      const others = outcome.own.map(({ bytes }) => hex(bytes));
+      if (own.join() !== others.join()) throw fail('the place in memory matters');
       if (!VERDICT.test(outcome.verdict)) throw fail('no such verdict');
-      const isKept = /^(pass|drop)/.test(outcome.verdict);
+      const isKept = /^(pass|drop|taken)/.test(outcome.verdict);
       if (isKept && hex(outcome.frame) !== hex(frame)) throw fail('changed, but not sent');
     },
   };
@@ -48,6 +51,7 @@ function makePair(): { look(arrival: Arrival): void; scene: Scene } {
 /** Few flows fit, and some are there. */
 function makePrepared(): Scene {
   const scene = makeScene({ maximumFlows: 8 });
+  scene.director.outbox.length = 0;
   for (const name of ['syn', 'udp', 'natSyn', 'natUdp']) scene.receive(GOOD[name]!.frame);
   return scene;
 }

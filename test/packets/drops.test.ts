@@ -28,6 +28,9 @@ const SYN = { flags: tcp.SYN };
 const L3 = 14;
 const L4 = 34;
 
+/** What makes a frame a fragment, together with an offset or that more follow. */
+const PIECE = { dontFragment: false, payload: new Uint8Array(0) };
+
 const withBytes = (frame: Uint8Array, at: number, ...bytes: number[]) => {
   const copy = frame.slice();
   copy.set(bytes, at);
@@ -43,6 +46,11 @@ function cut(frame: Uint8Array, bytes: number): Uint8Array {
 const ping = icmpEchoFrame({
   ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, identifier: 1, sequence: 1 },
   ...{ source: CLIENT, destination: DSR_VIP },
+});
+
+const pingPiece = icmpEchoFrame({
+  ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, identifier: 1, sequence: 1 },
+  ...{ source: CLIENT, destination: DSR_VIP, moreFragments: true, dontFragment: false },
 });
 
 const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]> = {
@@ -71,9 +79,15 @@ const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]>
     ['a SYN with a wrong header', withBytes(dsrTcp(SYN), L3 + 10, 0, 0)],
     ['a datagram with a wrong header', withBytes(natUdp(), L3 + 10, 0, 0)],
   ],
-  fragment: [
-    ['the first piece of TCP', dsrTcp({ ...SYN, dontFragment: false, moreFragments: true })],
-    ['a later piece of UDP', dsrUdp({ dontFragment: false, fragmentOffsetBytes: 1480 })],
+  'fragment-malformed': [
+    ['20 bytes, and more to come', dsrTcp({ ...SYN, ...PIECE, moreFragments: true })],
+    ['no byte', cut(dsrUdp({ ...PIECE, fragmentOffsetBytes: 1480 }), L4)],
+    ['an end beyond 65,535', dsrUdp({ ...PIECE, fragmentOffsetBytes: 65_528 })],
+    ['TCP over its own header, at 8', dsrTcp({ ...PIECE, fragmentOffsetBytes: 8 })],
+    ['TCP over its own header, at 16', dsrTcp({ ...PIECE, fragmentOffsetBytes: 16 })],
+    ['TCP with a torn header', cut(dsrTcp({ ...SYN, ...PIECE, moreFragments: true }), L4 + 16)],
+    ['UDP that is over already', dsrUdp({ ...PIECE, moreFragments: true })],
+    ['an ICMP error in pieces', withBytes(pingPiece, L4, 3)],
   ],
   'tcp-truncated': [['19 bytes', cut(dsrTcp(), L4 + 19)]],
   'tcp-data-offset': [
@@ -86,7 +100,11 @@ const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]>
     ['a byte too many', withBytes(dsrUdp(), L4 + 4, 0, 9)],
   ],
   'icmp-truncated': [['7 bytes', cut(ping, L4 + 7)]],
-  'icmp-type': [['time exceeded', withBytes(ping, L4, 11)]],
+  'icmp-type': [
+    ['an echo reply', withBytes(ping, L4, 0)],
+    ['source quench', withBytes(ping, L4, 4)],
+    ['a redirect', withBytes(ping, L4, 5)],
+  ],
   'ip-protocol': [
     ['SCTP', withBytes(dsrTcp(), L3 + 9, 132)],
     ['GRE', withBytes(dsrTcp(), L3 + 9, 47)],
@@ -144,6 +162,7 @@ const withState: PacketCase[] = [
   }),
   refuse('ttl-expired', 'NAT with a TTL of 1', natTcp({ timeToLive: 1 }), {
     before: (scene) => void scene.receive(natTcp(SYN)),
+    moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
   }),
   refuse('flow-table-full', 'one place, which a UDP flow has', dsrTcp(SYN), {
     scene: () => makeScene({ maximumFlows: 1 }),
@@ -157,20 +176,27 @@ const withState: PacketCase[] = [
     ['no-flow', 'a reply that belongs to nothing', replyTcp(NAT_REALS[0]!)] as const,
     ['tcp-data-offset', 'a reply', withBytes(replyTcp(NAT_REALS[0]!), L4 + 12, 0x40)] as const,
     [
-      'fragment',
+      'fragment-malformed',
       'the first piece of a reply',
-      replyTcp(NAT_REALS[0]!, { dontFragment: false, moreFragments: true }),
+      replyTcp(NAT_REALS[0]!, { ...PIECE, moreFragments: true }),
     ] as const,
   ].map(([reason, name, frame]) => refuse(reason, name, frame, { arm: INSIDE })),
 ];
 
 describe('the director drops for', () => testPackets([...refused, ...withState]));
 
-/** Given elsewhere, and why: the loop knows the links, the datapath what the kernel refused. */
+/**
+ * Given elsewhere, and why: the loop knows the links, the datapath what the kernel refused. The
+ * others have tables of their own.
+ */
 const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
+const BY_FRAGMENTS = ['fragment-timeout', 'fragment-table-full'];
+const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
+const BY_LENGTH = ['too-big'];
 
 test('every reason is one of these', () => {
   const seen = new Set([...refused, ...withState].map(({ verdict }) => verdict.slice(5)));
   const all = DROP_REASONS.map(([name]) => name);
-  expect([...seen, ...GIVEN_BY_OTHERS].sort()).toEqual([...all].sort());
+  const elsewhere = [...GIVEN_BY_OTHERS, ...BY_FRAGMENTS, ...BY_ERRORS, ...BY_LENGTH];
+  expect([...seen, ...elsewhere].sort()).toEqual([...all].sort());
 });

@@ -11,7 +11,7 @@ const open = (scene: Scene) => void scene.receive(dsrTcp({ flags: tcp.SYN }));
 /** No operation, three times, and the end of the list. */
 const IP_OPTIONS = Uint8Array.of(1, 1, 1, 0);
 
-type Sent = Pick<PacketCase, 'name' | 'frame' | 'partial'>;
+type Sent = Pick<PacketCase, 'name' | 'frame' | 'partial' | 'segmentBytes'>;
 
 /** The first packet of a flow, to the first real of a service. */
 const first = (realId: number, { name, frame, ...rest }: Sent): PacketCase => ({
@@ -53,6 +53,7 @@ testPackets([
     name: 'a super-frame of 64 KB with a partial checksum',
     frame: dsrTcp({ payload: new Uint8Array(65_400).fill(7), partialChecksum: true }),
     partial: true,
+    segmentBytes: 1448,
   }),
 ]);
 

@@ -90,9 +90,8 @@ testPackets([
     moved: { echoAnswers: 1 },
   },
   dropped('icmp-type', 'a ping answered to a VIP', ping({ type: 0 })),
-  dropped('icmp-type', 'port unreachable', withByte(ping(), TYPE, 3)),
-  dropped('icmp-type', 'time exceeded', withByte(ping(), TYPE, 11)),
-  dropped('fragment', 'a ping in pieces', ping({ moreFragments: true, dontFragment: false })),
+  dropped('icmp-type', 'source quench', withByte(ping(), TYPE, 4)),
+  dropped('icmp-type', 'a redirect', withByte(ping(), TYPE, 5)),
   dropped('ipv4-checksum', 'a ping with a wrong header', withByte(ping(), 24, ping()[24]! ^ 1)),
   passed('a ping to the director itself', ping({ destination: OUTSIDE_ARM.address })),
   passed('a ping to anyone else', ping({ destination: '203.0.113.5' })),
@@ -108,8 +107,23 @@ testPackets([
   passed('TCP to the director itself', dsrTcp({ destination: OUTSIDE_ARM.address })),
   passed('TCP to anyone else', dsrTcp({ destination: '203.0.113.5' })),
   passed(
-    'a later fragment of a NAT real, which shows no port',
-    replyTcp(NAT_REALS[0]!, { dontFragment: false, fragmentOffsetBytes: 1480 }),
+    'a fragment of a host that is no real',
+    replyTcp(ROUTER, { dontFragment: false, fragmentOffsetBytes: 1480 }),
+    INSIDE,
+  ),
+  passed(
+    'a fragment of a NAT real to the director itself',
+    replyTcp(NAT_REALS[0]!, {
+      ...{ destination: INSIDE_ARM.address, dontFragment: false, fragmentOffsetBytes: 1480 },
+    }),
+    INSIDE,
+  ),
+  passed(
+    'a ping of a NAT real in pieces',
+    ping({
+      ...{ source: NAT_REALS[0]!.address, destination: CLIENT, destinationMac: INSIDE_ARM.mac },
+      ...{ dontFragment: false, moreFragments: true, payload: new Uint8Array(16) },
+    }),
     INSIDE,
   ),
 ]);

@@ -91,7 +91,7 @@ describe('a request', () => {
     })),
     {
       ...{ name: 'TCP: a super-frame with a partial checksum', frame: requestCases.partial },
-      ...{ before: openTcp, partial: true, verdict: 'send 1' },
+      ...{ before: openTcp, partial: true, segmentBytes: 1448, verdict: 'send 1' },
       checks: [...REQUEST, partialChecksumGood],
       moved: requested(TCP_REAL_ID, requestCases.partial.length),
     },
@@ -116,25 +116,25 @@ describe('a request', () => {
       ...{ name: 'a TTL of 1 ends here', before: openTcp, frame: natTcp({ timeToLive: 1 }) },
       verdict: 'drop ttl-expired',
       checks: [unchanged],
-      moved: droppedFor('ttl-expired'),
+      moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
     },
     {
       ...{ name: 'a TTL of 1 opens no flow', frame: natTcp({ flags: tcp.SYN, timeToLive: 1 }) },
       verdict: 'drop ttl-expired',
       checks: [unchanged],
-      moved: droppedFor('ttl-expired'),
+      moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
     },
     {
       ...{ name: 'a TTL of 1 opens no flow of UDP', frame: natUdp({ timeToLive: 1 }) },
       verdict: 'drop ttl-expired',
       checks: [unchanged],
-      moved: droppedFor('ttl-expired'),
+      moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
     },
     {
       ...{ name: 'a TTL of 0 as well', before: openTcp, frame: natTcp({ timeToLive: 0 }) },
       verdict: 'drop ttl-expired',
       checks: [unchanged],
-      moved: droppedFor('ttl-expired'),
+      moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
     },
     {
       ...{ name: 'a TTL of 2 goes on', before: openTcp, frame: natTcp({ timeToLive: 2 }) },
@@ -166,7 +166,7 @@ describe('a reply', () => {
     })),
     {
       ...{ name: 'TCP: a super-frame with a partial checksum', frame: replyCases.partial },
-      ...{ before: openTcp, partial: true, ...from },
+      ...{ before: openTcp, partial: true, segmentBytes: 1448, ...from },
       checks: [...REPLY, partialChecksumGood],
       moved: replied(TCP_REAL_ID, replyCases.partial.length),
     },
@@ -191,7 +191,7 @@ describe('a reply', () => {
       ...{ name: 'a TTL of 1 ends here', before: openTcp, arm: INSIDE },
       ...{ frame: replyTcp(REAL, { timeToLive: 1 }), verdict: 'drop ttl-expired' },
       checks: [unchanged],
-      moved: droppedFor('ttl-expired'),
+      moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
     },
     {
       ...{ name: 'of no flow is dropped', frame: replyCases.data, arm: INSIDE },

@@ -13,6 +13,8 @@ export interface PacketCase {
   readonly frame: Uint8Array;
   readonly arm?: number;
   readonly partial?: boolean;
+  /** Payload of each segment of a super-frame. */
+  readonly segmentBytes?: number;
   readonly verdict: string;
   readonly checks: readonly Check[];
   readonly moved: Record<string, number>;
@@ -23,8 +25,8 @@ export function testPackets(cases: readonly PacketCase[]): void {
   test.each(cases)('$name', (packet) => {
     const scene = packet.scene?.() ?? makeScene();
     packet.before?.(scene);
-    const { frame, arm = 0, partial = false } = packet;
-    const outcome = scene.receive(frame, { arm, partial });
+    const { frame, arm = 0, partial = false, segmentBytes = 0 } = packet;
+    const outcome = scene.receive(frame, { arm, partial, segmentBytes });
     expect(outcome.verdict).toBe(packet.verdict);
     for (const check of packet.checks) check(frame, outcome.frame);
     expect(outcome.moved).toEqual(packet.moved);

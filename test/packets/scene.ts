@@ -15,6 +15,7 @@ import {
   wrapCounters,
 } from '../../src/director/counters.ts';
 import { createDirector, type Director } from '../../src/director/director.ts';
+import type { OutboxFrame } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { buildTable, type MethodName, type Table } from '../../src/director/table.ts';
 import { detailOf, kindOf } from '../../src/director/verdict.ts';
@@ -25,6 +26,8 @@ import * as arp from '../../src/wire/arp.ts';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
 import {
   arpFrame,
+  type IcmpErrorFields,
+  icmpErrorFrame,
   type TcpFields,
   tcpFrame,
   type UdpFields,
@@ -143,6 +146,8 @@ export interface SceneOptions {
   readonly services?: readonly SceneService[];
   readonly maximumFlows?: number;
   readonly nowMs?: number;
+  /** ARMS unless given. */
+  readonly arms?: readonly Arm[];
   /** Hosts whose MAC address is known from the start; all reals unless given. */
   readonly resolved?: readonly Host[];
 }
@@ -151,25 +156,34 @@ export interface Scene {
   readonly director: Director;
   readonly counters: Counters;
   /** Lets a frame arrive. */
-  receive(frame: Uint8Array, options?: { arm?: number; partial?: boolean }): Outcome;
+  receive(frame: Uint8Array, options?: ReceiveOptions): Outcome;
+}
+
+export interface ReceiveOptions {
+  readonly arm?: number;
+  readonly partial?: boolean;
+  /** Payload of each segment of a super-frame. */
+  readonly segmentBytes?: number;
 }
 
 export interface Outcome {
-  /** `send 1`, `answer 0`, `pass`, or `drop` and the reason's name. */
+  /** `send 1`, `answer 0`, `pass`, `taken`, or `drop` and the reason's name. */
   readonly verdict: string;
   /** The frame as it is afterwards. */
   readonly frame: Uint8Array;
   /** Counters that moved, by name, and by how much. */
   readonly moved: Record<string, number>;
+  /** What it left in the outbox. */
+  readonly own: readonly OutboxFrame[];
 }
 
 const ROOM = { arms: 2, services: 8, reals: 16 };
 
 export function makeScene(options: SceneOptions = {}): Scene {
-  const { services = standardServices(), maximumFlows = 64, nowMs = 1000 } = options;
+  const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const table = tableOf(services);
-  const start = { arms: ARMS, table, counters, maximumFlows, flowSeed: 99, nowMs };
+  const start = { arms, table, counters, maximumFlows, flowSeed: 99, nowMs };
   const director = createDirector(start);
   const scene = { director, counters, receive: receiver(director) };
   for (const host of options.resolved ?? [...DSR_REALS, ...NAT_REALS]) introduce(scene, host);
@@ -196,13 +210,15 @@ const GUARD_BYTES = 64;
 const GUARD = 0xa5;
 
 function receiver(director: Director): Scene['receive'] {
-  return (frame, { arm = OUTSIDE, partial = false } = {}) => {
+  return (frame, { arm = OUTSIDE, partial = false, segmentBytes = 0 } = {}) => {
+    director.outbox.length = 0;
     const memory = new Uint8Array(frame.length + 2 * GUARD_BYTES).fill(GUARD);
     memory.set(frame, GUARD_BYTES);
     const before = director.counters.values.slice();
     const end = GUARD_BYTES + frame.length;
     const view = new DataView(memory.buffer);
-    const verdict = processFrame(director, view, GUARD_BYTES, end, arm, partial ? 1 : 0);
+    const offload = (segmentBytes << 1) | (partial ? 1 : 0);
+    const verdict = processFrame(director, view, GUARD_BYTES, end, arm, offload);
     for (let at = 0; at < memory.length; at = at === GUARD_BYTES - 1 ? end : at + 1) {
       if (memory[at] !== GUARD) throw new Error('a write left the frame');
     }
@@ -210,6 +226,7 @@ function receiver(director: Director): Scene['receive'] {
     return {
       verdict: nameVerdict(verdict),
       frame: memory.slice(GUARD_BYTES, end),
+      own: director.outbox.splice(0),
       get moved() {
         return movedCounters(director.counters, before, after);
       },
@@ -219,7 +236,8 @@ function receiver(director: Director): Scene['receive'] {
 
 export function nameVerdict(verdict: number): string {
   const detail = detailOf(verdict);
-  const texts = ['pass', `send ${detail}`, `answer ${detail}`, `drop ${DROP_REASONS[detail]?.[0]}`];
+  const reason = DROP_REASONS[detail]?.[0];
+  const texts = ['pass', `send ${detail}`, `answer ${detail}`, `drop ${reason}`, 'taken'];
   const text = texts[kindOf(verdict)];
   if (text === undefined) throw new Error(`${verdict} is no verdict`);
   return text;
@@ -279,3 +297,26 @@ export const replyTcp = (host: Host, fields: Partial<TcpFields> = {}) =>
   tcpFrame({ ...replyFrom(host), ...fields });
 export const replyUdp = (host: Host, fields: Partial<UdpFields> = {}) =>
   udpFrame({ ...replyFrom(host), ...fields });
+
+/** Some router far out, and one between the director and its NAT reals; neither is a neighbour. */
+export const FAR_ROUTER = '203.0.113.9';
+export const NEAR_ROUTER = '10.0.0.9';
+
+/** The IP packet of a frame. */
+export const packetOf = (frame: Uint8Array): Uint8Array => frame.slice(14);
+
+/** What the far router says of a packet that a VIP sent: too long, unless told otherwise. */
+export const errorToVip = (vip: string, about: Uint8Array, fields: Partial<IcmpErrorFields> = {}) =>
+  icmpErrorFrame({
+    ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac },
+    ...{ source: FAR_ROUTER, destination: vip, type: 3, code: 4, nextHopMtu: 1400 },
+    ...{ quote: packetOf(about), ...fields },
+  });
+
+/** What the near router, or the real itself, says of a packet to a NAT real. */
+export const errorToClient = (about: Uint8Array, fields: Partial<IcmpErrorFields> = {}) =>
+  icmpErrorFrame({
+    ...{ sourceMac: NAT_REALS[0]!.mac, destinationMac: INSIDE_ARM.mac },
+    ...{ source: NEAR_ROUTER, destination: CLIENT, type: 3, code: 4, nextHopMtu: 1400 },
+    ...{ quote: packetOf(about), ...fields },
+  });

@@ -67,3 +67,34 @@ test('any echo comes back as it was, with a good checksum before and after setTy
     }),
   );
 });
+
+const QUOTE = Uint8Array.from({ length: 28 }, (_, index) => index);
+
+test('builds an error over rubbish: type, code, MTU, quoted packet, checksum', () => {
+  const built = rubbish(40);
+  const fields = { type: icmp.DESTINATION_UNREACHABLE, code: icmp.FRAGMENTATION_NEEDED };
+  expect(icmp.emitError(built, 1, { ...fields, nextHopMtu: 1400, quote: QUOTE })).toBe(36);
+  expect([icmp.type(built, 1), icmp.code(built, 1), icmp.nextHopMtu(built, 1)]).toEqual([
+    3, 4, 1400,
+  ]);
+  expect(built.getUint16(5)).toBe(0);
+  expect(bytesIn(built).slice(9, 37)).toEqual(QUOTE);
+  expect(naiveSum(bytesIn(built).slice(1, 37))).toBe(0xffff);
+  expect([built.getUint8(0), built.getUint8(37)]).toEqual([0xa5, 0xa5]);
+});
+
+test('judges a checksum, and writes it anew', () => {
+  const frame = captured.portUnreachable();
+  const end = frame.byteLength;
+  expect(icmp.hasGoodChecksum(frame, L4, end)).toBe(true);
+  const before = bytesIn(frame).slice();
+  frame.setUint16(L4 + icmp.CHECKSUM_OFFSET, 0x1234);
+  expect(icmp.hasGoodChecksum(frame, L4, end)).toBe(false);
+  icmp.refreshChecksum(frame, L4, end);
+  expect(bytesIn(frame)).toEqual(before);
+});
+
+test('knows which types are errors that a sender heeds', () => {
+  const errors = Array.from({ length: 256 }, (_, type) => type).filter(icmp.isError);
+  expect(errors).toEqual([3, 11, 12]);
+});

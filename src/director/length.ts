@@ -1,0 +1,60 @@
+// How long a frame may be: judged by what will be on the wire, so a super-frame by its segments.
+// `offload` is what a batch says of a frame: the lowest bit for a partial checksum, the bits above
+// it for the bytes of payload in each segment of a super-frame.
+import { HOP_LOW, IDS, isOver, META, NAT_BIT, RECORD_WORDS } from '../flow/flow-table.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import type { Director } from './director.ts';
+import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
+
+/** Added to `offload`: the frame may be of any length, because it will be cut. */
+export const ANY_LENGTH = 1 << 31;
+
+/** Bytes of payload in each segment of a super-frame; 0 for any other frame. */
+export const segmentBytes = (offload: number): number => (offload & ~ANY_LENGTH) >>> 1;
+
+/** True if a packet makes a frame of more than `longest` bytes. */
+export const isLonger = (frame: DataView, l3: number, longest: number): boolean =>
+  ethernet.HEADER_BYTES + ipv4.totalBytes(frame, l3) > longest;
+
+/** Options would have to be sorted out piece by piece; a packet that has some is not cut. */
+export const mayCut = (frame: DataView, l3: number): boolean =>
+  !ipv4.dontFragment(frame, l3) && ipv4.headerBytes(frame, l3) === ipv4.HEADER_BYTES;
+
+/**
+ * True if a packet of this flow will be too long, on the wire, for the arm that it goes out on; the
+ * arm is noted then. False if there is another reason why it cannot be sent: that one comes first.
+ * @param found as from findFlow
+ */
+export function isTooLong(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  offload: number,
+  found: number,
+): boolean {
+  if ((offload & ANY_LENGTH) !== 0 || isOver(director.flows, found >>> 1, director.nowMs)) {
+    return false;
+  }
+  const { records } = director.flows;
+  const record = (found >>> 1) * RECORD_WORDS;
+  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
+  const l3 = at + ethernet.HEADER_BYTES;
+  if (isNat && ipv4.timeToLive(frame, l3) <= 1) return false;
+  const way = ((records[record + IDS] as number) & 0xffff) * WAY_WORDS;
+  const isReply = (found & 1) !== 0;
+  const arm = isReply
+    ? (records[record + HOP_LOW] as number) >>> 16
+    : (director.ways[way + WAY_ARM] as number);
+  if (arm < 0) return false;
+  director.narrowArm = arm;
+  const longest = director.armFrameBytes[arm] as number;
+  const payload = segmentBytes(offload);
+  if (payload === 0) return isLonger(frame, l3, longest);
+  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+  const header = isTcp ? tcp.dataOffsetBytes(frame, l4) : udp.HEADER_BYTES;
+  return l4 - at + header + payload > longest;
+}

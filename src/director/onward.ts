@@ -1,0 +1,63 @@
+// The last step of what is sent on beside the flows' own packets: later fragments, and ICMP errors.
+// They go to a real, or to where its flow's requests came from, whole or cut.
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import { cutFrame } from './cut-frame.ts';
+import type { Director } from './director.ts';
+import { isLonger, mayCut } from './length.ts';
+import { GONE, WAY_WORDS } from './neighbours.ts';
+import { setMacs } from './rewrite.ts';
+import { send, type Verdict } from './verdict.ts';
+
+const REAL_UNRESOLVED = DROP['real-unresolved'];
+const NO_FLOW = DROP['no-flow'];
+const TOO_BIG = DROP['too-big'];
+const TTL_EXPIRED = DROP['ttl-expired'];
+
+/**
+ * Why a packet cannot be sent on.
+ * @param out the arm, or what a way has instead of one
+ * @param nat whether it is routed, which takes one from its TTL, rather than bridged
+ * @returns 0 if it can be, else the number of a drop reason
+ */
+export function obstacle(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  out: number,
+  nat: boolean,
+): number {
+  if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
+  if (nat && ipv4.timeToLive(frame, l3) <= 1) return TTL_EXPIRED;
+  const isLong = isLonger(frame, l3, director.armFrameBytes[out] as number);
+  return isLong && !mayCut(frame, l3) ? TOO_BIG : 0;
+}
+
+/** Addresses a frame to a real that is resolved, and sends it. */
+export function sendToReal(director: Director, frame: DataView, at: number, id: number): Verdict {
+  const { ways } = director;
+  const way = id * WAY_WORDS;
+  for (let word = 0; word < 3; word++) frame.setInt32(at + word * 4, ways[way + word] as number);
+  return sendOrCut(director, frame, at, ways[way + 3] as number);
+}
+
+/** Addresses a frame to where a flow's requests came from, as its record has it, and sends it. */
+export function sendToHop(
+  director: Director,
+  frame: DataView,
+  at: number,
+  hopHigh: number,
+  hopLow: number,
+): Verdict {
+  const { armMacHigh, armMacLow } = director;
+  const out = hopLow >>> 16;
+  setMacs(frame, at, hopHigh, hopLow, armMacHigh[out] as number, armMacLow[out] as number);
+  return sendOrCut(director, frame, at, out);
+}
+
+function sendOrCut(director: Director, frame: DataView, at: number, out: number): Verdict {
+  const longest = director.armFrameBytes[out] as number;
+  if (!isLonger(frame, at + ethernet.HEADER_BYTES, longest)) return send(out);
+  return cutFrame(director, frame, at, out, 0);
+}

@@ -1,0 +1,57 @@
+// The way of a TCP or UDP packet whose headers have been checked: by its flow if there is one, else
+// by its service; and what its sender is told if it can go neither way.
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import { cutFrame } from './cut-frame.ts';
+import type { Director } from './director.ts';
+import { forwardKnown, NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
+import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
+import { processNew } from './open-flow.ts';
+import { dropped } from './refuse.ts';
+import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
+import { detailOf, kindOf, SEND, type Verdict } from './verdict.ts';
+
+const REAL_UNRESOLVED = DROP['real-unresolved'];
+const TTL_EXPIRED = DROP['ttl-expired'];
+const TOO_BIG = DROP['too-big'];
+
+/** @param l4 offset of the TCP or UDP header; of a fragment, the first one */
+export function processFlow(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const known = forwardKnown(director, frame, at, l4, end, arm, offload);
+  if (known >= 0) return known;
+  const verdict =
+    known === NOT_KNOWN ? processNew(director, frame, at, l4, end, arm, offload) : known;
+  if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
+  if (verdict === TOO_LONG) return processTooLong(director, frame, at, l4, end, arm, offload);
+  if (verdict !== NO_TIME_TO_LIVE) return verdict;
+  tellTimeExceeded(director, frame, at, arm);
+  return dropped(director, TTL_EXPIRED);
+}
+
+/** A packet that its flow's next arm cannot send: cut if it may be (RFC 791, 3.2), else told of. */
+function processTooLong(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  if (!mayCut(frame, l3) || segmentBytes(offload) !== 0) {
+    tellTooBig(director, frame, at, arm, director.arms[director.narrowArm]?.mtu ?? 0);
+    return dropped(director, TOO_BIG);
+  }
+  const verdict = forwardKnown(director, frame, at, l4, end, arm, offload | ANY_LENGTH);
+  if (kindOf(verdict) !== SEND) return dropped(director, TOO_BIG);
+  return cutFrame(director, frame, at, detailOf(verdict), offload & 1);
+}

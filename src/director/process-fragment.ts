@@ -1,0 +1,345 @@
+// The way of a packet that comes in pieces. Its first fragment shows the ports and goes the way of
+// any other packet; the others follow it by the fragment table, and those that came before it wait
+// there. Each piece is rewritten by itself: the addresses of every one, ports and checksum in the
+// first alone, since the sum's change does not depend on the data. Nothing is put together here, so
+// pieces that overlap are the receiver's affair, except where one would write over the ports.
+
+import * as flow from '../flow/flow-table.ts';
+import {
+  ADDRESS,
+  addEntry,
+  countFragment,
+  DETAIL,
+  ECHOED,
+  findEntry,
+  freeSlot,
+  HOP_HIGH,
+  HOP_LOW,
+  heldSlot,
+  holdFrame,
+  idProtocol,
+  PASSED,
+  REFUSED,
+  restartEntry,
+  slotAt,
+  TO_CLIENT,
+  TO_REAL,
+  WAITING,
+  WAY,
+} from '../flow/fragment-table.ts';
+import { copyOut } from '../wire/bytes.ts';
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmp from '../wire/icmp.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import { answerEcho, turnRound } from './answer.ts';
+import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS, ROW_STRIDE } from './counters.ts';
+import type { Director, FirstPiece } from './director.ts';
+import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
+import { obstacle, sendToHop, sendToReal } from './onward.ts';
+import { processFlow } from './process-flow.ts';
+import { publishFragments } from './publish.ts';
+import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
+import { isVip } from './table.ts';
+import {
+  ANSWER,
+  DROP_FRAME,
+  detailOf,
+  kindOf,
+  PASS,
+  SEND,
+  TAKEN,
+  type Verdict,
+} from './verdict.ts';
+
+const MALFORMED = DROP['fragment-malformed'];
+const TABLE_FULL = DROP['fragment-table-full'];
+const IP_PROTOCOL = DROP['ip-protocol'];
+const IPV4_CHECKSUM = DROP['ipv4-checksum'];
+
+const MORE_FRAGMENTS = 0x2000;
+const FRAGMENT_OFFSET = 0x1fff;
+const LONGEST_PACKET = 65_535;
+
+/** A fragment whose IPv4 header has been checked. */
+export function processFragment(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  const protocol = ipv4.protocol(frame, l3);
+  const toVip = isVip(director.table, ipv4.destination(frame, l3));
+  const hasPorts = protocol === ipv4.PROTOCOL_TCP || protocol === ipv4.PROTOCOL_UDP;
+  if (toVip) {
+    if (!hasPorts && protocol !== ipv4.PROTOCOL_ICMP) return dropped(director, IP_PROTOCOL);
+  } else if (!hasPorts || !mayBeReply(director, frame, l3)) {
+    return PASS;
+  }
+  if (isMisplaced(frame, l3)) return notForwarded(director, frame, at, MALFORMED);
+  const isFirst = (ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) === 0;
+  const verdict = isFirst
+    ? processFirst(director, frame, at, end, arm)
+    : processLater(director, frame, at, end, arm);
+  publishFragments(director);
+  return verdict;
+}
+
+/** From the address of a NAT real, and to another host. */
+function mayBeReply(director: Director, frame: DataView, l3: number): boolean {
+  if (!director.table.natAddresses.includes(ipv4.source(frame, l3))) return false;
+  return !isOwnAddress(director, ipv4.destination(frame, l3));
+}
+
+const payloadBytes = (frame: DataView, l3: number): number =>
+  ipv4.totalBytes(frame, l3) - ipv4.headerBytes(frame, l3);
+
+const offsetBytes = (frame: DataView, l3: number): number =>
+  (ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) << 3;
+
+/**
+ * True for what no sender makes: empty, torn in the middle of eight bytes, beyond the longest
+ * packet, or over the fixed part of a TCP header, whose ports and checksum have been looked at in
+ * another fragment by then (RFC 1858, 3; RFC 3128).
+ */
+function isMisplaced(frame: DataView, l3: number): boolean {
+  const payload = payloadBytes(frame, l3);
+  const offset = offsetBytes(frame, l3);
+  const hasMore = (ipv4.fragmentField(frame, l3) & MORE_FRAGMENTS) !== 0;
+  if (payload === 0 || (hasMore && (payload & 7) !== 0)) return true;
+  if (ipv4.HEADER_BYTES + offset + payload > LONGEST_PACKET) return true;
+  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+  return isTcp && offset !== 0 && offset < tcp.HEADER_BYTES;
+}
+
+/** Bytes of the whole packet's payload, which only the last fragment shows; else 0. */
+function shownTotal(frame: DataView, l3: number): number {
+  if ((ipv4.fragmentField(frame, l3) & MORE_FRAGMENTS) !== 0) return 0;
+  return offsetBytes(frame, l3) + payloadBytes(frame, l3);
+}
+
+/** Decides about the packet, remembers it for the others, and sends those on that waited for it. */
+function processFirst(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const { fragments, nowMs, firstPiece } = director;
+  // The decision rewrites the frame, so what the others look like is noted before.
+  notePiece(firstPiece, frame, at + ethernet.HEADER_BYTES);
+  const verdict = decideFirst(director, frame, at, end, arm);
+  const { source, destination, id } = firstPiece;
+  const flowFound = findItsFlow(director, verdict);
+  const way = wayAfter(verdict, flowFound);
+  let entry = findEntry(fragments, source, destination, id, nowMs);
+  if (entry < 0) entry = addEntry(fragments, source, destination, id, way, nowMs);
+  else restartEntry(fragments, entry, way, nowMs);
+  if (entry < 0) return verdict;
+  countFragment(fragments, entry, firstPiece.payloadBytes, 0, nowMs);
+  describeWay(director, entry, verdict, flowFound);
+  sendHeld(director, entry);
+  return verdict;
+}
+
+function notePiece(piece: FirstPiece, frame: DataView, l3: number): void {
+  piece.source = ipv4.source(frame, l3);
+  piece.destination = ipv4.destination(frame, l3);
+  piece.protocol = ipv4.protocol(frame, l3);
+  piece.id = idProtocol(ipv4.identification(frame, l3), piece.protocol);
+  piece.payloadBytes = payloadBytes(frame, l3);
+  piece.ports = piece.payloadBytes < 4 ? 0 : frame.getInt32(l3 + ipv4.headerBytes(frame, l3));
+}
+
+function decideFirst(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  const l4 = l3 + ipv4.headerBytes(frame, l3);
+  const packetEnd = l3 + ipv4.totalBytes(frame, l3);
+  const protocol = ipv4.protocol(frame, l3);
+  if (protocol === ipv4.PROTOCOL_ICMP) return decideEcho(director, frame, at, l4, packetEnd, arm);
+  // The whole header must be there, as honest senders have it (RFC 1858, 3.2).
+  const bad =
+    protocol === ipv4.PROTOCOL_TCP
+      ? tcp.check(frame, l4, packetEnd) !== 0
+      : packetEnd - l4 < udp.HEADER_BYTES || udp.lengthBytes(frame, l4) <= packetEnd - l4;
+  if (bad) return notForwarded(director, frame, at, MALFORMED);
+  return processFlow(director, frame, at, l4, end, arm, 0);
+}
+
+/** A ping is answered piece by piece: all that its reply differs in are addresses and the type. */
+function decideEcho(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const l3 = at + ethernet.HEADER_BYTES;
+  if (end - l4 < icmp.HEADER_BYTES || icmp.type(frame, l4) !== icmp.ECHO_REQUEST) {
+    return dropped(director, MALFORMED);
+  }
+  if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
+  return answerEcho(director, frame, at, l3, l4, arm);
+}
+
+/** The flow that a first fragment was sent on by: as from findFlow. */
+function findItsFlow({ flows, firstPiece }: Director, verdict: Verdict): number {
+  if (kindOf(verdict) !== SEND && kindOf(verdict) !== TAKEN) return -1;
+  const { source, destination, ports, protocol } = firstPiece;
+  return flow.findFlow(flows, source, destination, ports, protocol);
+}
+
+function wayAfter(verdict: Verdict, flowFound: number): number {
+  if (flowFound >= 0) return (flowFound & 1) === 0 ? TO_REAL : TO_CLIENT;
+  const kind = kindOf(verdict);
+  if (kind === ANSWER) return ECHOED;
+  return kind === DROP_FRAME ? REFUSED : PASSED;
+}
+
+/** Notes what the others need: of the flow, because it may be gone before they come. */
+function describeWay(
+  { fragments, flows }: Director,
+  entry: number,
+  verdict: Verdict,
+  flowFound: number,
+): void {
+  const { entries } = fragments;
+  entries[entry + DETAIL] = detailOf(verdict);
+  if (flowFound < 0) return;
+  const { records } = flows;
+  const record = (flowFound >>> 1) * flow.RECORD_WORDS;
+  const isNat = ((records[record + flow.META] as number) & flow.NAT_BIT) !== 0;
+  const isReply = (flowFound & 1) !== 0;
+  const address = records[record + (isReply ? flow.VIP : flow.REAL)] as number;
+  entries[entry + DETAIL] = (records[record + flow.IDS] as number) & 0xffff;
+  entries[entry + ADDRESS] = isNat ? address : 0;
+  entries[entry + HOP_HIGH] = records[record + flow.HOP_HIGH] as number;
+  entries[entry + HOP_LOW] = records[record + flow.HOP_LOW] as number;
+}
+
+/** Sends the held frames of a packet whose first fragment has come: behind that one. */
+function sendHeld(director: Director, entry: number): void {
+  const { fragments, outbox, counters } = director;
+  const { held, heldBytes, heldArm } = fragments;
+  for (let slot = heldSlot(fragments, entry); slot >= 0; slot = heldSlot(fragments, entry)) {
+    const at = slotAt(slot);
+    const end = at + (heldBytes[slot] as number);
+    const verdict = follow(director, entry, held, at, end, heldArm[slot] as number);
+    const kind = kindOf(verdict);
+    if (kind === SEND || kind === ANSWER) {
+      const countAs = kind === SEND ? GLOBAL.sentFrames : GLOBAL.answeredFrames;
+      outbox.push({ arm: detailOf(verdict), bytes: copyOut(held, at, end), countAs });
+    } else if (kind === PASS) {
+      const passed = counters.values[GLOBAL.passedFrames] as number;
+      counters.values[GLOBAL.passedFrames] = passed + 1;
+    }
+    freeSlot(fragments, slot);
+  }
+}
+
+function processLater(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const { fragments, nowMs } = director;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const source = ipv4.source(frame, l3);
+  const destination = ipv4.destination(frame, l3);
+  const id = idProtocol(ipv4.identification(frame, l3), ipv4.protocol(frame, l3));
+  let entry = findEntry(fragments, source, destination, id, nowMs);
+  if (entry < 0) entry = addEntry(fragments, source, destination, id, WAITING, nowMs);
+  if (entry < 0) return dropped(director, TABLE_FULL);
+  countFragment(fragments, entry, payloadBytes(frame, l3), shownTotal(frame, l3), nowMs);
+  if (fragments.entries[entry + WAY] !== WAITING) {
+    return follow(director, entry, frame, at, end, arm);
+  }
+  const isHeld = holdFrame(fragments, entry, frame, at, end, arm);
+  return isHeld ? TAKEN : dropped(director, TABLE_FULL);
+}
+
+/** Sends a later fragment the way that its first one went. */
+function follow(
+  director: Director,
+  entry: number,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+): Verdict {
+  const { entries } = director.fragments;
+  const l3 = at + ethernet.HEADER_BYTES;
+  switch (entries[entry + WAY]) {
+    case TO_REAL:
+      return followToReal(director, entry, frame, at, end);
+    case TO_CLIENT:
+      return followToClient(director, entry, frame, at, end);
+    case ECHOED:
+      return turnRound(director, frame, at, l3, arm);
+    case REFUSED:
+      return dropped(director, entries[entry + DETAIL] as number);
+    default:
+      return PASS;
+  }
+}
+
+function followToReal(
+  director: Director,
+  entry: number,
+  frame: DataView,
+  at: number,
+  end: number,
+): Verdict {
+  const { entries } = director.fragments;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const real = entries[entry + ADDRESS] as number;
+  const id = entries[entry + DETAIL] as number;
+  const out = director.ways[id * WAY_WORDS + WAY_ARM] as number;
+  const reason = obstacle(director, frame, l3, out, real !== 0);
+  if (reason !== 0) return dropped(director, reason);
+  if (real !== 0) {
+    ipv4.setDestination(frame, l3, real);
+    ipv4.decrementTimeToLive(frame, l3);
+  }
+  count(director, id, REQUEST_PACKETS, end - at);
+  return sendToReal(director, frame, at, id);
+}
+
+function followToClient(
+  director: Director,
+  entry: number,
+  frame: DataView,
+  at: number,
+  end: number,
+): Verdict {
+  const { entries } = director.fragments;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const hopLow = entries[entry + HOP_LOW] as number;
+  const reason = obstacle(director, frame, l3, hopLow >>> 16, true);
+  if (reason !== 0) return dropped(director, reason);
+  ipv4.setSource(frame, l3, entries[entry + ADDRESS] as number);
+  ipv4.decrementTimeToLive(frame, l3);
+  count(director, entries[entry + DETAIL] as number, REPLY_PACKETS, end - at);
+  return sendToHop(director, frame, at, entries[entry + HOP_HIGH] as number, hopLow);
+}
+
+/** @param packets REQUEST_PACKETS or REPLY_PACKETS; the field of the bytes is the next one */
+function count({ values, realRowsAt }: Director, id: number, packets: number, bytes: number): void {
+  const field = realRowsAt + id * ROW_STRIDE + packets;
+  values[field] = (values[field] as number) + 1;
+  values[field + 1] = (values[field + 1] as number) + bytes;
+}

@@ -1,0 +1,69 @@
+// The packet that an ICMP error quotes: its IP header and at least the first eight bytes of what
+// follows (RFC 792), which hold the ports of TCP and UDP. More may be there or not (RFC 1812,
+// 4.3.2.3), so nothing beyond these eight bytes is touched before it is known to be there.
+import * as checksum from '../wire/checksum.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+
+const QUOTED_BYTES = 8;
+const FRAGMENT_OFFSET = 0x1fff;
+
+/**
+ * Looks at the packet quoted from `at` on, up to `end`. A later fragment shows no ports.
+ * @returns the offset of its TCP or UDP header, of which eight bytes are there; 0 if it has none
+ */
+export function quotedHeader(frame: DataView, at: number, end: number): number {
+  if (end - at < ipv4.HEADER_BYTES || frame.getUint8(at) >>> 4 !== 4) return 0;
+  const header = ipv4.headerBytes(frame, at);
+  if (header < ipv4.HEADER_BYTES || at + header + QUOTED_BYTES > end) return 0;
+  if ((ipv4.fragmentField(frame, at) & FRAGMENT_OFFSET) !== 0) return 0;
+  const protocol = ipv4.protocol(frame, at);
+  const hasPorts = protocol === ipv4.PROTOCOL_TCP || protocol === ipv4.PROTOCOL_UDP;
+  return hasPorts ? at + header : 0;
+}
+
+/** Its ports the other way round: as the packets have them that it answers, or that answer it. */
+export function swappedPorts(frame: DataView, l4: number): number {
+  const ports = frame.getInt32(l4);
+  return (ports << 16) | (ports >>> 16);
+}
+
+/** Gives the quoted packet another source; `deltas` are those of a flow's requests. */
+export function setQuotedSource(
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  { address, port, deltas }: { address: number; port: number; deltas: number },
+): void {
+  frame.setInt32(at + 12, address);
+  frame.setUint16(l4, port);
+  mendQuote(frame, at, l4, end, deltas & 0xffff, deltas >>> 16);
+}
+
+/** Gives it another destination; `deltas` are those of the requests, and are taken back. */
+export function setQuotedDestination(
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  { address, port, deltas }: { address: number; port: number; deltas: number },
+): void {
+  frame.setInt32(at + 16, address);
+  frame.setUint16(l4 + 2, port);
+  mendQuote(frame, at, l4, end, ~deltas & 0xffff, ~deltas >>> 16);
+}
+
+function mendQuote(
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  addressDelta: number,
+  bothDelta: number,
+): void {
+  frame.setUint16(at + 10, checksum.apply(ipv4.headerChecksum(frame, at), addressDelta));
+  if (ipv4.protocol(frame, at) === ipv4.PROTOCOL_UDP) udp.adjustChecksum(frame, l4, bothDelta);
+  else if (l4 + tcp.CHECKSUM_OFFSET + 2 <= end) tcp.adjustChecksum(frame, l4, bothDelta);
+}

@@ -1,0 +1,125 @@
+// ICMP errors of the director's own: a packet that NAT may not send on because its time to live is
+// over, or that is too long for the next network and must not be cut. The error goes back to the
+// station that the packet came from, which knows the way to its sender. There are rules about whom
+// never to tell (RFC 1812, 4.3.2.7), and a limit (4.3.2.8), one for each kind, so that nobody can
+// use up with one what the other needs.
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmp from '../wire/icmp.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import { GLOBAL } from './counters.ts';
+import type { Director } from './director.ts';
+import { isVip } from './table.ts';
+
+/** Errors of one kind: at most so many at once, and one more each millisecond, as Linux has it. */
+const BURST = 50;
+/** An error is no longer than that, so that it gets through everywhere (RFC 1812, 4.3.2.3). */
+const LONGEST_ERROR = 576;
+/** Internetwork control (RFC 1812, 4.3.2.5). */
+const TYPE_OF_SERVICE = 0xc0;
+const TIME_TO_LIVE = 64;
+const GROUP_BIT = 0x0100_0000;
+const FRAGMENT_OFFSET = 0x1fff;
+const NO_OPTIONS = new Uint8Array(0);
+
+/** How many errors of each kind may be made now. */
+export interface ErrorBudget {
+  readonly left: Int32Array;
+  filledMs: number;
+}
+
+const KIND_TIME = 0;
+const KIND_LENGTH = 1;
+
+export const createErrorBudget = (nowMs: number): ErrorBudget => ({
+  left: Int32Array.of(BURST, BURST),
+  filledMs: nowMs,
+});
+
+/** Tells the sender of a packet that its time to live is over (RFC 792, type 11, code 0). */
+export function tellTimeExceeded(director: Director, frame: DataView, at: number, arm: number) {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
+  pushError(director, frame, at, arm, { type: icmp.TIME_EXCEEDED, code: 0, nextHopMtu: 0 });
+}
+
+/** Tells the sender of a packet how long the next one may be (RFC 1191, 4). */
+export function tellTooBig(
+  director: Director,
+  frame: DataView,
+  at: number,
+  arm: number,
+  nextHopMtu: number,
+): void {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
+  const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
+  pushError(director, frame, at, arm, { type, code, nextHopMtu });
+}
+
+/** Never about a later fragment or a damaged header, and never to what is not one host. */
+function mayTell(frame: DataView, at: number): boolean {
+  const l3 = at + ethernet.HEADER_BYTES;
+  if ((ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) !== 0) return false;
+  if ((ethernet.sourceHigh(frame, at) & GROUP_BIT) !== 0) return false;
+  const firstByte = ipv4.source(frame, l3) >>> 24;
+  if (firstByte === 0 || firstByte === 127 || firstByte >= 224) return false;
+  return ipv4.hasGoodChecksum(frame, l3);
+}
+
+function takeBudget({ errorBudget, counters, nowMs }: Director, kind: number): boolean {
+  const { left } = errorBudget;
+  const more = Math.max(0, (nowMs - errorBudget.filledMs) | 0);
+  errorBudget.filledMs = nowMs;
+  for (let each = 0; each < left.length; each++) {
+    left[each] = Math.min(BURST, (left[each] as number) + more);
+  }
+  const mayTake = (left[kind] as number) > 0;
+  if (mayTake) left[kind] = (left[kind] as number) - 1;
+  const counter = mayTake ? GLOBAL.ownErrors : GLOBAL.withheldErrors;
+  counters.values[counter] = (counters.values[counter] as number) + 1;
+  return mayTake;
+}
+
+function pushError(
+  director: Director,
+  frame: DataView,
+  at: number,
+  arm: number,
+  error: Omit<icmp.ErrorMessage, 'quote'>,
+): void {
+  const l3 = at + ethernet.HEADER_BYTES;
+  const room = LONGEST_ERROR - ipv4.HEADER_BYTES - icmp.HEADER_BYTES;
+  const quoted = Math.min(room, ipv4.totalBytes(frame, l3));
+  const payloadBytes = icmp.HEADER_BYTES + quoted;
+  const bytes = new Uint8Array(ethernet.HEADER_BYTES + ipv4.HEADER_BYTES + payloadBytes);
+  const view = new DataView(bytes.buffer);
+  ethernet.setDestination(view, 0, ethernet.sourceHigh(frame, at), ethernet.sourceLow(frame, at));
+  const { armMacHigh, armMacLow } = director;
+  ethernet.setSource(view, 0, armMacHigh[arm] as number, armMacLow[arm] as number);
+  ethernet.setType(view, 0, ethernet.TYPE_IPV4);
+  const l4 = ipv4.emit(view, ethernet.HEADER_BYTES, {
+    typeOfService: TYPE_OF_SERVICE,
+    identification: 0,
+    dontFragment: true,
+    moreFragments: false,
+    fragmentOffsetBytes: 0,
+    timeToLive: TIME_TO_LIVE,
+    protocol: ipv4.PROTOCOL_ICMP,
+    source: speakerOn(director, arm, ipv4.destination(frame, l3)),
+    destination: ipv4.source(frame, l3),
+    options: NO_OPTIONS,
+    payloadBytes,
+  });
+  const quote = new Uint8Array(frame.buffer, frame.byteOffset + l3, quoted);
+  icmp.emitError(view, ethernet.HEADER_BYTES + l4, { ...error, quote });
+  director.outbox.push({ arm, bytes });
+}
+
+/**
+ * The address that the director speaks from: the arm's own, for a traceroute shows it; without one
+ * another arm's, as RFC 1812, 4.3.2.4 has it; with none at all the VIP that was asked.
+ */
+function speakerOn({ arms, table }: Director, arm: number, asked: number): number {
+  const own = arms[arm]?.address ?? 0;
+  if (own !== 0) return own;
+  const other = arms.find(({ address }) => address !== 0)?.address ?? 0;
+  return other === 0 && isVip(table, asked) ? asked : other;
+}
