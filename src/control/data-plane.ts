@@ -10,18 +10,12 @@ import {
 import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
-import { openRunDelay } from '../linux/run-delay.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
 const TICK_MS = 10;
-/** How often the loop looks whether it stands in line for its processor. */
-const CROWD_MS = 100;
-/** Share of the time that it stands in line: from then on crowded, and until then. */
-const CROWDED_SHARE = 0.05;
-const CALM_SHARE = 0.01;
 /** The longest sleep; frames and control end it at once. */
 const SLEEP_MS = 50;
 /** So many batches in a row without a look at clock, messages and tick. */
@@ -56,7 +50,6 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });
   let tickedMs = nowMs;
-  const watch = watchCrowd(datapath, nowMs);
   for (let running = true; running; ) {
     let batches = 0;
     while (batches < BATCHES_PER_LOOK && loop.turn(nowMs) > 0) batches++;
@@ -65,30 +58,11 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
     if (((nowMs - tickedMs) | 0) < TICK_MS && !woken) continue;
     tickedMs = nowMs;
     loop.tick(nowMs);
-    watch(nowMs);
     running = handleMessages(loop);
   }
   // Fetches the kernel's last counts of missed frames, and the tick publishes them.
   datapath.checkLinks();
   loop.tick(nowMs);
-}
-
-/** Tells the datapath whether this thread has to stand in line for its processor. */
-function watchCrowd(datapath: RingDatapath, startMs: number): (nowMs: number) => void {
-  const delay = openRunDelay();
-  let lookedMs = startMs;
-  let stoodMs = delay.read();
-  let isCrowded = false;
-  return (nowMs) => {
-    const passedMs = (nowMs - lookedMs) | 0;
-    if (passedMs < CROWD_MS) return;
-    const nowStoodMs = delay.read();
-    const share = (nowStoodMs - stoodMs) / passedMs;
-    lookedMs = nowMs;
-    stoodMs = nowStoodMs;
-    isCrowded = share > (isCrowded ? CALM_SHARE : CROWDED_SHARE);
-    datapath.setCrowded(isCrowded);
-  };
 }
 
 /** Handles what control has sent; false means: stop. */

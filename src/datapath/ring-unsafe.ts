@@ -33,11 +33,6 @@ const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const BATCH_BYTES = 512 * 1024;
 /** How many times the rings are looked at before the loop sleeps in poll. */
 const SPIN_LOOKS = 200;
-/**
- * How long frames gather where others want the processor; the kernel's slack adds 50 us. Measured
- * with sysbench and MariaDB on two full cores: 14 us of the loop's time a query instead of 18.
- */
-const GATHER_US = 200;
 
 export interface RingOptions extends Wanted {
   readonly arms: readonly Arm[];
@@ -48,11 +43,6 @@ export interface RingOptions extends Wanted {
 export interface RingDatapath extends BlockingDatapath {
   /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` from any thread. */
   readonly wakeFd: number;
-  /**
-   * Whether other threads want the loop's processor. Then `wait` lets frames gather, since each
-   * wake-up takes the processor away from them; else it answers the first frame at once.
-   */
-  setCrowded(isCrowded: boolean): void;
 }
 
 /**
@@ -90,7 +80,6 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
   const links: LinkState[] = rings.map(({ arm }) => linkState(arm.name, arm.interfaceIndex));
   const wakeBytes = new Uint8Array(8);
   let turn = 0;
-  let isCrowded = false;
   let current = first;
 
   function receive(): number {
@@ -125,13 +114,8 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
   }
 
   function wait(timeoutMs: number): boolean {
-    if (isCrowded) {
-      libc.usleep(GATHER_US);
+    for (let look = 0; look < SPIN_LOOKS; look++) {
       if (frameWaits()) return false;
-    } else {
-      for (let look = 0; look < SPIN_LOOKS; look++) {
-        if (frameWaits()) return false;
-      }
     }
     const wakeAt = descriptors.length;
     if (rings.length === 0 || libc.poll(polled.address, wakeAt + 1, timeoutMs) <= 0) return false;
@@ -179,9 +163,6 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     },
     inject: (bytes, arm) => injectInto(rings[arm] as RingArm, bytes),
     flush,
-    setCrowded: (crowded) => {
-      isCrowded = crowded;
-    },
     wait,
     checkLinks,
     setAddresses: (vips, reals) => {

@@ -36,7 +36,6 @@ export interface Libc {
   sched_getaffinity(thread: number, bytes: number, mask: Uint8Array): number;
   sched_setaffinity(thread: number, bytes: number, mask: Uint8Array): number;
   setns(fd: number, type: number): number;
-  usleep(microseconds: number): number;
   errno(): number;
   /** The mapped memory as an ArrayBuffer; it must never be transferred. */
   view(pointer: Pointer, bytes: number): ArrayBuffer;
@@ -59,7 +58,6 @@ const SIGNATURES = {
   sched_getaffinity: 'int sched_getaffinity(int, size_t, _Out_ uint8_t *)',
   sched_setaffinity: 'int sched_setaffinity(int, size_t, const uint8_t *)',
   setns: 'int setns(int, int)',
-  usleep: 'int usleep(unsigned int)',
 } as const;
 
 let loaded: Libc | undefined;

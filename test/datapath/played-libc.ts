@@ -74,7 +74,6 @@ export function playLibc(options: PlayedOptions = {}): PlayedLibc {
     },
     sched_getaffinity: () => -1,
     sched_setaffinity: () => -1,
-    usleep: () => 0,
     poll: () => 0,
     sendmmsg: (_, _messages, count, flags) => {
       calls.push(flags === 0 ? 'sendmmsg' : 'sendmmsg without waiting');

@@ -264,19 +264,4 @@ describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
     expect(await station.child.ask('sleepUntilWoken')).toEqual([true, false]);
     expect(await station.child.ask('wakeTwice')).toEqual([true, false]);
   });
-
-  test('where others want the processor, frames and other threads wake it all the same', async () => {
-    await station.child.ask('setCrowded', true);
-    await station.setWays([0, -1]);
-    await station.put(
-      0,
-      range(1, 201).map((number) => small(number)),
-    );
-    await expect.poll(() => takenNumbers(0), POLL).toEqual(range(1, 201));
-    await station.child.ask('pause');
-    expect(await station.child.ask('sleepUntilWoken')).toEqual([true, false]);
-    const wakes = station.child.ask('sleepUntilFrame');
-    await station.put(0, [small(201)]);
-    expect(await wakes).toBeLessThanOrEqual(2);
-  });
 });

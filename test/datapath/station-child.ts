@@ -102,7 +102,6 @@ answerParent({
   seen: (from: number) => forwarder.seen().slice(from),
   report: () => forwarder.report(),
   checkLinks: () => datapath.checkLinks(),
-  setCrowded: (isCrowded: boolean) => ring().setCrowded(isCrowded),
   pause: () => {
     paused = true;
   },
