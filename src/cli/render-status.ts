@@ -149,9 +149,17 @@ function renderTotals({ totals, maximumFlows }: Status, colours: Colours): strin
     `${count(totals.passedFrames)} not ours`,
     `${count(totals.droppedFrames)} dropped`,
   ];
+  const errors = [
+    `${count(totals.relayedErrors)} ICMP errors sent on`,
+    `${count(totals.ownErrors)} of our own`,
+    `${count(totals.withheldErrors)} withheld`,
+    `${count(totals.cutFrames)} packets cut`,
+    `${count(totals.heldFrames)} fragments held`,
+  ];
   const lines = [
     `${colours.dim('flows ')}  ${flows.join(', ')}`,
     `${colours.dim('frames')}  ${frames.join(', ')}`,
+    `${colours.dim('errors')}  ${errors.join(', ')}`,
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
 }

@@ -1,5 +1,7 @@
-// What the guard drops for a configuration: exactly what the director handles, and nothing of the
-// host's own.
+// What the guard drops for a configuration: what the director handles, and nothing of the host's
+// own. Of NAT it leaves later fragments of replies and ICMP errors about requests to the kernel
+// too: no port is to be seen in them, and the client takes no notice of what the kernel makes of
+// them.
 import type { Config } from '../config/config.ts';
 import type { GuardRules } from '../linux/guard.ts';
 import type { InterfaceAddress } from '../linux/interfaces.ts';

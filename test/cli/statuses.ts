@@ -79,6 +79,11 @@ export const BUSY_STATUS: Status = {
     arpAnswers: 10,
     echoAnswers: 2,
     vipConflicts: 3,
+    relayedErrors: 21,
+    ownErrors: 4,
+    withheldErrors: 1,
+    cutFrames: 6,
+    heldFrames: 2,
   },
   drops: { 'ipv4-header-length': 3, 'no-service': 31 },
   arms: [
