@@ -39,6 +39,7 @@ const MORE_PACKAGES = {
   memcached: 'memcached',
   nutcracker: 'nutcracker',
   memcaslap: 'libmemcached-tools',
+  traceroute: 'traceroute',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };

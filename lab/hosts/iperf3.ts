@@ -34,6 +34,8 @@ export interface Iperf3Options {
   readonly streams?: number;
   /** Linux's name of TCP's congestion control; the machine's unless given. */
   readonly congestionControl?: string;
+  /** Bytes of payload of a datagram, or of a write; iperf3's own choice unless given. */
+  readonly payloadBytes?: number;
   /** The pace; unless given, 1 Mbit/s for UDP, which has no congestion control, none for TCP. */
   readonly bitsPerSecond?: number;
 }
@@ -59,6 +61,7 @@ export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf
   if (options.direction === 'download') argv.push('-R');
   if (options.protocol === 'udp') argv.push('-u');
   if (options.congestionControl !== undefined) argv.push('-C', options.congestionControl);
+  if (options.payloadBytes !== undefined) argv.push('-l', String(options.payloadBytes));
   if (options.bitsPerSecond !== undefined) argv.push('-b', String(options.bitsPerSecond));
   const timeoutMs = (options.seconds + 15) * 1000;
   const output = await lab.exec(options.host, argv, { timeoutMs, onFailure: 'return' });

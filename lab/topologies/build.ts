@@ -32,6 +32,8 @@ const QUIET: Readonly<Record<string, string>> = {
   'net.bridge.bridge-nf-call-arptables': '0',
 };
 
+const DEFAULT_MTU = 1500;
+
 export interface BuildOptions {
   /**
    * Offloads of all hosts. `off`: every frame is as it would be on a real wire, which captures and
@@ -62,7 +64,8 @@ async function buildHost(lab: Lab, host: Host): Promise<void> {
     const port = switchPort(host.name, arm.name);
     const plug = { host: host.name, interface: arm.name, mac: arm.mac };
     await addCable(lab, plug, { host: SWITCH, interface: port });
-    await lab.ip(SWITCH, [`link set ${port} master ${arm.segment}`]);
+    await lab.ip(SWITCH, [`link set ${port} mtu ${arm.mtu ?? DEFAULT_MTU} master ${arm.segment}`]);
+    await lab.ip(host.name, [`link set ${arm.name} mtu ${arm.mtu ?? DEFAULT_MTU}`]);
   }
   const lines = host.arms.map(
     (arm) => `address add ${arm.address}/${arm.prefixLength} dev ${arm.name}`,

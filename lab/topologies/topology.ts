@@ -17,11 +17,13 @@ export interface HostArm {
   readonly address: string;
   readonly prefixLength: number;
   readonly mac: string;
+  /** Largest IP packet in bytes; 1,500 unless given. */
+  readonly mtu?: number;
 }
 
 export interface Host {
   readonly name: string;
-  readonly role: 'client' | 'director' | 'real';
+  readonly role: 'client' | 'director' | 'real' | 'router';
   readonly arms: readonly HostArm[];
   /** Next hop of the default route, or null without one. */
   readonly gateway: string | null;

@@ -18,7 +18,7 @@ const interfaceSchema = z.object({
 });
 const hostSchema = z.object({
   name: z.string(),
-  role: z.enum(['client', 'director', 'real']),
+  role: z.enum(['client', 'director', 'real', 'router']),
   interfaces: z.array(interfaceSchema),
 });
 const serviceSchema = z.object({

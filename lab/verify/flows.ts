@@ -60,7 +60,7 @@ interface Connections {
 export function joinCaptures(set: CaptureSet): JoinedCaptures {
   const known = new Map<string, Connections>();
   const overheard: Frame[] = [];
-  const rank = { client: 0, director: 1, real: 2 };
+  const rank = { client: 0, router: 1, director: 2, real: 3 };
   const role = (capture: Capture) => roleOf(set.manifest, capture.point.host);
   const ordered = [...set.captures].sort((a, b) => rank[role(a)] - rank[role(b)]);
   for (const capture of ordered) {
