@@ -185,6 +185,15 @@ describe('sending', () => {
     expect(datapath.counters[1]).toMatchObject({ sentFrames: 1, sentBytes: 42 });
   });
 
+  test('tells a frame that was merged, of segments unknown, from one that is only long', () => {
+    const { datapath, give } = play();
+    for (const bytes of [100, 1514, 1515, 4410]) give(0, frame(1, bytes));
+    expect(datapath.receive()).toBe(4);
+    expect([...datapath.batch.offload.subarray(0, 4)].map((mark) => mark >>> 1)).toEqual([
+      0, 0, 1, 1,
+    ]);
+  });
+
   test('counts failures, and tells once for each arm what to do about long frames', () => {
     const notices: string[] = [];
     const { datapath, handles, give } = play({ notice: (text) => notices.push(text) });
