@@ -14,12 +14,10 @@ import { forwardFound } from './known-flow.ts';
 import { plainProtocol } from './plain.ts';
 import { processFrame } from './process.ts';
 
-/** Most frames of a batch. */
-const MAXIMUM_FRAMES = 64;
 /** Offsets are below 1 GiB; V8 then knows that adding to one cannot overflow. */
 const OFFSET_MASK = 0x3fffffff;
 
-/** Frames of one arm, as a datapath's batch has them; arrays have MAXIMUM_FRAMES entries. */
+/** Frames of one arm, as a datapath's batch has them; arrays are as long as a batch can be. */
 export interface Frames {
   readonly count: number;
   readonly arm: number;
@@ -41,13 +39,15 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
   const { flows, armMacHigh, armMacLow, safeFrameBytes } = director;
   const { records, slots, slotMask, seed } = flows;
   const { at: starts, end: ends, offload: offloads } = batch;
-  const verdicts = new Int32Array(MAXIMUM_FRAMES);
+  if (batch.frame.byteLength > OFFSET_MASK) throw new RangeError('frames lie beyond 1 GiB');
+  const maximumFrames = starts.length;
+  const verdicts = new Int32Array(maximumFrames);
   /** Of each frame: the hash of its key, the word in its slot, and -1 if it is plain, else 0. */
-  const hashes = new Int32Array(MAXIMUM_FRAMES);
-  const words = new Int32Array(MAXIMUM_FRAMES);
-  const plain = new Int32Array(MAXIMUM_FRAMES);
+  const hashes = new Int32Array(maximumFrames);
+  const words = new Int32Array(maximumFrames);
+  const plain = new Int32Array(maximumFrames);
   /** Takes what is read for the caches alone, so that V8 does not leave it out. */
-  const unused = new Int32Array(MAXIMUM_FRAMES);
+  const unused = new Int32Array(maximumFrames);
   const [protocolOf, hashOf, find, forward] = [plainProtocol, hashKey, findFrom, forwardFound];
 
   function readKeys(): void {
