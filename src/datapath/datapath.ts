@@ -2,6 +2,8 @@
 // batch at a time from one arm, the director decides in place, and the same bytes go out.
 // Four steps, in this order, for ever: receive, (process), send each, flush.
 
+import type { Ipv6 } from '../wire/address.ts';
+
 /** Frames in one batch; sendmmsg and the ring gain nothing beyond this (measured). */
 export const BATCH_FRAMES = 64;
 
@@ -16,6 +18,9 @@ export interface Arm {
   /** The director's own IPv4 address on the arm (int32), or 0. */
   readonly address: number;
   readonly prefixLength: number;
+  /** Its own IPv6 address, a global one if it has any, else the link-local one; or none. */
+  readonly address6?: Ipv6 | undefined;
+  readonly prefixLength6?: number | undefined;
   /** Largest IP packet in bytes. */
   readonly mtu: number;
 }

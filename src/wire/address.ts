@@ -1,6 +1,10 @@
-// Addresses as the director holds them and as people write them. An IPv4 address is one int32; a
-// MAC address is two numbers, its first four bytes (int32) and its last two (uint16), because one
-// number of 48 bits would leave V8's small integers. Text appears at the edges only.
+// Addresses as the director holds them and as people write them. An IPv4 address is one int32, an
+// IPv6 address four of them; a MAC address is two numbers, its first four bytes (int32) and its
+// last two (uint16), because one number of 48 bits would leave V8's small integers. Text appears at
+// the edges only.
+
+/** An IPv6 address: four int32 words, the first one first on the wire. */
+export type Ipv6 = readonly [number, number, number, number];
 
 /** A MAC address in two numbers. */
 export interface Mac {
@@ -34,6 +38,59 @@ export function formatIpv4(address: number): string {
   return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
+const GROUP = /^[0-9a-f]{1,4}$/i;
+
+/** The 16-bit groups of a text without `::`; a dotted quad at the end of all stands for two. */
+function parseGroups(text: string, isEnd: boolean): number[] | undefined {
+  if (text === '') return [];
+  const groups: number[] = [];
+  const parts = text.split(':');
+  for (const [index, part] of parts.entries()) {
+    const quad = isEnd && index === parts.length - 1 ? parseIpv4(part) : undefined;
+    if (quad !== undefined) groups.push(quad >>> 16, quad & 0xffff);
+    else if (GROUP.test(part)) groups.push(Number.parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}
+
+/**
+ * Reads the text forms of RFC 4291, 2.2: `2001:db8::1`, `::ffff:192.0.2.1`. No zone, no prefix.
+ * @returns undefined if the text is no IPv6 address
+ */
+export function parseIpv6(text: string): Ipv6 | undefined {
+  const halves = text.split('::');
+  if (halves.length > 2) return undefined;
+  const [first = '', last] = halves;
+  const head = parseGroups(first, last === undefined);
+  const tail = last === undefined ? [] : parseGroups(last, true);
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 8 - head.length - tail.length;
+  if (last === undefined ? missing !== 0 : missing < 1) return undefined;
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const word = (at: number) => ((groups[at] as number) << 16) | (groups[at + 1] as number);
+  return [word(0), word(2), word(4), word(6)];
+}
+
+/** Writes an IPv6 address as RFC 5952 wants it: lower case, the longest run of zeros as `::`. */
+export function formatIpv6(address: Ipv6): string {
+  const [first, second, third, fourth] = address;
+  if (first === 0 && second === 0 && third === 0xffff) return `::ffff:${formatIpv4(fourth)}`;
+  const groups = address.flatMap((word) => [word >>> 16, word & 0xffff]);
+  let [runAt, runLength] = [0, 1];
+  for (let at = 0; at < 8; at++) {
+    let length = 0;
+    while (groups[at + length] === 0) length++;
+    if (length > runLength) [runAt, runLength] = [at, length];
+  }
+  const write = (from: number, to?: number) =>
+    groups
+      .slice(from, to)
+      .map((group) => group.toString(16))
+      .join(':');
+  return runLength < 2 ? write(0) : `${write(0, runAt)}::${write(runAt + runLength)}`;
+}
+
 /**
  * Reads six pairs of hexadecimal digits with colons between them.
  * @returns undefined if the text is no MAC address
@@ -63,4 +120,12 @@ export function prefixMask(length: number): number {
 /** Whether an address lies in the subnet of `network`, whose host bits are ignored. */
 export function inSubnet(address: number, network: number, prefixLength: number): boolean {
   return ((address ^ network) & prefixMask(prefixLength)) === 0;
+}
+
+/** Whether an IPv6 address lies in the subnet of `network`, whose host bits are ignored. */
+export function inSubnet6(address: Ipv6, network: Ipv6, prefixLength: number): boolean {
+  return address.every((word, index) => {
+    const length = Math.min(32, Math.max(0, prefixLength - index * 32));
+    return inSubnet(word, network[index] as number, length);
+  });
 }
