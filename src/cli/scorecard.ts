@@ -86,7 +86,8 @@ function makeReals(count: number, weights: readonly number[]): ScheduledReal[] {
 
 function emptyLoad(reals: number): Load {
   const counts = () => new Int32Array(reals);
-  return { flows: counts(), active: counts(), ids: counts().map((_, n) => n), first: 0 };
+  const closed = new Uint8Array(reals);
+  return { flows: counts(), active: counts(), closed, ids: counts().map((_, n) => n), first: 0 };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { inSubnet } from '../wire/address.ts';
 import { HEADER_BYTES } from '../wire/ethernet.ts';
+import { judgeReals } from './availability.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import {
   arpRequest,
@@ -68,6 +69,8 @@ export interface Director {
   /** What the scheduler is told of it, and how many flows the reals have. */
   readonly arrival: Arrival;
   readonly load: Load;
+  /** Why a real id takes no new flows just now, in bits: see availability.ts. */
+  readonly closed: Uint8Array;
   /** Filled for each first fragment. */
   readonly firstPiece: FirstPiece;
 }
@@ -99,6 +102,7 @@ export interface DirectorOptions {
 
 export function createDirector(options: DirectorOptions): Director {
   const { arms, table, counters, nowMs } = options;
+  const closed = new Uint8Array(counters.room.reals);
   const flows = createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed);
   const director: Director = {
     arms,
@@ -127,9 +131,11 @@ export function createDirector(options: DirectorOptions): Director {
     load: {
       flows: flows.flowsByReal,
       active: flows.activeByReal,
+      closed,
       ids: new Int32Array(0),
       first: 0,
     },
+    closed,
     firstPiece: { source: 0, destination: 0, protocol: 0, id: 0, payloadBytes: 0, ports: 0 },
   };
   takeTable(director, table);
@@ -188,7 +194,8 @@ function takeOverSchedule({ table: before, schedulers }: Director, table: Table,
 }
 
 /** Brings the ways of all reals in line with their neighbours'. */
-export function layWays({ ways, table, neighbours }: Director): void {
+export function layWays(director: Director): void {
+  const { ways, table, neighbours } = director;
   for (let at = 0; at < ways.length; at += WAY_WORDS) {
     const neighbour = table.realNeighbour[at / WAY_WORDS] ?? -1;
     const from = neighbour * WAY_WORDS;
@@ -197,6 +204,7 @@ export function layWays({ ways, table, neighbours }: Director): void {
     }
   }
   neighbours.changed = false;
+  judgeReals(director);
 }
 
 /** An arm's link is back: the neighbours are asked again and the VIPs announced. */

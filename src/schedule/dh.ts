@@ -5,10 +5,12 @@
 // a power of two of them, or -1; `state` is empty.
 import { fillBuckets } from './buckets.ts';
 import { hashWord } from './hash.ts';
+import { openSlot } from './open-slot.ts';
 import {
   type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
+  type Load,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
@@ -24,12 +26,12 @@ function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): 
     state: new Int32Array(0),
     seed,
     hashesPort: false,
+    fallback: fallback === true,
   };
 }
 
-function choose({ slots, seed }: Schedule, { vip }: Arrival): number {
-  if (slots.length === 0) return -1;
-  return slots[hashWord(vip, seed) & (slots.length - 1)]!;
+function choose(schedule: Schedule, { vip }: Arrival, load: Load): number {
+  return openSlot(schedule, hashWord(vip, schedule.seed), load);
 }
 
 export const dh: Scheduler = {

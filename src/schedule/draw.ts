@@ -1,7 +1,8 @@
 // Random numbers for the schedulers that draw lots: mulberry32 (Tommy Ettinger, public domain), one
 // word of state in the schedule itself, so that the same seed and reals give the same draws.
 import { hashText } from './hash.ts';
-import type { Schedule, ScheduledReal } from './scheduler.ts';
+import { isClosed } from './load.ts';
+import type { Arrival, Load, Schedule, ScheduledReal } from './scheduler.ts';
 
 /** The state to start with; services with other reals draw other numbers. */
 export function drawState(reals: readonly ScheduledReal[], seed: number): Int32Array {
@@ -23,11 +24,14 @@ function draw(state: Int32Array): number {
 }
 
 /** Draws an index, each as often as its weight says; -1 if there is no weight above 0. */
-export function drawByWeight({ slots, state }: Schedule): number {
+export function drawByWeight({ slots, state }: Schedule, _: Arrival, load: Load): number {
   let total = 0;
-  for (let index = 0; index < slots.length; index++) total += slots[index]!;
+  for (let index = 0; index < slots.length; index++) {
+    if (!isClosed(load, index)) total += slots[index]!;
+  }
   let rest = draw(state) * total;
   for (let index = 0; index < slots.length; index++) {
+    if (isClosed(load, index)) continue;
     rest -= slots[index]!;
     if (rest < 0) return index;
   }

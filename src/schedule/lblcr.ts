@@ -3,7 +3,7 @@
 // least overhead for its weight gets the flow. When that one is overloaded (see lblc), the choice
 // of wlc joins the set; a set that has not changed for a day loses its busiest real. Of equals the
 // latest to join counts. `slots` holds the weights, `state` the sets: see locality.ts.
-import { isOverloaded, leastOverhead, overheadOf } from './load.ts';
+import { isClosed, isOverloaded, leastOverhead, overheadOf } from './load.ts';
 import {
   changedAt,
   createEntries,
@@ -50,7 +50,7 @@ function leastOfSet(schedule: Schedule, entry: number, load: Load): number {
   let least = -1;
   for (let at = entry + REALS; at < end && state[at]! > 0; at++) {
     const index = state[at]! - 1;
-    if (slots[index] === 0) continue;
+    if (slots[index] === 0 || isClosed(load, index)) continue;
     if (least < 0 || isBusier(slots, load, least, index)) least = index;
   }
   return least;

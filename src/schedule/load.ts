@@ -1,6 +1,11 @@
-// What the load-aware schedulers ask of the counts of flows. A real's overhead is that of IPVS
+// What schedulers ask of the reals: who takes no flows just now, and the counts of flows. A real's overhead is that of IPVS
 // (ip_vs_dest_conn_overhead in include/net/ip_vs.h): an active flow weighs as much as 256 others.
 import type { Load } from './scheduler.ts';
+
+/** True if the real at this index of the schedule takes no new flows just now. */
+export function isClosed({ closed, ids, first }: Load, index: number): boolean {
+  return closed[ids[first + index]!] !== 0;
+}
 
 /** Active flows of the real at this index of the schedule. */
 export function activeOf({ active, ids, first }: Load, index: number): number {
@@ -23,7 +28,7 @@ export function leastOverhead(weights: Int32Array, load: Load): number {
   let leastLoad = 0;
   for (let index = 0; index < weights.length; index++) {
     const weight = weights[index]!;
-    if (weight === 0) continue;
+    if (weight === 0 || isClosed(load, index)) continue;
     const overhead = overheadOf(load, index);
     // overhead / weight < leastLoad / weights[least], without a division.
     if (least < 0 || leastLoad * weight > overhead * weights[least]!) {

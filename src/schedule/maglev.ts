@@ -7,10 +7,12 @@
 // A drained real keeps the slots of its last weight, as with IPVS's mh. With `fallback` its slots
 // are served meanwhile by those who would have them without it; else what comes there is refused.
 import { hashClient, hashText } from './hash.ts';
+import { openSlot } from './open-slot.ts';
 import {
   type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
+  type Load,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
@@ -105,13 +107,12 @@ function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): 
     state: new Int32Array(0),
     seed,
     hashesPort: port === true,
+    fallback: fallback === true,
   };
 }
 
-function choose(schedule: Schedule, arrival: Arrival): number {
-  const { slots } = schedule;
-  if (slots.length === 0) return -1;
-  return slots[(hashClient(schedule, arrival) >>> 0) % SLOTS]!;
+function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
+  return openSlot(schedule, hashClient(schedule, arrival), load);
 }
 
 export const maglev: Scheduler = {

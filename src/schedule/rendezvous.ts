@@ -5,10 +5,12 @@
 // tables" (Schindelhauer and Schomaker, 2005). A choice looks at every real.
 // `slots` holds three words for each real that takes new flows: index, hash of its key, weight.
 import { hashClient, hashText, hashWords } from './hash.ts';
+import { isClosed } from './load.ts';
 import {
   type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
+  type Load,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
@@ -35,12 +37,13 @@ function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): 
   };
 }
 
-function choose(schedule: Schedule, arrival: Arrival): number {
+function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
   const { slots, seed } = schedule;
   const client = hashClient(schedule, arrival);
   let chosen = -1;
   let highest = 0;
   for (let at = 0; at < slots.length; at += WORDS) {
+    if (isClosed(load, slots[at]!)) continue;
     const hash = hashWords(client, slots[at + 1]!, seed) >>> 0;
     const score = -slots[at + 2]! / Math.log((hash + 0.5) / 0x1_0000_0000);
     if (score <= highest) continue;

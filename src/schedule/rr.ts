@@ -1,7 +1,15 @@
 // Round robin: every real that takes new flows in turn, in the order of the list; weights other
 // than 0 are all the same to it. `slots` holds the indices of those reals, `state` the position of
 // the next one.
-import type { BuildOptions, Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
+import { isClosed } from './load.ts';
+import type {
+  Arrival,
+  BuildOptions,
+  Load,
+  Schedule,
+  ScheduledReal,
+  Scheduler,
+} from './scheduler.ts';
 
 function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedule {
   const takers = [...reals.keys()].filter((index) => reals[index]!.weight > 0);
@@ -14,11 +22,13 @@ function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedul
   };
 }
 
-function choose({ slots, state }: Schedule): number {
-  if (slots.length === 0) return -1;
-  const position = state[0]!;
-  state[0] = position + 1 === slots.length ? 0 : position + 1;
-  return slots[position]!;
+function choose({ slots, state }: Schedule, _: Arrival, load: Load): number {
+  for (let step = 0; step < slots.length; step++) {
+    const position = state[0]!;
+    state[0] = position + 1 === slots.length ? 0 : position + 1;
+    if (!isClosed(load, slots[position]!)) return slots[position]!;
+  }
+  return -1;
 }
 
 /** The turn is with the real whose turn it was, or with the next one that is still there. */

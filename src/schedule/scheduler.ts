@@ -12,7 +12,7 @@ export type SchedulerName = (typeof SCHEDULER_NAMES)[number];
 export interface HashFlags {
   /** The client's port is part of the hash, so that the flows of one client spread. */
   readonly port?: boolean | undefined;
-  /** A new flow that hashes to a drained real goes to another one; it is refused otherwise. */
+  /** A new flow that hashes to a drained or closed real goes to another; it is refused else. */
   readonly fallback?: boolean | undefined;
 }
 
@@ -53,6 +53,8 @@ export interface Schedule {
   readonly seed: number;
   /** Whether the client's port is part of the hash. */
   readonly hashesPort: boolean;
+  /** Of a hash: whether another real takes the flows of one that is closed. */
+  readonly fallback?: boolean;
 }
 
 /** A new flow, as far as a choice looks at it. Addresses are int32. */
@@ -70,6 +72,8 @@ export interface Load {
   /** All flows, and those of them that are active. */
   readonly flows: Int32Array;
   readonly active: Int32Array;
+  /** Not 0 for a real id that takes no new flows just now: unreachable, or full. */
+  closed: Uint8Array;
   /** Real ids; from `first` on, those of the schedule's reals in the order of `build`. */
   ids: Int32Array;
   first: number;
@@ -84,7 +88,10 @@ export interface Scheduler {
   readonly consistent: boolean;
   /** Builds the data for these reals (weights 0 included). */
   build(reals: readonly ScheduledReal[], options: BuildOptions): Schedule;
-  /** @returns an index into the reals given to `build`, or -1 if the new flow is refused */
+  /**
+   * Chooses among the reals that are not closed.
+   * @returns an index into the reals given to `build`, or -1 if the new flow is refused
+   */
   choose(schedule: Schedule, arrival: Arrival, load: Load): number;
   /**
    * Goes on where the previous schedule of the same service stood, when a table is swapped.

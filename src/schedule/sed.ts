@@ -1,7 +1,7 @@
 // Shortest expected delay, as IPVS does it (Linux, net/netfilter/ipvs/ip_vs_sed.c): the real whose
 // active flows, the new one included, are the fewest for its weight, and the first of equals. So an
 // idle light real has to wait until a heavy one is busier. `slots` holds the weights.
-import { activeOf } from './load.ts';
+import { activeOf, isClosed } from './load.ts';
 import type { Load, Scheduler } from './scheduler.ts';
 import { weightSchedule } from './weights.ts';
 
@@ -11,7 +11,7 @@ export function shortestDelay(weights: Int32Array, load: Load): number {
   let leastLoad = 0;
   for (let index = 0; index < weights.length; index++) {
     const weight = weights[index]!;
-    if (weight === 0) continue;
+    if (weight === 0 || isClosed(load, index)) continue;
     const own = activeOf(load, index) + 1;
     if (least < 0 || leastLoad * weight > own * weights[least]!) {
       least = index;

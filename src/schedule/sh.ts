@@ -4,10 +4,12 @@
 // clients. `slots` holds the real of each bucket, a power of two of them, or -1; `state` is empty.
 import { fillBuckets } from './buckets.ts';
 import { hashClient } from './hash.ts';
+import { openSlot } from './open-slot.ts';
 import {
   type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
+  type Load,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
@@ -23,13 +25,12 @@ function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): 
     state: new Int32Array(0),
     seed,
     hashesPort: port === true,
+    fallback: fallback === true,
   };
 }
 
-function choose(schedule: Schedule, arrival: Arrival): number {
-  const { slots } = schedule;
-  if (slots.length === 0) return -1;
-  return slots[hashClient(schedule, arrival) & (slots.length - 1)]!;
+function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
+  return openSlot(schedule, hashClient(schedule, arrival), load);
 }
 
 export const sh: Scheduler = {

@@ -8,10 +8,10 @@ import { overheadOf } from './load.ts';
 import type { Arrival, Load, Schedule, Scheduler } from './scheduler.ts';
 import { weightSchedule } from './weights.ts';
 
-function choose(schedule: Schedule, _: Arrival, load: Load): number {
+function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
   const { slots } = schedule;
-  const first = drawByWeight(schedule);
-  const second = drawByWeight(schedule);
+  const first = drawByWeight(schedule, arrival, load);
+  const second = drawByWeight(schedule, arrival, load);
   if (first < 0 || first === second) return first;
   const firstLoad = overheadOf(load, first) * slots[second]!;
   return firstLoad > overheadOf(load, second) * slots[first]! ? second : first;

@@ -4,7 +4,15 @@
 // not all at once. As in IPVS, a round is as long as the sum of the weights over their divisor.
 // `slots` holds the divisor, the weight to start a round with, then all weights; `state` holds the
 // pointer and the current weight.
-import type { BuildOptions, Schedule, ScheduledReal, Scheduler } from './scheduler.ts';
+import { isClosed } from './load.ts';
+import type {
+  Arrival,
+  BuildOptions,
+  Load,
+  Schedule,
+  ScheduledReal,
+  Scheduler,
+} from './scheduler.ts';
 import { commonDivisor, largestWeight } from './weights.ts';
 
 const STEP = 0;
@@ -28,24 +36,40 @@ function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedul
   };
 }
 
-function choose({ slots, state }: Schedule): number {
+function choose({ slots, state }: Schedule, _: Arrival, load: Load): number {
   const start = slots[START]!;
   if (start === 0) return -1;
   const count = slots.length - WEIGHTS;
+  let looks = 0;
   let pointer = state[POINTER]!;
   let currentWeight = state[CURRENT_WEIGHT]!;
-  // Ends within two passes: the current weight is never above the largest weight.
+  // Without closed reals it ends within two passes: the current weight is never above the largest
+  // one. Else passes may be in vain, and those that would be are left out.
   do {
+    if (looks++ === 2 * count) {
+      const largest = largestOpen(slots, load);
+      if (largest === 0) return -1;
+      currentWeight = Math.min(currentWeight, largest - (slots[STEP]! - 1));
+      looks = 0;
+    }
     pointer += 1;
     if (pointer === count) {
       pointer = 0;
       currentWeight -= slots[STEP]!;
       if (currentWeight <= 0) currentWeight = start;
     }
-  } while (slots[WEIGHTS + pointer]! < currentWeight);
+  } while (slots[WEIGHTS + pointer]! < currentWeight || isClosed(load, pointer));
   state[POINTER] = pointer;
   state[CURRENT_WEIGHT] = currentWeight;
   return pointer;
+}
+
+function largestOpen(slots: Int32Array, load: Load): number {
+  let largest = 0;
+  for (let index = 0; index < slots.length - WEIGHTS; index++) {
+    if (!isClosed(load, index)) largest = Math.max(largest, slots[WEIGHTS + index]!);
+  }
+  return largest;
 }
 
 /**

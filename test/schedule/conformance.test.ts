@@ -91,6 +91,66 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
     );
   });
 
+  describe('with closed reals', () => {
+    const weights = [4, 1, 0, 65_535, 3, 2];
+
+    test('chooses the only one that is open, wherever it stands', () => {
+      for (const open of [0, 1, 3, 4, 5]) {
+        const { arrive, close, end } = play(scheduler, realsOf(...weights));
+        close(...[0, 1, 2, 3, 4, 5].filter((index) => index !== open));
+        for (const each of arrivals(50)) {
+          expect(arrive(each)).toBe(open);
+          end(open);
+        }
+      }
+    });
+
+    test('chooses none if all are', () => {
+      const { arrive, close } = play(scheduler, realsOf(...weights));
+      close(0, 1, 3, 4, 5);
+      for (const each of arrivals(5)) expect(arrive(each)).toBe(-1);
+    });
+
+    test('never chooses one, while they close and open', () => {
+      const turn = fc.record({ closed: fc.uniqueArray(fc.nat(5)), arrivals: fc.nat(12) });
+      fc.assert(
+        fc.property(fc.array(turn, { maxLength: 12 }), (turns) => {
+          const { arrive, close, end } = play(scheduler, realsOf(...weights));
+          for (const { closed, arrivals: count } of turns) {
+            close(...closed);
+            const some = [0, 1, 3, 4, 5].some((index) => !closed.includes(index));
+            for (const each of arrivals(count)) {
+              const chosen = arrive(each);
+              expect(closed).not.toContain(chosen);
+              expect(chosen >= 0).toBe(some);
+              if (some) end(chosen);
+            }
+          }
+        }),
+        { numRuns: 20 },
+      );
+    });
+
+    if (HASHES.includes(name)) {
+      test('moves no flow but those of the closed one, and all of them back', () => {
+        const { schedule, load, close } = play(scheduler, realsOf(1, 1, 1, 1, 1));
+        const list = arrivals(2000);
+        const choices = () => list.map((each) => scheduler.choose(schedule, each, load));
+        const before = choices();
+        close(2);
+        const during = choices();
+        expect(during.filter((index) => index === 2)).toEqual([]);
+        expect(during.every((index, n) => index === before[n] || before[n] === 2)).toBe(true);
+        const heirs = [0, 1, 3, 4].map((heir) => {
+          return during.filter((index, n) => before[n] === 2 && index === heir).length;
+        });
+        expect(Math.min(...heirs)).toBeGreaterThan(60);
+        close();
+        expect(choices()).toEqual(before);
+      });
+    }
+  });
+
   test('goes on from a structured clone as from the original', () => {
     const { schedule, load, arrive } = play(scheduler, realsOf(5, 0, 3, 2));
     for (const each of arrivals(7)) arrive(each);
@@ -190,6 +250,20 @@ describe.each(SCHEDULER_NAMES)('%s', (name) => {
       const forward = list.map((each) => one.arrive(each));
       const backward = list.toReversed().map((each) => two.arrive(each));
       expect(backward.reverse()).toEqual(forward);
+    });
+  }
+
+  if (FLAG_DEFAULTS[name]?.fallback !== undefined) {
+    test('without fallback refuses the flows of a closed real, and no others', () => {
+      const schedule = scheduler.build(realsOf(1, 1, 1), {
+        seed: SEED,
+        flags: { fallback: false },
+      });
+      const load = emptyLoad(3);
+      const choices = () => arrivals(500).map((each) => scheduler.choose(schedule, each, load));
+      const before = choices();
+      load.closed[load.ids[load.first + 1]!] = 1;
+      expect(choices()).toEqual(before.map((index) => (index === 1 ? -1 : index)));
     });
   }
 

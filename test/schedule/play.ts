@@ -30,6 +30,7 @@ export const arrivals = (count: number): Arrival[] =>
 
 export const emptyLoad = (count: number): Load => ({
   ...{ flows: new Int32Array(count + 2), active: new Int32Array(count + 2) },
+  closed: new Uint8Array(count + 2),
   // Ids that are no indices, so that nobody can take the one for the other.
   ...{ ids: Int32Array.from({ length: count + 2 }, (_, n) => count + 1 - n), first: 2 },
 });
@@ -43,6 +44,8 @@ export interface Play {
   setLoad(index: number, counts: { active: number; inactive?: number }): void;
   /** An active flow of a real ends. */
   end(index: number): void;
+  /** These reals take no new flows until told otherwise. */
+  close(...indices: readonly number[]): void;
 }
 
 export function play(
@@ -69,5 +72,9 @@ export function play(
       load.flows[idOf(index)] = active + inactive;
     },
     end: (index) => add(index, -1),
+    close(...indices) {
+      load.closed.fill(0);
+      for (const index of indices) load.closed[idOf(index)] = 1;
+    },
   };
 }

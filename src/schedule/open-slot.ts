@@ -1,0 +1,29 @@
+// The slot of a hash whose real is open. A real that is closed (unreachable, or full) keeps its
+// slots, so that nobody else's flows move; with `fallback` each of its flows draws another slot, and
+// another, from its own hash: they spread over all others, and directors that see the same reals
+// closed agree. So do the fallbacks of sh and mh in IPVS.
+import { hashWord } from './hash.ts';
+import { isClosed } from './load.ts';
+import type { Load, Schedule } from './scheduler.ts';
+
+/** Of a thousand flows one at most draws so often in vain while a tenth of the slots is open. */
+const DRAWS = 64;
+
+/** @returns an index, or -1 if there are no slots, all are closed, or this one is, for good */
+export function openSlot({ slots, seed, fallback }: Schedule, hash: number, load: Load): number {
+  if (slots.length === 0) return -1;
+  let slot = (hash >>> 0) % slots.length;
+  let drawn = hash;
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const index = slots[slot]!;
+    if (index < 0 || !isClosed(load, index)) return index;
+    if (fallback !== true) return -1;
+    drawn = hashWord(drawn, seed);
+    slot = (drawn >>> 0) % slots.length;
+  }
+  for (let step = 0; step < slots.length; step++) {
+    const index = slots[(slot + step) % slots.length]!;
+    if (!isClosed(load, index)) return index;
+  }
+  return -1;
+}
