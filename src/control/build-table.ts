@@ -95,9 +95,9 @@ function serviceInput(
   }));
   return {
     id,
-    vip: parseIpv4(config.vip) ?? 0,
-    port: config.port,
-    protocol: config.protocol === 'tcp' ? 6 : 17,
+    vips: [{ address: parseIpv4(config.vip) ?? 0, prefixLength: 32 }],
+    ports: [{ from: config.port, to: config.port }],
+    protocols: [config.protocol === 'tcp' ? 6 : 17],
     method: config.method,
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     reals: reals.map((real) => ({

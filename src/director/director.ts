@@ -163,7 +163,7 @@ const emptyFlow = (): NewFlow => ({
  */
 export function takeTable(director: Director, table: Table): void {
   const { room } = director.counters;
-  if (table.realAddress.length > room.reals || table.serviceVip.length > room.services) {
+  if (table.realAddress.length > room.reals || table.serviceRealCount.length > room.services) {
     throw new RangeError('the table has more services or reals than the counters have room for');
   }
   for (let id = 0; id < room.reals; id++) {
@@ -216,7 +216,9 @@ export function linkIsUp(director: Director, arm: number): void {
 /** Gratuitous ARP (RFC 5227 2.3) for each VIP on the arms where its clients can be. */
 function announceVips(director: Director, only?: number): void {
   const { arms, table } = director;
-  for (const vip of table.vips) {
+  for (const [number, vip] of table.vips.entries()) {
+    // A prefix has too many addresses to call them all out; its hosts ask.
+    if (table.vipPrefixLengths[number] !== 32) continue;
     const near = arms.filter(
       (arm) => arm.prefixLength > 0 && inSubnet(vip, arm.address, arm.prefixLength),
     );

@@ -121,7 +121,8 @@ function fillNewFlow(
 ): void {
   const { newFlow, table } = director;
   const l3 = at + ethernet.HEADER_BYTES;
-  const realPort = table.realPort[realId] as number;
+  const vipPort = tcp.destinationPort(frame, l4);
+  const realPort = (table.realPort[realId] as number) || vipPort;
   newFlow.client = ipv4.source(frame, l3);
   newFlow.vip = ipv4.destination(frame, l3);
   newFlow.ports = frame.getInt32(l4);
@@ -133,7 +134,6 @@ function fillNewFlow(
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);
   newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
-  const vipPort = tcp.destinationPort(frame, l4);
   newFlow.deltas = newFlow.nat ? requestDeltas(newFlow.vip, vipPort, newFlow.real, realPort) : 0;
 }
 

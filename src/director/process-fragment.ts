@@ -42,7 +42,7 @@ import { obstacle, sendToHop, sendToReal } from './onward.ts';
 import { processFlow } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
-import { isVip } from './table.ts';
+import { isNatAddress, isVip } from './table.ts';
 import {
   ANSWER,
   DROP_FRAME,
@@ -91,7 +91,7 @@ export function processFragment(
 
 /** From the address of a NAT real, and to another host. */
 function mayBeReply(director: Director, frame: DataView, l3: number): boolean {
-  if (!director.table.natAddresses.includes(ipv4.source(frame, l3))) return false;
+  if (!isNatAddress(director.table, ipv4.source(frame, l3))) return false;
   return !isOwnAddress(director, ipv4.destination(frame, l3));
 }
 

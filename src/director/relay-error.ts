@@ -121,8 +121,8 @@ function relayToReal(
     const quote = l4 + icmp.HEADER_BYTES;
     const quotedL4 = quotedHeader(frame, quote, end);
     const address = director.table.realAddress[realId] as number;
-    const port = director.table.realPort[realId] as number;
     const [vip, vipPort] = [ipv4.source(frame, quote), tcp.sourcePort(frame, quotedL4)];
+    const port = (director.table.realPort[realId] as number) || vipPort;
     const deltas = requestDeltas(vip, vipPort, address, port);
     setQuotedSource(frame, quote, quotedL4, end, { address, port, deltas });
     ipv4.setDestination(frame, l3, address);

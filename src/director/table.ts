@@ -3,6 +3,15 @@
 // two batches. Plain data, so that it crosses to the worker by structured clone.
 import type { Schedule } from '../schedule/scheduler.ts';
 import type { Ipv6 } from '../wire/address.ts';
+import {
+  ALL_PORTS,
+  buildPortMap,
+  findOwner,
+  type PortEntry,
+  type PortMap,
+  type PortRange,
+  type Prefix,
+} from './port-map.ts';
 
 export const METHOD_DSR = 0;
 export const METHOD_NAT = 1;
@@ -26,7 +35,7 @@ export interface RealInput {
   readonly id: number;
   /** IPv4 address, int32; of an IPv6 service, a handle. */
   readonly address: number;
-  /** Port at the real; for DSR the service's own. */
+  /** Port at the real; 0 for the one that the client asked for, as it always is by DSR. */
   readonly port: number;
   /** Arm that leads to the real. */
   readonly arm: number;
@@ -37,10 +46,10 @@ export interface ServiceInput {
   readonly id: number;
   /** 4 unless given. Of 6, all addresses are handles: numbers of entries in `addresses6`. */
   readonly family?: 4 | 6;
-  readonly vip: number;
-  readonly port: number;
-  /** 6 (TCP) or 17 (UDP). */
-  readonly protocol: number;
+  readonly vips: readonly Prefix[];
+  readonly ports: readonly PortRange[];
+  /** 6 (TCP), 17 (UDP), 132 (SCTP). */
+  readonly protocols: readonly number[];
   readonly method: MethodName;
   readonly schedule: Schedule;
   /** In the order that the schedule was built for. */
@@ -51,12 +60,8 @@ export interface ServiceInput {
  * The table itself. All arrays named `real...` are indexed by real id, `service...` by service id.
  */
 export interface Table {
-  /** Open-addressing index of (VIP, port, protocol) to service id + 1; a power of two long. */
-  readonly serviceSlots: Int32Array;
-  readonly serviceVip: Int32Array;
-  readonly servicePort: Uint16Array;
-  /** As from protocolKey; 0 for an id that this table does not hold. */
-  readonly serviceProtocol: Uint8Array;
+  /** Service ids by VIP, port and protocol. */
+  readonly services: PortMap;
   readonly serviceMethod: Uint8Array;
   /** Schedule of each service id; undefined for an id that this table does not hold. */
   readonly schedules: readonly (Schedule | undefined)[];
@@ -66,19 +71,19 @@ export interface Table {
   /** Real ids, service by service, in schedule order. */
   readonly serviceReals: Int32Array;
   readonly realAddress: Int32Array;
+  /** 0 where a real takes each packet at the port that its client asked for. */
   readonly realPort: Uint16Array;
-  /** Protocol key of the real's service. */
-  readonly realProtocol: Uint8Array;
   /** Index into the neighbours, or -1 for a real that this table does not hold. */
   readonly realNeighbour: Int32Array;
   readonly neighbourAddress: Int32Array;
   readonly neighbourArm: Uint8Array;
   /** 4 or 6. */
   readonly neighbourFamily: Uint8Array;
-  /** Open-addressing index of (real, port, protocol) of NAT services to real id + 1. */
-  readonly replySlots: Int32Array;
-  /** Every VIP once, and the handles of every VIP of IPv6. */
+  /** Ids of NAT reals by where they answer from. */
+  readonly replies: PortMap;
+  /** Every VIP or prefix of VIPs once, beside it its prefix length; and the handles of IPv6. */
   readonly vips: Int32Array;
+  readonly vipPrefixLengths: Uint8Array;
   readonly vips6: Int32Array;
   /** Every address that replies of NAT services come from, once. */
   readonly natAddresses: Int32Array;
@@ -90,31 +95,37 @@ export interface Table {
   readonly addresses6: Int32Array;
 }
 
-/** Rounds up to a power of two with room to spare, so that probe chains stay short. */
-const slotCount = (entries: number) => 1 << Math.max(3, Math.ceil(Math.log2(entries * 2 + 1)));
+/** Stands for the address as such, in a map by protocol. */
+const ADDRESS_ALONE = 0;
 
-function hashEndpoint(address: number, port: number, protocol: number): number {
-  let hash = Math.imul(address ^ (protocol << 24), 0x85ebca6b);
-  hash = Math.imul((hash ^ (hash >>> 15)) + port, 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
-}
-
-/** A real with the family of its service, which an address alone does not show. */
-interface FamilyReal extends RealInput {
+/** An address or prefix with its family, which the number alone does not show. */
+interface FamilyPrefix extends Prefix {
   readonly family: 4 | 6;
 }
 
-const realsOf = ({ family = 4, reals }: ServiceInput): FamilyReal[] =>
-  reals.map((real) => ({ ...real, family }));
+interface FamilyReal extends RealInput, FamilyPrefix {}
 
-/** Each of these addresses once. */
-function addressesOf(
-  list: readonly { family?: 4 | 6; address: number }[],
-  family: 4 | 6,
-): Int32Array {
-  const own = list.filter((each) => (each.family ?? 4) === family);
-  return Int32Array.from(new Set(own.map(({ address }) => address)));
-}
+const realsOf = ({ family = 4, reals }: ServiceInput): FamilyReal[] =>
+  reals.map((real) => ({ ...real, prefixLength: 32, family }));
+
+const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
+  vips.map((vip) => ({ ...vip, family }));
+
+const prefixKey = ({ family, address, prefixLength }: FamilyPrefix) =>
+  `${family} ${address}/${prefixLength}`;
+const neighbourKey = (real: FamilyReal) => `${real.arm} ${prefixKey(real)}`;
+
+/** The addresses of one family. */
+const addressesOf = (list: readonly FamilyPrefix[], family: 4 | 6): Int32Array =>
+  Int32Array.from(
+    list.filter((each) => each.family === family),
+    ({ address }) => address,
+  );
+
+/** The last of those with the same key, in the order of the first. */
+const eachOnce = <T>(list: readonly T[], key: (each: T) => string): T[] => [
+  ...new Map(list.map((each) => [key(each), each])).values(),
+];
 
 /**
  * Builds the table from the services of one configuration. Arrays are as long as the largest id;
@@ -125,19 +136,18 @@ export function buildTable(
   services: readonly ServiceInput[],
   addresses6: readonly Ipv6[] = [],
 ): Table {
-  const serviceIds = Math.max(0, ...services.map((service) => service.id + 1));
+  const serviceIds = services.reduce((most, service) => Math.max(most, service.id + 1), 0);
   const allReals = services.flatMap(realsOf);
   const realIds = allReals.reduce((most, real) => Math.max(most, real.id + 1), 0);
-  const neighbours = [...new Map(allReals.map((real) => [neighbourKey(real), real])).values()];
+  const neighbours = eachOnce(allReals, neighbourKey);
   const neighbourIndex = new Map(neighbours.map((real, index) => [neighbourKey(real), index]));
   const schedules: (Schedule | undefined)[] = new Array(serviceIds).fill(undefined);
-  const natReals = services.filter((service) => service.method === 'nat').flatMap(realsOf);
-  const vips = services.map(({ vip, family = 4 }) => ({ address: vip, family }));
+  const nat = services.filter((service) => service.method === 'nat');
+  const natAddresses = eachOnce(nat.flatMap(realsOf), prefixKey);
+  const vips = eachOnce(services.flatMap(vipsOf), prefixKey);
+  const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
-    serviceSlots: new Int32Array(slotCount(services.length * 2)),
-    serviceVip: new Int32Array(serviceIds),
-    servicePort: new Uint16Array(serviceIds),
-    serviceProtocol: new Uint8Array(serviceIds),
+    services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
     serviceMethod: new Uint8Array(serviceIds),
     schedules,
     serviceFirstReal: new Int32Array(serviceIds),
@@ -145,69 +155,63 @@ export function buildTable(
     serviceReals: Int32Array.from(allReals, (real) => real.id),
     realAddress: new Int32Array(realIds),
     realPort: new Uint16Array(realIds),
-    realProtocol: new Uint8Array(realIds),
     realNeighbour: new Int32Array(realIds).fill(-1),
     neighbourAddress: Int32Array.from(neighbours, (real) => real.address),
     neighbourArm: Uint8Array.from(neighbours, (real) => real.arm),
     neighbourFamily: Uint8Array.from(neighbours, (real) => real.family),
-    replySlots: new Int32Array(slotCount(natReals.length)),
+    replies: buildPortMap([...natAddresses.map(aloneEntry), ...nat.flatMap(replyEntries)]),
     vips: addressesOf(vips, 4),
+    vipPrefixLengths: Uint8Array.from(vips4, (vip) => vip.prefixLength),
     vips6: addressesOf(vips, 6),
-    natAddresses: addressesOf(natReals, 4),
-    natAddresses6: addressesOf(natReals, 6),
+    natAddresses: addressesOf(natAddresses, 4),
+    natAddresses6: addressesOf(natAddresses, 6),
     addresses6: Int32Array.from(addresses6.flat()),
   };
   let firstReal = 0;
   for (const service of services) {
-    schedules[service.id] = service.schedule;
-    addService(table, service, firstReal);
-    firstReal += service.reals.length;
+    const { id, reals } = service;
+    schedules[id] = service.schedule;
+    table.serviceMethod[id] = METHOD_NAMES.indexOf(service.method);
+    table.serviceFirstReal[id] = firstReal;
+    table.serviceRealCount[id] = reals.length;
+    firstReal += reals.length;
     for (const real of realsOf(service)) {
       table.realAddress[real.id] = real.address;
       table.realPort[real.id] = real.port;
-      table.realProtocol[real.id] = protocolKey(service.protocol, real.family);
       table.realNeighbour[real.id] = neighbourIndex.get(neighbourKey(real)) ?? -1;
     }
   }
   return table;
 }
 
-const neighbourKey = (real: FamilyReal) => `${real.family} ${real.arm} ${real.address}`;
+const aloneEntry = ({ address, prefixLength, family }: FamilyPrefix): PortEntry => {
+  const protocol = protocolKey(ADDRESS_ALONE, family);
+  return { address, prefixLength, ...ALL_PORTS, protocol, owner: 0 };
+};
 
-function addService(table: Table, service: ServiceInput, firstReal: number): void {
-  const { id, vip, port } = service;
-  const protocol = protocolKey(service.protocol, service.family ?? 4);
-  table.serviceVip[id] = vip;
-  table.servicePort[id] = port;
-  table.serviceProtocol[id] = protocol;
-  table.serviceMethod[id] = METHOD_NAMES.indexOf(service.method);
-  table.serviceFirstReal[id] = firstReal;
-  table.serviceRealCount[id] = service.reals.length;
-  addSlot(table.serviceSlots, hashEndpoint(vip, port, protocol), id);
-  if (service.method !== 'nat') return;
-  for (const real of service.reals) {
-    addSlot(table.replySlots, hashEndpoint(real.address, real.port, protocol), real.id);
-  }
-}
+const serviceEntries = (service: ServiceInput): PortEntry[] =>
+  service.vips.flatMap((vip) => portEntries(vip, service.ports, service, service.id));
 
-function addSlot(slots: Int32Array, hash: number, id: number): void {
-  const mask = slots.length - 1;
-  let slot = hash & mask;
-  while (slots[slot] !== 0) slot = (slot + 1) & mask;
-  slots[slot] = id + 1;
-}
+const replyEntries = (service: ServiceInput): PortEntry[] =>
+  service.reals.flatMap(({ id, address, port }) => {
+    const answering = port === 0 ? service.ports : [{ from: port, to: port }];
+    return portEntries({ address, prefixLength: 32 }, answering, service, id);
+  });
+
+const portEntries = (
+  { address, prefixLength }: Prefix,
+  ports: readonly PortRange[],
+  { protocols, family = 4 }: ServiceInput,
+  owner: number,
+): PortEntry[] =>
+  protocols.flatMap((each) => {
+    const protocol = protocolKey(each, family);
+    return ports.map(({ from, to }) => ({ address, prefixLength, from, to, protocol, owner }));
+  });
 
 /** @returns the id of the service on this VIP, port and protocol, or -1 */
 export function findService(table: Table, vip: number, port: number, protocol: number): number {
-  const { serviceSlots, serviceVip, servicePort, serviceProtocol } = table;
-  const mask = serviceSlots.length - 1;
-  for (let slot = hashEndpoint(vip, port, protocol) & mask; ; slot = (slot + 1) & mask) {
-    const id = (serviceSlots[slot] as number) - 1;
-    if (id < 0) return -1;
-    if (serviceVip[id] === vip && servicePort[id] === port && serviceProtocol[id] === protocol) {
-      return id;
-    }
-  }
+  return findOwner(table.services, vip, port, protocol);
 }
 
 /** Real ids of a service, in schedule order. */
@@ -218,24 +222,22 @@ export function realsOfService(table: Table, service: number): Int32Array {
 
 /** True if a real of a NAT service answers from this address and port. */
 export function isNatReal(table: Table, address: number, port: number, protocol: number): boolean {
-  const { replySlots, realAddress, realPort, realProtocol } = table;
-  const mask = replySlots.length - 1;
-  for (let slot = hashEndpoint(address, port, protocol) & mask; ; slot = (slot + 1) & mask) {
-    const id = (replySlots[slot] as number) - 1;
-    if (id < 0) return false;
-    if (realAddress[id] !== address || realPort[id] !== port) continue;
-    if (realProtocol[id] === protocol) return true;
-  }
+  return findOwner(table.replies, address, port, protocol) >= 0;
 }
 
-/** True if the IPv4 address is a VIP of any service. There are few; the list is short. */
+/** True if a real of a NAT service has the IPv4 address. */
+export function isNatAddress(table: Table, address: number): boolean {
+  return findOwner(table.replies, address, 0, ADDRESS_ALONE) >= 0;
+}
+
+/** True if the IPv4 address is a VIP of any service. */
 export function isVip(table: Table, address: number): boolean {
-  return table.vips.includes(address);
+  return findOwner(table.services, address, 0, ADDRESS_ALONE) >= 0;
 }
 
 /** True if the handle is that of an IPv6 VIP. */
 export function isVip6(table: Table, handle: number): boolean {
-  return table.vips6.includes(handle);
+  return findOwner(table.services, handle, 0, IPV6_BIT) >= 0;
 }
 
 /** The address that a handle of the table stands for. */

@@ -130,9 +130,11 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
 
 export function tableOf(services: readonly SceneService[]): Table {
   return buildTable(
-    services.map(({ vip, scheduler, reals, ...service }) => ({
+    services.map(({ vip, port, protocol, scheduler, reals, ...service }) => ({
       ...service,
-      vip: numberOf(vip),
+      vips: [{ address: numberOf(vip), prefixLength: 32 }],
+      ports: [{ from: port, to: port }],
+      protocols: [protocol],
       schedule: schedulerNamed(scheduler).build(
         reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
         { seed: 7 },
