@@ -6,7 +6,7 @@ import { ARM_FIELDS, armAt, type Counters, dropAt, GLOBAL } from '../director/co
 import { createDirector, type Director, linkIsUp, takeTable, tick } from '../director/director.ts';
 import { createBatchProcessor } from '../director/process-batch.ts';
 import type { Table } from '../director/table.ts';
-import { ANSWER, detailOf, kindOf, PASS, SEND } from '../director/verdict.ts';
+import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director/verdict.ts';
 import { formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { listFlows } from './list-flows.ts';
@@ -82,6 +82,7 @@ export function createTurn(director: Director, datapath: Datapath): (nowMs: numb
       const kind = kindOf(verdict);
       if (kind === SEND || kind === ANSWER) sendOn(director, datapath, index, verdict);
       else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
+      else if (kind === TAKEN) sendSegments(director, datapath, restOf(verdict));
     }
     datapath.flush();
     if (director.outbox.length > 0) sendOwn(director, datapath);
@@ -92,12 +93,25 @@ export function createTurn(director: Director, datapath: Datapath): (nowMs: numb
 function sendOn(director: Director, datapath: Datapath, index: number, verdict: number): void {
   const arm = detailOf(verdict);
   if (datapath.links[arm] === 'up') {
-    datapath.send(index, arm);
+    const ahead = restOf(verdict);
+    if (ahead === 0) datapath.send(index, arm);
+    else datapath.sendAhead(index, arm, ahead);
     const sent = kindOf(verdict) === SEND ? GLOBAL.sentFrames : GLOBAL.answeredFrames;
     add(director.counters, sent);
     return;
   }
   countLinkDown(director);
+}
+
+/** Sends what a super-frame was cut into, in its place among the frames of the batch. */
+function sendSegments(director: Director, datapath: Datapath, count: number): void {
+  for (const { arm, bytes, countAs } of director.segments.splice(0, count)) {
+    const isUp = datapath.links[arm] === 'up';
+    if (isUp) datapath.sendCopy(bytes, arm);
+    if (countAs === undefined) continue;
+    if (isUp) add(director.counters, countAs);
+    else countLinkDown(director);
+  }
 }
 
 function countLinkDown({ counters }: Director): void {

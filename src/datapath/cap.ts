@@ -10,6 +10,7 @@
 import assert from 'node:assert/strict';
 import { linkState } from '../linux/interfaces.ts';
 import { formatIpv4, formatMac } from '../wire/address.ts';
+import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import { capFilter } from './cap-filter.ts';
 import { type CapHandle, type CapHandleOptions, openCapHandle } from './cap-handle-unsafe.ts';
 import { completeChecksum } from './complete-checksum.ts';
@@ -24,8 +25,8 @@ import {
   type LinkState,
 } from './datapath.ts';
 
-/** Room for one frame; libpcap gives at most 65,535 bytes. */
-const SLOT_BYTES = 65_536;
+/** Room for one frame and what may come before it; libpcap gives at most 65,535 bytes. */
+const SLOT_BYTES = HEADROOM_BYTES + 65_536;
 const ETHERNET_BYTES = 14;
 /** A frame beyond the MTU was merged, of segments that nobody tells of: taken to be short. */
 const MERGED = 1 << 1;
@@ -78,6 +79,7 @@ class CapDatapath implements EventDatapath {
   readonly #notice: (text: string) => void;
   readonly #queuedFrames: number[] = [];
   readonly #queuedArms: number[] = [];
+  readonly #queuedAhead: number[] = [];
   #readable: () => void = () => {};
   /** The arm whose turn it is. */
   #next = 0;
@@ -128,8 +130,18 @@ class CapDatapath implements EventDatapath {
   }
 
   send(index: number, arm: number): void {
+    this.sendAhead(index, arm, 0);
+  }
+
+  sendAhead(index: number, arm: number, ahead: number): void {
     this.#queuedFrames.push(index);
     this.#queuedArms.push(arm);
+    this.#queuedAhead.push(ahead);
+  }
+
+  sendCopy(bytes: Uint8Array, arm: number): void {
+    this.#sendQueued();
+    this.inject(bytes, arm);
   }
 
   inject(bytes: Uint8Array, arm: number): void {
@@ -139,16 +151,24 @@ class CapDatapath implements EventDatapath {
 
   flush(): void {
     const { batch } = this;
+    this.#sendQueued();
+    if (this.#lent) this.#slots[batch.arm]!.waiting = 0;
+    this.#lent = false;
+    batch.count = 0;
+  }
+
+  #sendQueued(): void {
+    const { batch } = this;
     const slots = this.#slots[batch.arm]!;
     for (const [position, index] of this.#queuedFrames.entries()) {
-      const length = batch.end[index]! - batch.at[index]!;
-      this.#transmit(this.#queuedArms[position]!, slots.frames[index]!, length);
+      const ahead = this.#queuedAhead[position]!;
+      const at = batch.at[index]! - ahead;
+      const frame = ahead === 0 ? slots.frames[index]! : slots.memory.subarray(at);
+      this.#transmit(this.#queuedArms[position]!, frame, batch.end[index]! - at);
     }
     this.#queuedFrames.length = 0;
     this.#queuedArms.length = 0;
-    if (this.#lent) slots.waiting = 0;
-    this.#lent = false;
-    batch.count = 0;
+    this.#queuedAhead.length = 0;
   }
 
   /** A link that only loses its carrier can be seen here; one that is set down ends the process. */
@@ -196,7 +216,7 @@ class CapDatapath implements EventDatapath {
     }
     counters.receivedFrames += 1;
     counters.receivedBytes += length;
-    frame.copy(slots.memory, slots.waiting * SLOT_BYTES, 0, length);
+    frame.copy(slots.memory, slots.waiting * SLOT_BYTES + HEADROOM_BYTES, 0, length);
     slots.lengths[slots.waiting] = length;
     slots.waiting += 1;
     if (slots.waiting === BATCH_FRAMES) this.#readable();
@@ -221,7 +241,7 @@ class CapDatapath implements EventDatapath {
     batch.count = slots.waiting;
     const longest = this.arms[arm]!.mtu + ETHERNET_BYTES;
     for (let index = 0; index < slots.waiting; index += 1) {
-      const at = index * SLOT_BYTES;
+      const at = index * SLOT_BYTES + HEADROOM_BYTES;
       const end = at + slots.lengths[index]!;
       batch.at[index] = at;
       batch.end[index] = end;
@@ -262,11 +282,14 @@ class CapDatapath implements EventDatapath {
 
 function newSlots(): Slots {
   const memory = Buffer.from(new ArrayBuffer(BATCH_FRAMES * SLOT_BYTES));
-  const starts = Array.from({ length: BATCH_FRAMES }, (_, index) => index * SLOT_BYTES);
+  const starts = Array.from(
+    { length: BATCH_FRAMES },
+    (_, index) => index * SLOT_BYTES + HEADROOM_BYTES,
+  );
   return {
     memory,
     view: new DataView(memory.buffer),
-    frames: starts.map((start) => memory.subarray(start, start + SLOT_BYTES)),
+    frames: starts.map((start) => memory.subarray(start, start + SLOT_BYTES - HEADROOM_BYTES)),
     lengths: new Int32Array(BATCH_FRAMES),
     waiting: 0,
   };

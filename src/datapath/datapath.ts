@@ -32,7 +32,10 @@ export interface Batch {
   arm: number;
   /** The memory all offsets refer to; changes from arm to arm only. */
   frame: DataView;
-  /** Offset of the Ethernet header of each frame. */
+  /**
+   * Offset of the Ethernet header of each frame. HEADROOM_BYTES before it belong to the frame too:
+   * free to write to, until it is sent.
+   */
   readonly at: Int32Array;
   /** Offset just past the last byte of each frame. */
   readonly end: Int32Array;
@@ -69,6 +72,13 @@ export interface Datapath {
   receive(): number;
   /** Queues frame `index` of the batch for sending on `arm`. */
   send(index: number, arm: number): void;
+  /**
+   * Queues frame `index` like `send`, but it begins `ahead` bytes further ahead now, HEADROOM_BYTES
+   * at most, and nothing of it is left to a device.
+   */
+  sendAhead(index: number, arm: number, ahead: number): void;
+  /** Queues a copy of a frame that was made of one in the batch, in order with the others. */
+  sendCopy(bytes: Uint8Array, arm: number): void;
   /** Sends a frame of the director's own, copied at once: ARP requests. Rare. */
   inject(bytes: Uint8Array, arm: number): void;
   /** Sends what is queued and gives the batch's memory back. Every receive > 0 needs one. */

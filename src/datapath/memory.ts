@@ -1,5 +1,6 @@
 // A datapath without a kernel: frames go in by `put` and come out in `sent`. Tests, simulations and
 // the bench of the director's own work run on it; it keeps every promise that the others keep.
+import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import {
   type Arm,
   BATCH_FRAMES,
@@ -9,8 +10,8 @@ import {
   type LinkState,
 } from './datapath.ts';
 
-/** Room for a frame in the batch's memory: the largest there is. */
-const SLOT_BYTES = 66_000;
+/** Room for a frame in the batch's memory: the largest there is, and what may come before it. */
+const SLOT_BYTES = HEADROOM_BYTES + 66_000;
 
 export interface SentFrame {
   readonly arm: number;
@@ -34,7 +35,7 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
   const seen = [...links];
   const waiting: { bytes: Uint8Array; partial: boolean }[][] = arms.map(() => []);
   const sent: SentFrame[] = [];
-  const queued: { index: number; arm: number }[] = [];
+  const queued: { arm: number; from: number; end: number }[] = [];
   let turn = 0;
 
   function receive(): number {
@@ -42,7 +43,7 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
     for (let tried = 0; tried < arms.length && batch.count === 0; tried++) {
       turn = (turn + 1) % arms.length;
       for (const { bytes, partial } of waiting[turn]?.splice(0, BATCH_FRAMES) ?? []) {
-        const at = batch.count * SLOT_BYTES;
+        const at = batch.count * SLOT_BYTES + HEADROOM_BYTES;
         memory.set(bytes, at);
         batch.at[batch.count] = at;
         batch.end[batch.count] = at + bytes.length;
@@ -72,6 +73,16 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
     if (row) row.failedFrames++;
   }
 
+  function queue(index: number, arm: number, ahead: number): void {
+    queued.push({ arm, from: (batch.at[index] ?? 0) - ahead, end: batch.end[index] ?? 0 });
+  }
+
+  function sendQueued(): void {
+    for (const { arm, from, end } of queued.splice(0)) {
+      transmit({ arm, bytes: memory.slice(from, end) });
+    }
+  }
+
   return {
     kind: 'memory',
     arms,
@@ -81,12 +92,15 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
     sent,
     receive,
     flush: () => {
-      for (const { index, arm } of queued.splice(0)) {
-        transmit({ arm, bytes: memory.slice(batch.at[index], batch.end[index]) });
-      }
+      sendQueued();
       batch.count = 0;
     },
-    send: (index, arm) => queued.push({ index, arm }),
+    send: (index, arm) => queue(index, arm, 0),
+    sendAhead: queue,
+    sendCopy: (bytes, arm) => {
+      sendQueued();
+      transmit({ arm, bytes: bytes.slice() });
+    },
     inject: (bytes, arm) => transmit({ arm, bytes: bytes.slice() }),
     put: (bytes, arm, partialChecksum = false) =>
       waiting[arm]?.push({ bytes: bytes.slice(), partial: partialChecksum }),

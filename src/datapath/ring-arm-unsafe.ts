@@ -56,6 +56,9 @@ export interface RingArm {
   readonly large: Lane;
   readonly queue: SendQueue;
   readonly scratch: Scratch;
+  /** The scratch memory as bytes, and how many of them hold copies that are not sent yet. */
+  readonly room: Uint8Array;
+  copiedBytes: number;
   readonly counters: ArmCounters;
 }
 
@@ -98,6 +101,8 @@ export function openRingArm(
     large,
     queue: createSendQueue(libc, { fd: small.fd, counters, capacity, mtu: arm.mtu }, releases),
     scratch,
+    room: new Uint8Array(scratch.view.buffer),
+    copiedBytes: 0,
     counters,
   };
 }
@@ -161,14 +166,37 @@ export function sendFrame(to: RingArm, base: Base, at: number, end: number): voi
   queueFrame(to.queue, base, at - VNET_HEADER_BYTES, bytes);
 }
 
+/** Like sendFrame, with a virtio_net_hdr that leaves nothing to do; the slot has room for it. */
+export function sendFinished(to: RingArm, base: Base, at: number, end: number): void {
+  const header = at - VNET_HEADER_BYTES;
+  to.frame.setInt32(header, 0);
+  to.frame.setInt32(header + 4, 0);
+  to.frame.setInt16(header + 8, 0);
+  sendFrame(to, base, at, end);
+}
+
+/** Queues a copy of `bytes`. */
+export function copyInto(ring: RingArm, bytes: Uint8Array): void {
+  const { room, queue, scratch } = ring;
+  const length = bytes.length + VNET_HEADER_BYTES;
+  if (ring.copiedBytes + length > SCRATCH_BYTES) flushArm(ring);
+  const at = ring.copiedBytes;
+  room.fill(0, at, at + VNET_HEADER_BYTES);
+  room.set(bytes, at + VNET_HEADER_BYTES);
+  queueFrame(queue, splitAddress(scratch.address), at, length);
+  ring.copiedBytes += length;
+}
+
+/** Sends all that is queued. */
+export function flushArm(ring: RingArm): void {
+  if (ring.queue.count > 0) flushQueue(ring.queue);
+  ring.copiedBytes = 0;
+}
+
 /** Sends a copy of `bytes` at once. */
 export function injectInto(ring: RingArm, bytes: Uint8Array): void {
-  const room = new Uint8Array(ring.scratch.view.buffer);
-  room.fill(0, 0, VNET_HEADER_BYTES);
-  room.set(bytes, VNET_HEADER_BYTES);
-  const base = splitAddress(ring.scratch.address);
-  queueFrame(ring.queue, base, 0, bytes.length + VNET_HEADER_BYTES);
-  flushQueue(ring.queue);
+  copyInto(ring, bytes);
+  flushArm(ring);
 }
 
 export function setWanted(ring: RingArm, wanted: Wanted): void {

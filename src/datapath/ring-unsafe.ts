@@ -14,16 +14,19 @@ import { type Arm, type BlockingDatapath, createBatch, type LinkState } from './
 import {
   armBytes,
   armHasFrame,
+  copyInto,
+  flushArm,
   injectInto,
   openRingArm,
   type RingArm,
   receiveFrom,
   releaseArm,
+  sendFinished,
   sendFrame,
   settleArm,
   setWanted,
 } from './ring-arm-unsafe.ts';
-import { bypassAgain, flushQueue, splitAddress } from './send-queue-unsafe.ts';
+import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
 import type { Wanted } from './socket-filter.ts';
 
 const POLLIN = 0x001;
@@ -99,8 +102,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
 
   function flush(): void {
     for (let index = 0; index < rings.length; index++) {
-      const { queue } = rings[index] as RingArm;
-      if (queue.count > 0) flushQueue(queue);
+      flushArm(rings[index] as RingArm);
     }
     releaseArm(current);
     batch.count = 0;
@@ -161,6 +163,11 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
       const ring = rings[arm] as RingArm;
       sendFrame(ring, base, batch.at[index] as number, batch.end[index] as number);
     },
+    sendAhead: (index, arm, ahead) => {
+      const at = (batch.at[index] as number) - ahead;
+      sendFinished(rings[arm] as RingArm, base, at, batch.end[index] as number);
+    },
+    sendCopy: (bytes, arm) => copyInto(rings[arm] as RingArm, bytes),
     inject: (bytes, arm) => injectInto(rings[arm] as RingArm, bytes),
     flush,
     wait,

@@ -63,6 +63,8 @@ export interface Director {
   /** Time of this batch, int32 milliseconds on a clock that only grows. */
   nowMs: number;
   readonly outbox: OutboxFrame[];
+  /** What the super-frames of a batch were cut into, in their order; see verdict.ts. */
+  readonly segments: OutboxFrame[];
   readonly conflicts: VipConflict[];
   /** Filled for each new flow; here so that no packet allocates one. */
   readonly newFlow: NewFlow;
@@ -125,6 +127,7 @@ export function createDirector(options: DirectorOptions): Director {
     neighbours: createNeighbours(table, arms, undefined, nowMs),
     nowMs,
     outbox: [],
+    segments: [],
     conflicts: [],
     newFlow: emptyFlow(),
     arrival: { client: 0, clientPort: 0, vip: 0, nowMs: 0 },

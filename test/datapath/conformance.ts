@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BATCH_FRAMES } from '../../src/datapath/datapath.ts';
 import { arpFrame } from '../../src/wire/frame.ts';
-import { stamp } from './forwarder.ts';
+import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
+import { layAhead, stamp } from './forwarder.ts';
 import { clientOf, createRandom, numberedFrame, superFrame } from './numbered-frames.ts';
 import { FAR_MACS, REAL, type Station, VIP } from './station.ts';
 
@@ -64,6 +65,25 @@ export function describeDatapath(name: string, traits: DatapathTraits): void {
       }
       expect([...armsOfBatches.values()].every((sources) => sources.size === 1)).toBe(true);
       expect((await station.report()).largestBatch).toBeLessThanOrEqual(BATCH_FRAMES);
+    });
+
+    test('there is room before each frame for outer headers, and copies go out in turn', async () => {
+      await station.setWays([0, -1]);
+      await station.setAhead(HEADROOM_BYTES);
+      // Not too long with its headers for the MTU of 9,000, and by the ring in slots of both sizes.
+      const frames = Array.from({ length: 150 }, (_, number) =>
+        numberedFrame({ arm: 0, number, bytes: 60 + ((number * 487) % 8800) }),
+      );
+      await pass(station, 0, frames);
+      const expected = stamped(frames, 0).flatMap((bytes) => {
+        const longer = new Uint8Array(HEADROOM_BYTES + bytes.length);
+        longer.set(bytes, HEADROOM_BYTES);
+        layAhead(new DataView(longer.buffer), HEADROOM_BYTES, HEADROOM_BYTES);
+        return [longer, longer];
+      });
+      expectFrames(await takenAfter(station, 0, expected.length), expected);
+      const { counters } = await station.report();
+      expect(counters[0]).toMatchObject({ failedFrames: 0, sentBytes: bytesOf(expected) });
     });
 
     test('every frame and byte is counted once, in and out', async () => {

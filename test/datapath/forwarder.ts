@@ -22,6 +22,11 @@ export interface Report {
 export interface Forwarder {
   /** The arm that the frames of each arm leave by; -1 for none. */
   setWays(ways: readonly number[]): void;
+  /**
+   * From now on, an outer header of so many bytes goes before each frame, and a copy of each such
+   * frame follows it; 0 for neither.
+   */
+  setAhead(bytes: number): void;
   /** Injects these bytes in the next batch, between its sends and its flush. */
   injectInBatch(bytes: Uint8Array, arm: number): void;
   /** Handles one batch; returns its frames. */
@@ -38,10 +43,16 @@ export function stamp(frame: DataView, at: number, arm: number): void {
   ethernet.setSource(frame, at, MARK_HIGH, 0x0200 + arm);
 }
 
+/** What stands for an outer header: bytes that show where it lies. */
+export function layAhead(frame: DataView, at: number, ahead: number): void {
+  for (let each = 0; each < ahead; each++) frame.setUint8(at - ahead + each, 0xc0 + (each & 0x3f));
+}
+
 export function createForwarder(datapath: Datapath): Forwarder {
   const seen: SeenFrame[] = [];
   let ways: readonly number[] = datapath.arms.map(() => -1);
   let injection: { bytes: Uint8Array; arm: number } | undefined;
+  let aheadBytes = 0;
   let batches = 0;
   let largestBatch = 0;
 
@@ -49,6 +60,18 @@ export function createForwarder(datapath: Datapath): Forwarder {
     const { frame, at, end, arm, offload } = datapath.batch;
     const bytes = new Uint8Array(frame.buffer, at[index], end[index]! - at[index]!).slice();
     seen.push({ batch: batches, arm, bytes, partialChecksum: (offload[index]! & 1) === 1 });
+  }
+
+  function sendOn(index: number, way: number): void {
+    if (aheadBytes === 0) {
+      datapath.send(index, way);
+      return;
+    }
+    const { frame, at, end } = datapath.batch;
+    layAhead(frame, at[index]!, aheadBytes);
+    const from = at[index]! - aheadBytes;
+    datapath.sendAhead(index, way, aheadBytes);
+    datapath.sendCopy(new Uint8Array(frame.buffer, from, end[index]! - from).slice(), way);
   }
 
   function turn(): number {
@@ -62,7 +85,7 @@ export function createForwarder(datapath: Datapath): Forwarder {
       keep(index);
       if (way < 0) continue;
       stamp(frame, at[index]!, way);
-      datapath.send(index, way);
+      sendOn(index, way);
     }
     if (injection !== undefined) datapath.inject(injection.bytes, injection.arm);
     injection = undefined;
@@ -73,6 +96,9 @@ export function createForwarder(datapath: Datapath): Forwarder {
   return {
     setWays: (wanted) => {
       ways = wanted;
+    },
+    setAhead: (bytes) => {
+      aheadBytes = bytes;
     },
     injectInBatch: (bytes, arm) => {
       injection = { bytes, arm };

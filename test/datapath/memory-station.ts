@@ -23,6 +23,7 @@ export function openMemoryStation(): Station {
     taken: async (arm) =>
       datapath.sent.filter((frame) => frame.arm === arm).map(({ bytes }) => bytes),
     setWays: async (ways) => forwarder.setWays(ways),
+    setAhead: async (bytes) => forwarder.setAhead(bytes),
     inject: async (bytes, arm) => datapath.inject(bytes, arm),
     injectInBatch: async (bytes, arm) => forwarder.injectInBatch(bytes, arm),
     setAddresses: async () => {},

@@ -96,6 +96,7 @@ answerParent({
   sleepUntilFrame,
   sleepUntilWoken,
   setWays: (ways: readonly number[]) => forwarder.setWays(ways),
+  setAhead: (bytes: number) => forwarder.setAhead(bytes),
   inject: (bytes: Uint8Array, arm: number) => datapath.inject(bytes, arm),
   injectInBatch: (bytes: Uint8Array, arm: number) => forwarder.injectInBatch(bytes, arm),
   setAddresses: (vips: Int32Array, reals: Int32Array) => datapath.setAddresses?.(vips, reals),

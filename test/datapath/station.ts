@@ -24,6 +24,8 @@ export interface Station {
   taken(arm: number): Promise<readonly Uint8Array[]>;
   /** The arm that the frames of each arm leave by, or -1. At first they go nowhere. */
   setWays(ways: readonly number[]): Promise<void>;
+  /** Bytes to put before each frame that leaves, which is sent twice then; 0 for none. */
+  setAhead(bytes: number): Promise<void>;
   /** Sends a frame of its own, or does so in the middle of the next batch. */
   inject(bytes: Uint8Array, arm: number): Promise<void>;
   injectInBatch(bytes: Uint8Array, arm: number): Promise<void>;

@@ -60,6 +60,7 @@ export async function openWireStation(options: WireStationOptions): Promise<Wire
     put: (arm, frames) => far.ask('put', arm, frames) as Promise<void>,
     taken: async (arm) => ((await takenWhole(arm)) as TakenFrame[]).map(({ bytes }) => bytes),
     setWays: (ways) => child.ask('setWays', ways) as Promise<void>,
+    setAhead: (bytes) => child.ask('setAhead', bytes) as Promise<void>,
     inject: (bytes, arm) => child.ask('inject', bytes, arm) as Promise<void>,
     injectInBatch: (bytes, arm) => child.ask('injectInBatch', bytes, arm) as Promise<void>,
     setAddresses: (vips, reals) =>

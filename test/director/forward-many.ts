@@ -94,6 +94,8 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
       return BATCH_FRAMES;
     },
     send() {},
+    sendAhead() {},
+    sendCopy() {},
     inject() {},
     flush() {},
     checkLinks: () => false,
