@@ -11,7 +11,7 @@ export const DROP_REASONS = [
   ['ipv4-header-length', 'the IPv4 header length is below 20 bytes or beyond the frame'],
   ['ipv4-total-length', 'the IPv4 total length is below the header length or beyond the frame'],
   ['ipv4-checksum', 'the IPv4 header checksum is wrong'],
-  ['fragment-malformed', 'an IPv4 fragment with a torn header, out of place or too long'],
+  ['fragment-malformed', 'a fragment with a torn header, out of place or too long'],
   ['tcp-truncated', 'shorter than a TCP header'],
   ['tcp-data-offset', 'the TCP data offset is below 20 bytes or beyond the packet'],
   ['udp-truncated', 'shorter than a UDP header'],
@@ -34,6 +34,12 @@ export const DROP_REASONS = [
   ['icmp-quote', 'an ICMP error that quotes no packet of TCP or UDP to its own receiver'],
   ['icmp-no-flow', 'an ICMP error about a packet of no known flow'],
   ['too-big', 'too long for the interface to send on, and not to be cut; its sender was told'],
+  ['ipv6-truncated', 'shorter than an IPv6 header'],
+  ['ipv6-version', 'EtherType IPv6, but the version field is not 6'],
+  ['ipv6-length', 'the IPv6 payload length is beyond the frame, or that of a jumbogram'],
+  ['ipv6-extension', 'IPv6 extension headers that leave the packet, or too many of them'],
+  ['udp-no-checksum', 'UDP over IPv6 without a checksum (RFC 8200, 8.1)'],
+  ['ndp-malformed', 'an IPv6 neighbour message against the rules, or from another link'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];
