@@ -40,6 +40,11 @@ const MORE_PACKAGES = {
   nutcracker: 'nutcracker',
   memcaslap: 'libmemcached-tools',
   traceroute: 'traceroute',
+  dig: 'bind9-dnsutils',
+  dnsmasq: 'dnsmasq-base',
+  hping3: 'hping3',
+  nmap: 'nmap',
+  scapy: 'python3-scapy',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };

@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 
 packages="libpcap-dev python3 make g++ iproute2 nftables ethtool iputils-ping iputils-arping procps \
   util-linux libcap2-bin tcpdump tshark nginx-light libnginx-mod-stream haproxy iperf3 curl wrk sockperf \
-  mariadb-server sysbench memcached nutcracker libmemcached-tools traceroute"
+  mariadb-server sysbench memcached nutcracker libmemcached-tools traceroute \
+  bind9-dnsutils dnsmasq-base nmap hping3 python3-scapy"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
