@@ -48,12 +48,10 @@ function makeDirector() {
   const arms = [makeArm('eth0', OUTSIDE), makeArm('eth1', INSIDE)];
   const room = { arms: 2, services: 1, reals: 1 };
   const schedule = schedulerNamed('maglev').build([{ key: REAL.address, weight: 1 }], { seed: 0 });
-  const real = { id: 0, address: parseIpv4(REAL.address) ?? 0, port: 8080, arm: 1 };
+  const real = { id: 0, address: parseIpv4(REAL.address) ?? 0, port: 8080, method, arm: 1 };
   const vips = [{ address: parseIpv4(VIP) ?? 0, prefixLength: 32 }];
   const ports = [{ from: 80, to: 80 }];
-  const table = buildTable([
-    { id: 0, vips, ports, protocols: [17], method, schedule, reals: [real] },
-  ]);
+  const table = buildTable([{ id: 0, vips, ports, protocols: [17], schedule, reals: [real] }]);
   const counters = wrapCounters(new SharedArrayBuffer(counterBytes(room)), room);
   const director = createDirector({
     ...{ arms, table, counters, maximumFlows: 262_144, flowSeed: 12_345, nowMs: 0 },

@@ -2,7 +2,7 @@
 // Schema for editors. The message of every check is what is allowed there; what was found, and
 // where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
 import * as z from 'zod';
-import { METHOD_NAMES } from '../director/table.ts';
+import type { MethodName } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import type { DataPath } from './problem.ts';
 
@@ -100,6 +100,9 @@ const hashSchema = z.strictObject(
   'a mapping with port and fallback',
 );
 
+/** The methods that a file may ask for. */
+const METHODS = ['dsr', 'nat'] as const satisfies readonly MethodName[];
+
 const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
@@ -109,7 +112,7 @@ const serviceSchema = z.strictObject(
     ),
     port: portSchema.describe('Port that clients connect to'),
     protocol: oneOf(['tcp', 'udp']).default('tcp').describe('Transport protocol'),
-    method: oneOf(METHOD_NAMES).describe(
+    method: oneOf(METHODS).describe(
       'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
         'nat: by address and port, the answer comes back through the director',
     ),

@@ -36,9 +36,9 @@ export function createTableBuilder(): TableBuilder {
   return {
     build: (config, arms) => {
       const services = config.services.map((service): BuiltService => {
-        const key = `${service.vip} ${service.port} ${service.protocol} ${service.method}`;
+        const key = `${service.vip} ${service.port} ${service.protocol}`;
         const reals = service.reals.map((real) => ({
-          id: idOf(realIds, `${key} ${real.address} ${real.port}`),
+          id: idOf(realIds, `${key} ${service.method} ${real.address} ${real.port}`),
           arm: requireArm(real, arms),
           config: real,
         }));
@@ -98,12 +98,12 @@ function serviceInput(
     vips: [{ address: parseIpv4(config.vip) ?? 0, prefixLength: 32 }],
     ports: [{ from: config.port, to: config.port }],
     protocols: [config.protocol === 'tcp' ? 6 : 17],
-    method: config.method,
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     reals: reals.map((real) => ({
       id: real.id,
       address: parseIpv4(real.config.address) ?? 0,
       port: real.config.port,
+      method: config.method,
       arm: real.arm,
     })),
   };

@@ -89,8 +89,10 @@ export function forwardFound(
     records[record + 8] = frame.getInt32(at + 6); // HOP_HIGH
     records[record + 9] = frame.getUint16(at + 10) | (arm << 16); // HOP_LOW
     mendRequest(frame, at + 14, l4, records[record + 10] as number, offload & 1); // DELTAS
+    frame.setInt32(at + 26, records[record + 11] as number); // LOCAL
     frame.setInt32(at + 30, records[record + 3] as number); // REAL
-    frame.setUint16(l4 + 2, (records[record + 4] as number) >>> 16); // REPLY_PORTS
+    const ports = records[record + 4] as number; // REPLY_PORTS
+    frame.setInt32(l4, (ports << 16) | (ports >>> 16));
   }
   return sendRequest(director, frame, at, end, real, out);
 }
@@ -129,7 +131,9 @@ function sendReply(
   const { records } = director.flows;
   mendReply(frame, at + 14, l4, records[record + 10] as number, partial); // DELTAS
   frame.setInt32(at + 26, records[record + 1] as number); // VIP
-  frame.setUint16(l4, records[record + 2] as number); // PORTS
+  frame.setInt32(at + 30, records[record] as number); // CLIENT
+  const ports = records[record + 2] as number; // PORTS
+  frame.setInt32(l4, (ports << 16) | (ports >>> 16));
   const hop = records[record + 9] as number; // HOP_LOW
   const out = hop >>> 16;
   frame.setInt32(at, records[record + 8] as number); // HOP_HIGH

@@ -1,6 +1,6 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
-import { addFlow, findFlow, REPLY_TAKEN, removeFlow } from '../flow/flow-table.ts';
+import { addFlow, findFlow, NAT_BIT, REPLY_TAKEN, removeFlow } from '../flow/flow-table.ts';
 import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
 import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
 import { DROP } from '../wire/drop-reason.ts';
@@ -45,9 +45,6 @@ export function processNew(
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
   if (service < 0) return notForwarded(director, frame, at, NO_SERVICE);
   if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
-  if (table.serviceMethod[service] === METHOD_NAT && ipv4.timeToLive(frame, l3) <= 1) {
-    return NO_TIME_TO_LIVE;
-  }
   const scheduler = director.schedulers[service] as Scheduler;
   const isTcp = protocol === ipv4.PROTOCOL_TCP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
@@ -56,6 +53,8 @@ export function processNew(
   const client = ipv4.source(frame, l3);
   const realId = chooseReal(director, service, client, tcp.sourcePort(frame, l4), vip);
   if (realId < 0) return dropped(director, NO_REAL);
+  const isRouted = table.realMethod[realId] === METHOD_NAT;
+  if (isRouted && ipv4.timeToLive(frame, l3) <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
@@ -129,12 +128,13 @@ function fillNewFlow(
   newFlow.real = table.realAddress[realId] as number;
   newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
   newFlow.protocol = ipv4.protocol(frame, l3);
-  newFlow.nat = table.serviceMethod[service] === METHOD_NAT;
+  newFlow.local = newFlow.client;
+  newFlow.bits = table.realMethod[realId] === METHOD_NAT ? NAT_BIT : 0;
   newFlow.realId = realId;
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);
   newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
-  newFlow.deltas = newFlow.nat ? requestDeltas(newFlow.vip, vipPort, newFlow.real, realPort) : 0;
+  newFlow.deltas = newFlow.bits ? requestDeltas(newFlow.vip, vipPort, newFlow.real, realPort) : 0;
 }
 
 function countOpened({ counters }: Director, realId: number): void {

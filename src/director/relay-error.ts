@@ -99,7 +99,7 @@ function relayByHash(
   const client = ipv4.destination(frame, quote);
   const realId = chooseReal(director, service, client, clientPort, vip);
   if (realId < 0) return dropped(director, ICMP_NO_FLOW);
-  const isNat = table.serviceMethod[service] === METHOD_NAT;
+  const isNat = table.realMethod[realId] === METHOD_NAT;
   return relayToReal(director, frame, at, l4, realId, isNat);
 }
 

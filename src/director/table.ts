@@ -15,8 +15,12 @@ import {
 
 export const METHOD_DSR = 0;
 export const METHOD_NAT = 1;
+export const METHOD_FULLNAT = 2;
+export const METHOD_IPIP = 3;
+export const METHOD_GUE = 4;
 
-export const METHOD_NAMES = ['dsr', 'nat'] as const;
+/** In the order of their numbers. */
+export const METHOD_NAMES = ['dsr', 'nat', 'fullnat', 'ipip', 'gue'] as const;
 export type MethodName = (typeof METHOD_NAMES)[number];
 
 /**
@@ -37,6 +41,7 @@ export interface RealInput {
   readonly address: number;
   /** Port at the real; 0 for the one that the client asked for, as it always is by DSR. */
   readonly port: number;
+  readonly method: MethodName;
   /** Arm that leads to the real. */
   readonly arm: number;
 }
@@ -50,7 +55,6 @@ export interface ServiceInput {
   readonly ports: readonly PortRange[];
   /** 6 (TCP), 17 (UDP), 132 (SCTP). */
   readonly protocols: readonly number[];
-  readonly method: MethodName;
   readonly schedule: Schedule;
   /** In the order that the schedule was built for. */
   readonly reals: readonly RealInput[];
@@ -62,7 +66,6 @@ export interface ServiceInput {
 export interface Table {
   /** Service ids by VIP, port and protocol. */
   readonly services: PortMap;
-  readonly serviceMethod: Uint8Array;
   /** Schedule of each service id; undefined for an id that this table does not hold. */
   readonly schedules: readonly (Schedule | undefined)[];
   /** Where a service's reals start in `serviceReals`. */
@@ -73,19 +76,21 @@ export interface Table {
   readonly realAddress: Int32Array;
   /** 0 where a real takes each packet at the port that its client asked for. */
   readonly realPort: Uint16Array;
+  /** METHOD_DSR and so on: a service may have reals of several methods. */
+  readonly realMethod: Uint8Array;
   /** Index into the neighbours, or -1 for a real that this table does not hold. */
   readonly realNeighbour: Int32Array;
   readonly neighbourAddress: Int32Array;
   readonly neighbourArm: Uint8Array;
   /** 4 or 6. */
   readonly neighbourFamily: Uint8Array;
-  /** Ids of NAT reals by where they answer from. */
+  /** Ids of the reals that `comesBack` is true of, by where they answer from. */
   readonly replies: PortMap;
   /** Every VIP or prefix of VIPs once, beside it its prefix length; and the handles of IPv6. */
   readonly vips: Int32Array;
   readonly vipPrefixLengths: Uint8Array;
   readonly vips6: Int32Array;
-  /** Every address that replies of NAT services come from, once. */
+  /** Every address that replies come back from, once. */
   readonly natAddresses: Int32Array;
   readonly natAddresses6: Int32Array;
   /**
@@ -142,24 +147,24 @@ export function buildTable(
   const neighbours = eachOnce(allReals, neighbourKey);
   const neighbourIndex = new Map(neighbours.map((real, index) => [neighbourKey(real), index]));
   const schedules: (Schedule | undefined)[] = new Array(serviceIds).fill(undefined);
-  const nat = services.filter((service) => service.method === 'nat');
-  const natAddresses = eachOnce(nat.flatMap(realsOf), prefixKey);
+  const answering = allReals.filter((real) => comesBack(real.method));
+  const natAddresses = eachOnce(answering, prefixKey);
   const vips = eachOnce(services.flatMap(vipsOf), prefixKey);
   const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
-    serviceMethod: new Uint8Array(serviceIds),
     schedules,
     serviceFirstReal: new Int32Array(serviceIds),
     serviceRealCount: new Int32Array(serviceIds),
     serviceReals: Int32Array.from(allReals, (real) => real.id),
     realAddress: new Int32Array(realIds),
     realPort: new Uint16Array(realIds),
+    realMethod: new Uint8Array(realIds),
     realNeighbour: new Int32Array(realIds).fill(-1),
     neighbourAddress: Int32Array.from(neighbours, (real) => real.address),
     neighbourArm: Uint8Array.from(neighbours, (real) => real.arm),
     neighbourFamily: Uint8Array.from(neighbours, (real) => real.family),
-    replies: buildPortMap([...natAddresses.map(aloneEntry), ...nat.flatMap(replyEntries)]),
+    replies: buildPortMap([...natAddresses.map(aloneEntry), ...services.flatMap(replyEntries)]),
     vips: addressesOf(vips, 4),
     vipPrefixLengths: Uint8Array.from(vips4, (vip) => vip.prefixLength),
     vips6: addressesOf(vips, 6),
@@ -171,18 +176,21 @@ export function buildTable(
   for (const service of services) {
     const { id, reals } = service;
     schedules[id] = service.schedule;
-    table.serviceMethod[id] = METHOD_NAMES.indexOf(service.method);
     table.serviceFirstReal[id] = firstReal;
     table.serviceRealCount[id] = reals.length;
     firstReal += reals.length;
     for (const real of realsOf(service)) {
       table.realAddress[real.id] = real.address;
       table.realPort[real.id] = real.port;
+      table.realMethod[real.id] = METHOD_NAMES.indexOf(real.method);
       table.realNeighbour[real.id] = neighbourIndex.get(neighbourKey(real)) ?? -1;
     }
   }
   return table;
 }
+
+/** True if the real's replies come back through the director, which rewrites their addresses. */
+export const comesBack = (method: MethodName): boolean => method === 'nat' || method === 'fullnat';
 
 const aloneEntry = ({ address, prefixLength, family }: FamilyPrefix): PortEntry => {
   const protocol = protocolKey(ADDRESS_ALONE, family);
@@ -193,7 +201,8 @@ const serviceEntries = (service: ServiceInput): PortEntry[] =>
   service.vips.flatMap((vip) => portEntries(vip, service.ports, service, service.id));
 
 const replyEntries = (service: ServiceInput): PortEntry[] =>
-  service.reals.flatMap(({ id, address, port }) => {
+  service.reals.flatMap(({ id, address, port, method }) => {
+    if (!comesBack(method)) return [];
     const answering = port === 0 ? service.ports : [{ from: port, to: port }];
     return portEntries({ address, prefixLength: 32 }, answering, service, id);
   });
@@ -220,7 +229,7 @@ export function realsOfService(table: Table, service: number): Int32Array {
   return table.serviceReals.subarray(first, first + (table.serviceRealCount[service] ?? 0));
 }
 
-/** True if a real of a NAT service answers from this address and port. */
+/** True if a real whose replies come back answers from this address and port. */
 export function isNatReal(table: Table, address: number, port: number, protocol: number): boolean {
   return findOwner(table.replies, address, port, protocol) >= 0;
 }

@@ -13,9 +13,9 @@ export const VIP = 1;
 /** Client port << 16 | VIP port: the ports of a request as they lie in the packet. */
 export const PORTS = 2;
 export const REAL = 3;
-/** Real's port << 16 | client port: the ports of a reply as they lie in the packet. */
+/** Real's port << 16 | port of LOCAL: the ports of a reply as they lie in the packet. */
 export const REPLY_PORTS = 4;
-/** State | protocol << 8 | NAT << 16. A protocol of 0 marks a free record. */
+/** State | protocol << 8 | bits of the method. A protocol of 0 marks a free record. */
 export const META = 5;
 /** `nowMs` at which the flow is over. */
 export const EXPIRES_MS = 6;
@@ -26,9 +26,17 @@ export const HOP_HIGH = 8;
 export const HOP_LOW = 9;
 /** One's-complement change of a request's checksums: IPv4 | TCP or UDP << 16. NAT only. */
 export const DELTAS = 10;
-const NEXT_FREE = 11;
+/** The address that the real sees as its client: the client's own, or one of a source pool. */
+export const LOCAL = 11;
+/** In a free record: the number of the next one, or -1. */
+const NEXT_FREE = 0;
 
+/** In META. The address of the VIP becomes the real's, and replies come back. */
 export const NAT_BIT = 1 << 16;
+/** In META, with NAT_BIT: the client's address and port become those of a source pool. */
+export const FULLNAT_BIT = 1 << 17;
+/** In META: requests go through a tunnel. */
+export const TUNNEL_BIT = 1 << 18;
 
 // An index word: record number + 1 (24 bits), reply key or not (1 bit), part of the hash (7 bits).
 const NUMBER_MASK = 0xffffff;
@@ -73,7 +81,10 @@ export interface NewFlow {
   real: number;
   replyPorts: number;
   protocol: number;
-  nat: boolean;
+  /** As for the record's LOCAL; of any use to NAT alone. */
+  local: number;
+  /** NAT_BIT and the like, or 0. */
+  bits: number;
   realId: number;
   serviceId: number;
   hopHigh: number;
@@ -172,7 +183,7 @@ export function findFrom(
       if (records[at + 2] === ports) return number << 1; // PORTS
     } else {
       const real = records[at + 3];
-      if (real !== source || records[at] !== destination) continue; // REAL, CLIENT
+      if (real !== source || records[at + 11] !== destination) continue; // REAL, LOCAL
       if (records[at + 4] === ports) return (number << 1) | 1; // REPLY_PORTS
     }
   }
@@ -189,8 +200,9 @@ export const REPLY_TAKEN = -2;
  * @returns its record number, or TABLE_FULL, or REPLY_TAKEN
  */
 export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: number): number {
-  if (flow.nat) {
-    const taken = findFlow(table, flow.real, flow.client, flow.replyPorts, flow.protocol);
+  const nat = (flow.bits & NAT_BIT) !== 0;
+  if (nat) {
+    const taken = findFlow(table, flow.real, flow.local, flow.replyPorts, flow.protocol);
     if (taken !== -1 && !isOver(table, taken >>> 1, nowMs)) return REPLY_TAKEN;
     if (taken !== -1) removeFlow(table, taken >>> 1);
   }
@@ -203,14 +215,15 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   records[at + PORTS] = flow.ports;
   records[at + REAL] = flow.real;
   records[at + REPLY_PORTS] = flow.replyPorts;
-  records[at + META] = state | (flow.protocol << 8) | (flow.nat ? NAT_BIT : 0);
+  records[at + META] = state | (flow.protocol << 8) | flow.bits;
   records[at + EXPIRES_MS] = (nowMs + (table.timeoutsMs[state] as number)) | 0;
   records[at + IDS] = flow.realId | (flow.serviceId << 16);
   records[at + HOP_HIGH] = flow.hopHigh;
   records[at + HOP_LOW] = flow.hopLow;
   records[at + DELTAS] = flow.deltas;
+  records[at + LOCAL] = flow.local;
   addKey(table, number, 0);
-  if (flow.nat) addKey(table, number, REPLY_BIT);
+  if (nat) addKey(table, number, REPLY_BIT);
   table.active++;
   table.flowsByReal[flow.realId] = (table.flowsByReal[flow.realId] as number) + 1;
   countActive(table, flow.realId, activity(state));
@@ -308,17 +321,11 @@ function evictOne(table: FlowTable, nowMs: number): boolean {
 function hashOf(table: FlowTable, number: number, replyBit: number): number {
   const { records, seed } = table;
   const at = number * RECORD_WORDS;
-  const client = records[at + CLIENT] as number;
-  const protocol = ((records[at + META] as number) >>> 8) & 0xff;
+  const word = (field: number) => records[at + field] as number;
+  const protocol = (word(META) >>> 8) & 0xff;
   return replyBit === 0
-    ? hashKey(seed, client, records[at + VIP] as number, records[at + PORTS] as number, protocol)
-    : hashKey(
-        seed,
-        records[at + REAL] as number,
-        client,
-        records[at + REPLY_PORTS] as number,
-        protocol,
-      );
+    ? hashKey(seed, word(CLIENT), word(VIP), word(PORTS), protocol)
+    : hashKey(seed, word(REAL), word(LOCAL), word(REPLY_PORTS), protocol);
 }
 
 function addKey(table: FlowTable, number: number, replyBit: number): void {

@@ -45,7 +45,7 @@ describe('a table', () => {
     expect(findService(table, ip('192.0.2.81'), 80, 17)).toBe(-1);
     expect(findService(table, ip('192.0.2.81'), 81, 6)).toBe(-1);
     expect(findService(table, ip('192.0.2.82'), 80, 6)).toBe(-1);
-    expect([...table.serviceMethod]).toEqual([METHOD_DSR, METHOD_NAT]);
+    expect([...table.realMethod]).toEqual([METHOD_DSR, METHOD_DSR, METHOD_NAT, METHOD_NAT]);
   });
 
   test('knows where each real is', () => {
@@ -173,11 +173,17 @@ describe('ids', () => {
     ['VIP', { vip: '192.0.2.90' }],
     ['port', { port: 81 }],
     ['protocol', { protocol: 'udp' }],
-    ['method', { method: 'nat' }],
   ])('are new for a service with another %s, and so are those of its reals', (_, change) => {
     const builder = createTableBuilder();
     builder.build(config(service()), [OUT]);
     expect(idsOf(builder.build(config(service(change)), [OUT]).services)).toEqual([[1, 2, 3]]);
+  });
+
+  test('are new for reals with another method', () => {
+    const builder = createTableBuilder();
+    builder.build(config(service()), [OUT]);
+    const { services } = builder.build(config(service({ method: 'nat' })), [OUT]);
+    expect(idsOf(services)).toEqual([[0, 2, 3]]);
   });
 });
 

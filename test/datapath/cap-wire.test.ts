@@ -71,10 +71,10 @@ function tableOf(vip: string): Table {
   const scheduler = schedulerNamed('rr');
   const schedule = scheduler.build([{ key: '10.7.0.1:80', weight: 1 }], { seed: 1 });
   const address = parseIpv4('10.7.0.1')!;
-  const reals = [{ id: 0, address, port: 80, arm: 0 }];
+  const reals = [{ id: 0, address, port: 80, method: 'dsr', arm: 0 }] as const;
   const vips = [{ address: parseIpv4(vip)!, prefixLength: 32 }];
   const ports = [{ from: 80, to: 80 }];
-  return buildTable([{ id: 0, vips, ports, protocols: [6], method: 'dsr', schedule, reals }]);
+  return buildTable([{ id: 0, vips, ports, protocols: [6], schedule, reals }]);
 }
 
 describe.skipIf(why !== undefined)(`cap on a wire ${why ?? ''}`, () => {

@@ -6,10 +6,12 @@ import {
   addFlow,
   createFlowTable,
   DELTAS,
+  FULLNAT_BIT,
   HOP_HIGH,
   HOP_LOW,
   IDS,
   isOver,
+  LOCAL,
   MAXIMUM_FLOWS,
   META,
   NAT_BIT,
@@ -19,6 +21,7 @@ import {
   removeFlow,
   sweepFlows,
   TABLE_FULL,
+  TUNNEL_BIT,
 } from '../../src/flow/flow-table.ts';
 import { CLOSE, ESTABLISHED, SYN_RECV, TIME_WAIT, UDP } from '../../src/flow/tcp-states.ts';
 import { find, type Lockstep, lockstep, REAL_IDS, replyKey, requestKey } from './flow-model.ts';
@@ -35,10 +38,12 @@ const anyFlow: fc.Arbitrary<NewFlow> = fc
     vipPort: fc.constantFrom(80, 443),
     realId: fc.nat(REAL_IDS - 1),
     protocol: fc.constantFrom(6, 17),
-    nat: fc.boolean(),
+    bits: fc.constantFrom(0, NAT_BIT, NAT_BIT | FULLNAT_BIT, TUNNEL_BIT),
+    pool: fc.constantFrom(0x0a000009, 0x0a00000a),
   })
-  .map(({ clientPort, vipPort, realId, ...rest }) => ({
+  .map(({ clientPort, vipPort, realId, pool, ...rest }) => ({
     ...rest,
+    local: rest.bits & FULLNAT_BIT ? pool : rest.client,
     realId,
     serviceId: 40_000 + realId,
     ports: (clientPort << 16) | vipPort,
@@ -138,9 +143,9 @@ describe('any course of events', () => {
 });
 
 const flowFrom = (client: number, more: Partial<NewFlow> = {}): NewFlow => ({
-  ...{ client, vip: 0xc0000250 | 0, ports: (1024 << 16) | 80, protocol: 6, nat: false },
+  ...{ client, vip: 0xc0000250 | 0, ports: (1024 << 16) | 80, protocol: 6, bits: 0 },
   ...{ real: 0x0a00000b, replyPorts: (8080 << 16) | 1024, realId: 1, serviceId: 2 },
-  ...{ hopHigh: 0, hopLow: 0, deltas: 0, ...more },
+  ...{ local: client, hopHigh: 0, hopLow: 0, deltas: 0, ...more },
 });
 
 /** Clients whose flows all want one of the last two slots of a table of this size. */
@@ -182,7 +187,7 @@ describe('flows that all want the same slots, where the table begins again', () 
 
   test('leave an empty index when they are gone', () => {
     const on = lockstep({ maximum, seed, startMs: 0 });
-    for (const client of clients) on.open(flowFrom(client, { nat: true }), ESTABLISHED);
+    for (const client of clients) on.open(flowFrom(client, { bits: NAT_BIT }), ESTABLISHED);
     for (const number of [...on.flows.keys()]) on.remove(number);
     expect(on.table.slots.every((word) => word === 0)).toBe(true);
   });
@@ -235,7 +240,7 @@ describe('two keys that the hash cannot tell apart', () => {
       return [asRequest(first), asRequest(second)];
     });
     const back = ({ client, vip, ports }: NewFlow, n: number): NewFlow =>
-      flowFrom(vip, { nat: true, real: client, replyPorts: ports, ports: n });
+      flowFrom(vip, { bits: NAT_BIT, real: client, replyPorts: ports, ports: n });
     const on = lockstep({ maximum: 6, seed: 5, startMs: 0 });
     on.open(back(one, 1), ESTABLISHED);
     on.look(requestKey(other));
@@ -331,7 +336,7 @@ describe('time', () => {
 });
 
 describe('a reply key', () => {
-  const nat = (ports: number, realId = 1) => flowFrom(9, { nat: true, ports, realId });
+  const nat = (ports: number, realId = 1) => flowFrom(9, { bits: NAT_BIT, ports, realId });
 
   test('belongs to one flow at a time', () => {
     const table = createFlowTable(4, REAL_IDS, 1);
@@ -368,14 +373,15 @@ describe('a reply key', () => {
 test('a record holds all that it is given, the largest values as well', () => {
   const table = createFlowTable(2, 65_535, 1);
   const flow = flowFrom(-1, {
-    ...{ vip: -2, ports: -3, real: -4, replyPorts: -5, protocol: 17, nat: true },
-    ...{ realId: 65_534, serviceId: 65_534, hopHigh: -6, hopLow: -7, deltas: -8 },
+    ...{ vip: -2, ports: -3, real: -4, replyPorts: -5, protocol: 17, bits: NAT_BIT },
+    ...{ realId: 65_534, serviceId: 65_534, hopHigh: -6, hopLow: -7, deltas: -8, local: -9 },
   });
   const at = addFlow(table, flow, UDP, 0) * RECORD_WORDS;
   const word = (field: number) => table.records[at + field]!;
   expect(word(IDS) & 0xffff).toBe(65_534);
   expect(word(IDS) >>> 16).toBe(65_534);
   expect([word(HOP_HIGH), word(HOP_LOW), word(DELTAS)]).toEqual([-6, -7, -8]);
+  expect(word(LOCAL)).toBe(-9);
   expect(word(META)).toBe(UDP | (17 << 8) | NAT_BIT);
   expect([find(table, requestKey(flow)), find(table, replyKey(flow))]).toEqual([0, 1]);
 });

@@ -79,6 +79,8 @@ export interface SceneReal {
   readonly port: number;
   readonly arm: number;
   readonly weight?: number;
+  /** That of its service unless given. */
+  readonly method?: MethodName;
 }
 
 const numberOf = (address: string): number => {
@@ -130,7 +132,7 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
 
 export function tableOf(services: readonly SceneService[]): Table {
   return buildTable(
-    services.map(({ vip, port, protocol, scheduler, reals, ...service }) => ({
+    services.map(({ vip, port, protocol, scheduler, reals, method, ...service }) => ({
       ...service,
       vips: [{ address: numberOf(vip), prefixLength: 32 }],
       ports: [{ from: port, to: port }],
@@ -139,7 +141,7 @@ export function tableOf(services: readonly SceneService[]): Table {
         reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
         { seed: 7 },
       ),
-      reals: reals.map((real) => ({ ...real, address: numberOf(real.address) })),
+      reals: reals.map((real) => ({ method, ...real, address: numberOf(real.address) })),
     })),
   );
 }

@@ -229,7 +229,7 @@ describe('the director speaks', () => {
     expect(say(longTcp, 80)).toBe(50);
     scene.director.nowMs += 7;
     expect([say(overdue, 30), say(longTcp, 30)]).toEqual([7, 7]);
-    scene.director.nowMs += 100_000;
+    scene.director.nowMs += 20_000;
     expect(say(overdue, 80)).toBe(50);
     const { moved } = scene.receive(overdue);
     expect(moved).toEqual({ ...droppedFor('ttl-expired'), withheldErrors: 1 });
