@@ -2,6 +2,7 @@
 // socket, no capability is looked at, so it can run anywhere, as anyone.
 import type { Command } from 'commander';
 import type { Config, ServiceConfig } from '../config/config.ts';
+import { formatEndpoint } from '../config/endpoint.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
 import type { SchedulerName } from '../schedule/scheduler.ts';
@@ -114,11 +115,14 @@ function newFlows({ reals, scheduler }: ServiceConfig): string[] {
 
 function realRows(service: ServiceConfig, colours: Colours): Row[] {
   const shares = newFlows(service);
-  return service.reals.map(({ name, address, port, weight, interface: by }, index) => [
-    `  ${name === `${address}:${port}` ? colours.dim('-') : name}`,
-    `${address}:${port}`,
-    String(weight),
-    shares[index] ?? '',
-    by ?? 'its subnet',
-  ]);
+  return service.reals.map(({ name, address, port, weight, interface: by }, index) => {
+    const endpoint = formatEndpoint(address, port);
+    return [
+      `  ${name === endpoint ? colours.dim('-') : name}`,
+      endpoint,
+      String(weight),
+      shares[index] ?? '',
+      by ?? 'its subnet',
+    ];
+  });
 }

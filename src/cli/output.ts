@@ -3,6 +3,7 @@
 import CliTable from 'cli-table3';
 import picocolors from 'picocolors';
 import type { ServiceConfig } from '../config/config.ts';
+import { formatEndpoint } from '../config/endpoint.ts';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 
 export type Colours = ReturnType<typeof picocolors.createColors>;
@@ -56,7 +57,7 @@ type TitledKey = 'name' | 'protocol' | 'vip' | 'port' | 'method' | 'scheduler' |
 export function serviceTitle(service: Pick<ServiceConfig, TitledKey>, colours: Colours): string {
   const { name, protocol, vip, port, method } = service;
   const chooser = schedulerTitle(service);
-  return `${colours.bold(name)}  ${protocol} ${vip}:${port}  ${method}  ${chooser}`;
+  return `${colours.bold(name)}  ${protocol} ${formatEndpoint(vip, port)}  ${method}  ${chooser}`;
 }
 
 /** `sh`, or `sh (port: true)` with the flags that are not as they are by default. */

@@ -1,6 +1,13 @@
 // The state of a director as text for a terminal: warnings first, then services and reals, arms,
 // totals, drops. A pure function of the status, so that a test can hold it word for word.
-import type { FlowStatus, RealStatus, ServiceStatus, Status } from '../control/status.ts';
+import { formatEndpoint } from '../config/endpoint.ts';
+import type {
+  ArmStatus,
+  FlowStatus,
+  RealStatus,
+  ServiceStatus,
+  Status,
+} from '../control/status.ts';
 import { DROP_REASONS } from '../wire/drop-reason.ts';
 import {
   bytes,
@@ -84,7 +91,7 @@ function renderServices(services: readonly ServiceStatus[], colours: Colours): s
   return `${colours.bold('SERVICES')}\n${table(columns, rows, colours)}`;
 }
 
-const addressOf = ({ address, port }: RealStatus): string => `${address}:${port}`;
+const addressOf = ({ address, port }: RealStatus): string => formatEndpoint(address, port);
 
 function realRow(
   real: RealStatus,
@@ -124,7 +131,7 @@ function renderArms({ arms }: Status, colours: Colours): string {
   const rows = arms.map((arm) => [
     arm.name,
     colours[LINK_COLOURS[arm.link]](arm.link),
-    arm.address ?? colours.dim('none'),
+    armAddress(arm) ?? colours.dim('none'),
     count(arm.receivedFrames),
     bytes(arm.receivedBytes),
     count(arm.sentFrames),
@@ -134,6 +141,9 @@ function renderArms({ arms }: Status, colours: Colours): string {
   ]);
   return `${colours.bold('ARMS')}\n${table(columns, rows, colours)}`;
 }
+
+/** The IPv6 address where there is no other: `furiwake status --json` has both. */
+const armAddress = ({ address, address6 }: ArmStatus): string | null => address ?? address6;
 
 function renderTotals({ totals, maximumFlows }: Status, colours: Colours): string {
   const flows = [
@@ -184,9 +194,9 @@ function renderFlows(flows: readonly FlowStatus[], active: number, colours: Colo
   ];
   const rows = flows.map((flow) => [
     flow.protocol,
-    `${flow.client}:${flow.clientPort}`,
-    `${flow.vip}:${flow.vipPort}`,
-    `${flow.real}:${flow.realPort}`,
+    formatEndpoint(flow.client, flow.clientPort),
+    formatEndpoint(flow.vip, flow.vipPort),
+    formatEndpoint(flow.real, flow.realPort),
     flow.method,
     flow.state,
     duration(flow.expiresInMs),

@@ -1,5 +1,6 @@
 // What in a status an operator should act on, each with what to do. A warning stands for a state
 // that loses traffic now; figures that merely look odd are left to the tables.
+import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import type { ArmStatus, ServiceStatus, Status } from '../control/status.ts';
 import { number } from './output.ts';
 
@@ -28,7 +29,7 @@ function linkWarnings({ name, link }: ArmStatus): string[] {
 
 function conflictWarnings(conflicts: number): string[] {
   if (conflicts === 0) return [];
-  const packets = conflicts === 1 ? '1 ARP packet' : `${number(conflicts)} ARP packets`;
+  const packets = conflicts === 1 ? '1 packet' : `${number(conflicts)} packets`;
   return [
     `Another host claims a VIP (${packets}), so clients may pass the director by. The director's ` +
       'log names its MAC address. If it is a DSR real: sysctl -w net.ipv4.conf.all.arp_ignore=1 ' +
@@ -40,7 +41,8 @@ function realWarnings({ name, reals }: ServiceStatus): string[] {
   const unreachable = reals.filter(({ neighbour }) => neighbour === 'unreachable');
   return unreachable.map(
     ({ address, port, arm }) =>
-      `Real ${address}:${port} of ${name} does not answer ARP on ${arm}, so what is sent to it ` +
-      `is dropped. Is it up, and on this link? Try: arping -I ${arm} ${address}`,
+      `Real ${formatEndpoint(address, port)} of ${name} does not answer ${isIpv6Text(address) ? 'NDP' : 'ARP'} on ` +
+      `${arm}, so what is sent to it is dropped. Is it up, and on this link? ` +
+      `Try: ${isIpv6Text(address) ? `ndisc6 ${address} ${arm}` : `arping -I ${arm} ${address}`}`,
   );
 }

@@ -6,7 +6,7 @@ import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
 export interface RealConfig {
   /** Shown in status and logs; `address:port` unless given. */
   readonly name: string;
-  /** Dotted IPv4 address. */
+  /** IPv4 or IPv6, as the VIP of its service; the latter in the short form of RFC 5952. */
   readonly address: string;
   readonly port: number;
   readonly weight: number;

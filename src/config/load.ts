@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
+import { formatEndpoint } from './endpoint.ts';
 import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
 import { findMisfits } from './rules.ts';
 import {
@@ -141,7 +142,7 @@ function completeReal(data: RealData, servicePort: number): RealConfig {
   const real = typeof data === 'string' ? { address: data, weight: 1 } : data;
   const port = real.port ?? servicePort;
   return {
-    name: real.name ?? `${real.address}:${port}`,
+    name: real.name ?? formatEndpoint(real.address, port),
     address: real.address,
     port,
     weight: real.weight,

@@ -3,6 +3,7 @@
 // all problems of a file are reported in one go.
 import type { z } from 'zod';
 import { FLAG_DEFAULTS, type SchedulerName } from '../schedule/scheduler.ts';
+import { formatEndpoint, isIpv6Text } from './endpoint.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
 import { LABEL_ALLOWED, schedulerOf, VALUE_SCHEMAS } from './schema.ts';
 
@@ -50,6 +51,7 @@ export function findMisfits(data: unknown): Finding[] {
       ...foreignFlags(service),
       ...repeatedReals(service),
       ...mappedDsrPorts(service),
+      ...foreignFamilies(service),
       ...realsThatAreVips(service, services),
       ...foreignInterfaces(service, interfaces),
     ]),
@@ -113,7 +115,7 @@ function sharedVips(services: readonly ServiceSketch[]): Finding[] {
   const owners = new Map<string, string>();
   for (const { path, name, vip, port, protocol } of services) {
     if (vip === undefined || port === undefined || protocol === undefined) continue;
-    const key = `${protocol} ${vip}:${port}`;
+    const key = `${protocol} ${formatEndpoint(vip, port)}`;
     const owner = owners.get(key);
     if (owner === undefined) owners.set(key, name);
     else
@@ -163,7 +165,9 @@ function repeatedReals(service: ServiceSketch): Finding[] {
     seen.add(`${what} ${key}`);
   };
   for (const { path, address, port, name } of service.reals) {
-    if (address !== undefined && port !== undefined) look(`${address}:${port}`, path, 'real');
+    if (address !== undefined && port !== undefined) {
+      look(formatEndpoint(address, port), path, 'real');
+    }
     if (name !== undefined) look(name, [...path, 'name'], 'name');
   }
   return findings;
@@ -181,6 +185,24 @@ function mappedDsrPorts(service: ServiceSketch): Finding[] {
   }));
 }
 
+/** Between the families there is no way but translation, which is no balancing. */
+function foreignFamilies({ vip, reals }: ServiceSketch): Finding[] {
+  if (vip === undefined) return [];
+  const family = (address: string) => (isIpv6Text(address) ? 'IPv6' : 'IPv4');
+  return reals.flatMap(({ path, address }): Finding[] => {
+    if (address === undefined || isIpv6Text(address) === isIpv6Text(vip)) return [];
+    return [
+      {
+        path,
+        at: 'value',
+        found: `${address}, an ${family(address)} address behind the VIP ${vip}`,
+        allowed: `an ${family(vip)} address, like the VIP's`,
+        advice: 'give each family a service of its own; both may have the same hosts as reals',
+      },
+    ];
+  });
+}
+
 function realsThatAreVips(service: ServiceSketch, services: readonly ServiceSketch[]): Finding[] {
   return service.reals.flatMap(({ path, address }): Finding[] => {
     if (address === undefined) return [];
@@ -193,7 +215,7 @@ function realsThatAreVips(service: ServiceSketch, services: readonly ServiceSket
         at: 'value',
         found: `${address}, the VIP ${whose}`,
         allowed: "the real's own address",
-        advice: 'the director answers ARP for a VIP itself, so no frame could reach this real',
+        advice: 'the director answers for a VIP itself, so no frame could reach this real',
       },
     ];
   });

@@ -4,6 +4,8 @@
 import * as z from 'zod';
 import type { MethodName } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
+import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { isIpv6Text } from './endpoint.ts';
 import type { DataPath } from './problem.ts';
 
 export const DEFAULT_SOCKET = '/run/furiwake.sock';
@@ -24,19 +26,48 @@ function oneOf<const Names extends readonly string[]>(names: Names) {
   return z.enum(names, `one of: ${names.join(', ')}`);
 }
 
+const ADDRESS_ALLOWED = 'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10';
 const HOST_ALLOWED =
   'the address of one host, outside 0.0.0.0/8, 127.0.0.0/8 (loopback), 224.0.0.0/4 (multicast) ' +
   'and 240.0.0.0/4 (broadcast, reserved)';
+const HOST6_ALLOWED =
+  'the address of one host that is good on every link: none of :: (unspecified), ::1 (loopback), ' +
+  '::ffff:0:0/96 (IPv4-mapped; write the IPv4 address), fe80::/10 (link-local) and ff00::/8 ' +
+  '(multicast)';
 
 /** False for what no host on a link can have (RFC 6890, section 2.2.2). */
 function isHostAddress(address: string): boolean {
   const first = Number(address.split('.')[0]);
-  return first !== 0 && first !== 127 && first < 224;
+  return isIpv6Text(address) || (first !== 0 && first !== 127 && first < 224);
 }
 
+/** False for what no packet of another link can name (RFC 6890, section 2.2.3; RFC 4291). */
+function isHostAddress6(address: string): boolean {
+  const [first, second, third, fourth] = parseIpv6(address) ?? [1, 0, 0, 0];
+  const isLow = first === 0 && second === 0;
+  if (isLow && third === 0 && (fourth === 0 || fourth === 1)) return false;
+  if (isLow && third === 0xffff) return false;
+  return first >>> 22 !== 0xfe80 >>> 6 && first >>> 24 !== 0xff;
+}
+
+/** The one way of writing an address: that of RFC 5952. */
+function canonical(text: string): string {
+  const address = parseIpv6(text);
+  return address === undefined ? text : formatIpv6(address);
+}
+
+/** Without a description: each key that is an address gives its own. */
 const addressSchema = z
-  .ipv4({ error: 'an IPv4 address, such as 192.0.2.10', abort: true })
-  .refine(isHostAddress, HOST_ALLOWED);
+  .string(ADDRESS_ALLOWED)
+  .regex(/^[0-9A-Fa-f.:]+$/, { error: ADDRESS_ALLOWED, abort: true })
+  .refine((text) => (parseIpv4(text) ?? parseIpv6(text)) !== undefined, {
+    error: ADDRESS_ALLOWED,
+    abort: true,
+  })
+  .refine(isHostAddress, HOST_ALLOWED)
+  .refine(isHostAddress6, HOST6_ALLOWED)
+  .meta({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] })
+  .overwrite(canonical);
 
 const INTERFACE_ALLOWED =
   'the name of a network interface, 1 to 15 characters without spaces, / and :';
@@ -58,7 +89,7 @@ const portSchema = wholeNumber(1, 65_535);
 
 const realSchema = z.strictObject(
   {
-    address: addressSchema.describe('IPv4 address of the real'),
+    address: addressSchema.describe('Address of the real, of the same family as the VIP'),
     port: portSchema
       .optional()
       .describe("Port at the real; the service's own by default, and always for method dsr"),
@@ -107,8 +138,8 @@ const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
     vip: addressSchema.describe(
-      'Virtual IP address that clients talk to. The director answers ARP for it: ' +
-        'no interface of the director may have it',
+      'Virtual IP address that clients talk to, of IPv4 or IPv6. The director answers ARP or NDP ' +
+        'for it: no interface of the director may have it',
     ),
     port: portSchema.describe('Port that clients connect to'),
     protocol: oneOf(['tcp', 'udp']).default('tcp').describe('Transport protocol'),
@@ -126,7 +157,7 @@ const serviceSchema = z.strictObject(
     reals: z
       .array(
         z
-          .union([addressSchema.describe('IPv4 address of a real with weight 1'), realSchema])
+          .union([addressSchema.describe('Address of a real with weight 1'), realSchema])
           .describe('A real: an address, or a mapping'),
         REALS_ALLOWED,
       )

@@ -1,10 +1,11 @@
 // From a configuration to a forwarding table: addresses become numbers, schedules are built, and
 // every service and real gets an id that it keeps for as long as this director runs.
 import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
+import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
-import { inSubnet, parseIpv4 } from '../wire/address.ts';
+import { type Ipv6, inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 
 export interface BuiltReal {
   readonly id: number;
@@ -31,6 +32,7 @@ export interface TableBuilder {
 export function createTableBuilder(): TableBuilder {
   const serviceIds = new Map<string, number>();
   const realIds = new Map<string, number>();
+  const book = createBook();
   /** The latest weight above 0 of each real of the configuration before, by id. */
   let lastWeights = new Map<number, number>();
   return {
@@ -45,8 +47,33 @@ export function createTableBuilder(): TableBuilder {
         return { id: idOf(serviceIds, key), config: service, reals };
       });
       lastWeights = weightsAfter(services, lastWeights);
-      const inputs = services.map((service) => serviceInput(service, config.hashSeed, lastWeights));
-      return { table: buildTable(inputs), services };
+      const inputs = services.map((service) =>
+        serviceInput(service, { seed: config.hashSeed, lastWeights, numberOf: book.numberOf }),
+      );
+      return { table: buildTable(inputs, book.addresses6), services };
+    },
+  };
+}
+
+/** The addresses of all configurations so far, as the table has them. */
+interface Book {
+  /** What each handle stands for. */
+  readonly addresses6: readonly Ipv6[];
+  /** An IPv4 address as int32, an IPv6 address as its handle, which it keeps for good. */
+  numberOf(address: string): number;
+}
+
+function createBook(): Book {
+  const addresses6: Ipv6[] = [];
+  const handles = new Map<string, number>();
+  return {
+    addresses6,
+    numberOf(text) {
+      const address = parseIpv6(text);
+      if (address === undefined) return parseIpv4(text) ?? 0;
+      const handle = idOf(handles, address.join());
+      addresses6[handle] = address;
+      return handle;
     },
   };
 }
@@ -70,11 +97,19 @@ function idOf(ids: Map<string, number>, key: string): number {
 /** The arm that leads to a real: the named one, the one whose subnet holds it, or the only one. */
 export function findArm(real: RealConfig, arms: readonly Arm[]): number {
   if (real.interface !== undefined) return arms.findIndex((arm) => arm.name === real.interface);
-  const address = parseIpv4(real.address) ?? 0;
-  const near = arms.findIndex(
-    (arm) => arm.prefixLength > 0 && inSubnet(address, arm.address, arm.prefixLength),
-  );
+  const near = arms.findIndex((arm) => isNear(real.address, arm));
   return near < 0 && arms.length === 1 ? 0 : near;
+}
+
+/** Whether an address lies in a subnet of the arm. */
+function isNear(text: string, arm: Arm): boolean {
+  const address6 = parseIpv6(text);
+  if (address6 !== undefined) {
+    const subnets = arm.subnets6 ?? [];
+    return subnets.some(({ address, prefixLength }) => inSubnet6(address6, address, prefixLength));
+  }
+  const address = parseIpv4(text) ?? 0;
+  return arm.prefixLength > 0 && inSubnet(address, arm.address, arm.prefixLength);
 }
 
 function requireArm(real: RealConfig, arms: readonly Arm[]): number {
@@ -83,25 +118,31 @@ function requireArm(real: RealConfig, arms: readonly Arm[]): number {
   return arm;
 }
 
+interface InputContext {
+  readonly seed: number;
+  readonly lastWeights: ReadonlyMap<number, number>;
+  readonly numberOf: Book['numberOf'];
+}
+
 function serviceInput(
   { id, config, reals }: BuiltService,
-  seed: number,
-  lastWeights: ReadonlyMap<number, number>,
+  { seed, lastWeights, numberOf }: InputContext,
 ): ServiceInput {
   const scheduled = reals.map((real) => ({
-    key: `${real.config.address}:${real.config.port}`,
+    key: formatEndpoint(real.config.address, real.config.port),
     weight: real.config.weight,
     lastWeight: lastWeights.get(real.id) ?? 0,
   }));
   return {
     id,
-    vips: [{ address: parseIpv4(config.vip) ?? 0, prefixLength: 32 }],
+    family: isIpv6Text(config.vip) ? 6 : 4,
+    vips: [{ address: numberOf(config.vip), prefixLength: 32 }],
     ports: [{ from: config.port, to: config.port }],
     protocols: [config.protocol === 'tcp' ? 6 : 17],
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     reals: reals.map((real) => ({
       id: real.id,
-      address: parseIpv4(real.config.address) ?? 0,
+      address: numberOf(real.config.address),
       port: real.config.port,
       method: config.method,
       arm: real.arm,

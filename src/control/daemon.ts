@@ -3,9 +3,9 @@
 // lost its interface, or a child process that died with its link, is started again when it can be.
 import { rmSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { hostAddresses, linkState } from '../linux/interfaces.ts';
-import { formatIpv4 } from '../wire/address.ts';
 import { ApiError, type ApiServer, serveApi } from './api.ts';
 import { armOf } from './arms.ts';
 import { type BuiltTable, createTableBuilder } from './build-table.ts';
@@ -240,15 +240,16 @@ class Daemon {
     const nowMs = performance.now();
     if (nowMs - (this.#conflicts.get(key) ?? -Infinity) < CONFLICT_SILENCE_MS) return;
     this.#conflicts.set(key, nowMs);
-    const address = formatIpv4(vip);
     const reals = this.#status().services.flatMap((service) => service.reals);
     const real = reals.find((row) => row.mac === mac);
+    const [how, mend] = isIpv6Text(vip)
+      ? ['NDP', 'it must have the VIP on lo alone, and proxy_ndp off']
+      : ['ARP', 'it needs net.ipv4.conf.all.arp_ignore=1 and arp_announce=2'];
     const text =
       real === undefined
-        ? `another host, ${mac} on ${name}, answers ARP for the VIP ${address}: a second director?`
-        : `the real ${real.address} (${mac} on ${name}) answers ARP for the VIP ${address}: ` +
-          'it needs net.ipv4.conf.all.arp_ignore=1 and arp_announce=2';
-    this.#log.event('conflict', text, { vip: address, mac, arm: name });
+        ? `another host, ${mac} on ${name}, answers ${how} for the VIP ${vip}: a second director?`
+        : `the real ${real.address} (${mac} on ${name}) answers ${how} for the VIP ${vip}: ${mend}`;
+    this.#log.event('conflict', text, { vip, mac, arm: name });
   }
 
   /** Looks at all links; true if an interface is gone. */
@@ -279,7 +280,7 @@ class Daemon {
     const problems = findProblems(this.#config, facts);
     if (problems.length > 0) return problems.join('\n');
     const arms = armsOf(facts);
-    const bare = arms.find((arm, index) => arm.address === 0 && this.#arms[index]?.address !== 0);
+    const bare = arms.find((arm, index) => hasLost(arm, this.#arms[index]));
     if (bare !== undefined) return `${bare.name} is back, but has no address yet`;
     this.#arms = arms;
     this.#built = this.#builder.build(this.#config, arms);
@@ -360,6 +361,11 @@ class Daemon {
     process.off('exit', this.#removeSocket);
   }
 }
+
+/** Whether an arm has no address of a family of which it had one. */
+const hasLost = (arm: Arm, before: Arm | undefined): boolean =>
+  (arm.address === 0 && before?.address !== 0) ||
+  (arm.prefixLength6 === 0 && before?.prefixLength6 !== 0);
 
 const armsOf = (facts: HostFacts): Arm[] =>
   facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));

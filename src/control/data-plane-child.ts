@@ -7,6 +7,7 @@ import { openCap } from '../datapath/cap.ts';
 import { type Counters, counterBytes, wrapCounters } from '../director/counters.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
+import { wantedFrames } from './wanted-frames.ts';
 
 const TICK_MS = 10;
 const COUNTERS_MS = 250;
@@ -26,8 +27,7 @@ function run({ arms, table, maximumFlows, room }: DataPlaneStart): void {
   const counters = wrapCounters(new ArrayBuffer(counterBytes(room)), room);
   const datapath = openCap({
     arms,
-    vips: table.vips,
-    reals: table.natAddresses,
+    ...wantedFrames(table),
     notice: (text) => post({ type: 'notice', text }),
   });
   const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs: clockMs(), post });

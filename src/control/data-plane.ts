@@ -13,6 +13,7 @@ import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
+import { wantedFrames } from './wanted-frames.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
 const TICK_MS = 10;
@@ -26,12 +27,7 @@ const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
   const { arms, ringSlots, table } = start;
-  const datapath = openRing({
-    arms,
-    slots: ringSlots,
-    vips: table.vips,
-    reals: table.natAddresses,
-  });
+  const datapath = openRing({ arms, slots: ringSlots, ...wantedFrames(table) });
   try {
     runUntilStopped(datapath, start);
   } finally {

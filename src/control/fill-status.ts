@@ -18,7 +18,7 @@ import {
   serviceAt,
   TRAFFIC_FIELDS,
 } from '../director/counters.ts';
-import { formatIpv4, formatMac } from '../wire/address.ts';
+import { formatIpv4, formatIpv6, formatMac, type Ipv6 } from '../wire/address.ts';
 import type { BuiltTable } from './build-table.ts';
 import type { ArmStatus, RealStatus, ServiceStatus, Status } from './status.ts';
 import { packageVersion } from './version.ts';
@@ -73,11 +73,16 @@ function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {
     name: arm.name,
     mac: formatMac(arm.macHigh, arm.macLow),
     address: arm.prefixLength === 0 ? null : `${formatIpv4(arm.address)}/${arm.prefixLength}`,
+    address6: isHostAddress6(arm) ? `${formatIpv6(arm.address6)}/${arm.prefixLength6}` : null,
     mtu: arm.mtu,
     link: state.links[index] ?? 'gone',
     ...readRow(state.counters, armAt(index), ARM_FIELDS),
   };
 }
+
+/** Not an address that the director made up of the MAC address. */
+const isHostAddress6 = (arm: Arm): arm is Arm & { readonly address6: Ipv6 } =>
+  arm.address6 !== undefined && (arm.prefixLength6 ?? 0) > 0;
 
 function serviceStatus(state: DirectorState, { id, config, reals }: BuiltService): ServiceStatus {
   const { name, vip, port, protocol, method, scheduler, hash } = config;

@@ -3,6 +3,7 @@
 // too: no port is to be seen in them, and the client takes no notice of what the kernel makes of
 // them.
 import type { Config } from '../config/config.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
 import type { GuardRules } from '../linux/guard.ts';
 import type { InterfaceAddress } from '../linux/interfaces.ts';
 
@@ -15,9 +16,9 @@ export function guardRules(config: Config, local: readonly InterfaceAddress[]): 
     );
   // Loopback addresses never come from a wire.
   const own = local
-    .filter(({ address }) => !address.startsWith('127.'))
+    .filter(({ address }) => !address.startsWith('127.') && address !== '::1')
     .map(({ address, prefixLength }) =>
-      prefixLength === 32 ? address : `${address}/${prefixLength}`,
+      prefixLength === (isIpv6Text(address) ? 128 : 32) ? address : `${address}/${prefixLength}`,
     );
   return { vips: config.services.map((service) => service.vip), replies, own };
 }

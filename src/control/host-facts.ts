@@ -22,6 +22,9 @@ export interface HostFacts {
   readonly forwarding: readonly string[];
   /** Interfaces of the configuration that answer ARP for others. */
   readonly proxyArp: readonly string[];
+  /** Interfaces of the configuration that forward IPv6 packets, or answer NDP for others. */
+  readonly forwarding6: readonly string[];
+  readonly proxyNdp: readonly string[];
   /** True if the program `nft` is installed. */
   readonly nft: boolean;
   /** Why the package of the chosen datapath cannot be loaded, or undefined if it can. */
@@ -34,17 +37,25 @@ export function readHostFacts(config: Config): HostFacts {
     interfaces: interfaces.map(readInterface),
     capabilities: readCapabilities(),
     local: hostAddresses(),
-    forwarding: interfaces.filter((name) => isOn(name, 'forwarding')),
-    proxyArp: interfaces.filter((name) => isOn('all', 'proxy_arp') || isOn(name, 'proxy_arp')),
+    forwarding: interfaces.filter((name) => isOn('ipv4', name, 'forwarding')),
+    proxyArp: interfaces.filter((name) => isOnAnywhere('ipv4', name, 'proxy_arp')),
+    // Forwarding is for the whole host; since Linux 6.17 one interface may be an exception.
+    forwarding6: interfaces.filter(
+      (name) => isOn('ipv6', 'all', 'forwarding') || isOn('ipv6', name, 'force_forwarding'),
+    ),
+    proxyNdp: interfaces.filter((name) => isOnAnywhere('ipv6', name, 'proxy_ndp')),
     nft: hasProgram('nft'),
     packageProblem: tryPackage(config.datapath === 'ring' ? 'koffi' : 'cap'),
   };
 }
 
-/** A switch of /proc/sys/net/ipv4/conf; off where there is no such interface. */
-function isOn(name: string, option: string): boolean {
+const isOnAnywhere = (family: 'ipv4' | 'ipv6', name: string, option: string): boolean =>
+  isOn(family, 'all', option) || isOn(family, name, option);
+
+/** A switch of /proc/sys/net; off where there is no such interface, or switch. */
+function isOn(family: 'ipv4' | 'ipv6', name: string, option: string): boolean {
   try {
-    return readFileSync(`/proc/sys/net/ipv4/conf/${name}/${option}`, 'utf8').trim() !== '0';
+    return readFileSync(`/proc/sys/net/${family}/conf/${name}/${option}`, 'utf8').trim() !== '0';
   } catch {
     return false;
   }

@@ -26,7 +26,7 @@ export type FromDataPlane =
   /** `wakeFd` is an eventfd: after a message, 1 is written to it, so that a waiting loop wakes. */
   | { readonly type: 'ready'; readonly wakeFd?: number }
   | { readonly type: 'link'; readonly arm: number; readonly state: LinkState }
-  | { readonly type: 'conflict'; readonly vip: number; readonly mac: string; readonly arm: number }
+  | { readonly type: 'conflict'; readonly vip: string; readonly mac: string; readonly arm: number }
   | { readonly type: 'flows'; readonly request: number; readonly flows: readonly FlowStatus[] }
   | { readonly type: 'counters'; readonly values: Float64Array }
   | { readonly type: 'notice'; readonly text: string }

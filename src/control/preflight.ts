@@ -2,8 +2,9 @@
 // problem says what was found and what to do. A director that passes them cannot make the host's
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
 import type { Config, RealConfig } from '../config/config.ts';
-import type { NetworkInterface } from '../linux/interfaces.ts';
-import { inSubnet, parseIpv4 } from '../wire/address.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
+import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
+import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { armOf } from './arms.ts';
 import { findArm } from './build-table.ts';
 import type { HostFacts } from './host-facts.ts';
@@ -101,34 +102,44 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   return [...new Set(problems)];
 }
 
-/** The host's address or range that holds an address, as `A.B.C.D/P`. */
+/** The host's address or range that holds an address, as `ADDRESS/PREFIX`. */
 function findOwner(address: string, local: HostFacts['local']): string | undefined {
-  const wanted = parseIpv4(address) ?? 0;
-  const owner = local.find((range) =>
-    inSubnet(wanted, parseIpv4(range.address) ?? 0, range.prefixLength),
-  );
+  const owner = local.find((range) => holds(range, address));
   return owner && `${owner.address}/${owner.prefixLength}`;
+}
+
+function holds({ address: range, prefixLength }: InterfaceAddress, address: string): boolean {
+  const [wanted6, range6] = [parseIpv6(address), parseIpv6(range)];
+  if (wanted6 !== undefined && range6 !== undefined) {
+    return inSubnet6(wanted6, range6, prefixLength);
+  }
+  const [wanted, start] = [parseIpv4(address), parseIpv4(range)];
+  return wanted !== undefined && start !== undefined && inSubnet(wanted, start, prefixLength);
 }
 
 /** Reals that no arm leads to; silent while an interface is missing, which is the first problem. */
 function unreachableReals(config: Config, facts: HostFacts): string[] {
   const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
   if (arms.length < facts.interfaces.length) return [];
-  const subnets = facts.interfaces.flatMap((found) => (found.ok ? describe(found.interface) : []));
-  return config.services.flatMap((service) =>
-    service.reals
+  return config.services.flatMap((service) => {
+    const subnets = facts.interfaces.flatMap((found) =>
+      found.ok ? describe(found.interface, isIpv6Text(service.vip)) : [],
+    );
+    return service.reals
       .filter((real) => findArm(real, arms) < 0)
       .map(
         (real) =>
           `services.${service.name}: no interface leads to the real ${realName(real)} ` +
           `(there are ${subnets.join(', ')}): give the real an "interface:", ` +
           'or give an interface an address in its subnet',
-      ),
-  );
+      );
+  });
 }
 
-function describe({ name, addresses }: NetworkInterface): string {
-  const shown = addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`);
+function describe({ name, addresses, addresses6 }: NetworkInterface, ipv6: boolean): string {
+  const shown = (ipv6 ? addresses6 : addresses).map(
+    ({ address, prefixLength }) => `${address}/${prefixLength}`,
+  );
   return `${name} ${shown.join(' ') || 'without an address'}`;
 }
 
@@ -154,6 +165,23 @@ function doubleHandling(config: Config, facts: HostFacts): string[] {
       (name) =>
         `${name} answers ARP for others (proxy_arp = 1), so the kernel would answer for VIPs too: ` +
         `sysctl -w net/ipv4/conf/${name}/proxy_arp=0 net/ipv4/conf/all/proxy_arp=0, ${guard}`,
+    ),
+    ...(config.services.some(({ vip }) => isIpv6Text(vip)) ? doubleHandling6(facts, guard) : []),
+  ];
+}
+
+function doubleHandling6({ forwarding6, proxyNdp }: HostFacts, guard: string): string[] {
+  return [
+    ...forwarding6.map(
+      (name) =>
+        `${name} forwards IPv6 packets (net.ipv6.conf.all.forwarding = 1, or force_forwarding of ` +
+        `${name}), so the kernel would forward what the director forwards a second time: ` +
+        `sysctl -w net.ipv6.conf.all.forwarding=0, ${guard}`,
+    ),
+    ...proxyNdp.map(
+      (name) =>
+        `${name} answers NDP for others (proxy_ndp = 1), so the kernel may answer for VIPs too: ` +
+        `sysctl -w net/ipv6/conf/${name}/proxy_ndp=0 net/ipv6/conf/all/proxy_ndp=0, ${guard}`,
     ),
   ];
 }

@@ -1,13 +1,15 @@
 // The two blocks of text around a run: what the director does, when it starts; what it did, when it
 // has stopped. Both are made from the Status that the API gives, so they never say anything else.
+import { formatEndpoint } from '../config/endpoint.ts';
 import type { GuardChoice } from './preflight.ts';
 import type { ServiceStatus, Status } from './status.ts';
 
 /** What a director that has just started does, and how to look at it. */
 export function formatBanner(status: Status, guard: GuardChoice, socket: string): string {
-  const arms = status.arms.map(
-    ({ name, mac, address, mtu }) => `${name} (${mac}, ${address ?? 'no address'}, MTU ${mtu})`,
-  );
+  const arms = status.arms.map(({ name, mac, address, address6, mtu }) => {
+    const addresses = [address, address6].filter((text) => text !== null).join(', ');
+    return `${name} (${mac}, ${addresses || 'no address'}, MTU ${mtu})`;
+  });
   const guarded =
     guard.kind === 'nft'
       ? 'nft, so the kernel of this host never sees these packets'
@@ -25,7 +27,7 @@ function describeService({ name, vip, port, protocol, method, scheduler, reals }
   const to = reals.map(
     (real) => `${real.name}${real.weight === 1 ? '' : ` weight ${real.weight}`}`,
   );
-  return `${name}: ${vip}:${port}/${protocol} by ${method}, ${scheduler}, to ${to.join(', ')}`;
+  return `${name}: ${formatEndpoint(vip, port)}/${protocol} by ${method}, ${scheduler}, to ${to.join(', ')}`;
 }
 
 /** What the director did from start to stop. */

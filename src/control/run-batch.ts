@@ -7,10 +7,11 @@ import { createDirector, type Director, linkIsUp, takeTable, tick } from '../dir
 import { createBatchProcessor } from '../director/process-batch.ts';
 import type { Table } from '../director/table.ts';
 import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director/verdict.ts';
-import { formatMac } from '../wire/address.ts';
+import { formatIpv4, formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
+import { wantedFrames } from './wanted-frames.ts';
 
 const LINK_DOWN = DROP['link-down'];
 /** How often the links are looked at. */
@@ -59,7 +60,7 @@ export function createLoop(options: LoopOptions): Loop {
       if (message.type === 'stop') return false;
       if (message.type === 'table') {
         takeTable(director, message.table);
-        datapath.setAddresses?.(message.table.vips, message.table.natAddresses);
+        datapath.setAddresses?.(wantedFrames(message.table));
       } else {
         const flows = listFlows(director, message.limit);
         post({ type: 'flows', request: message.request, flows });
@@ -156,7 +157,7 @@ function tellNews(
 ): void {
   sendOwn(director, datapath);
   for (const { vip, arm, macHigh, macLow } of director.conflicts.splice(0)) {
-    post({ type: 'conflict', vip, arm, mac: formatMac(macHigh, macLow) });
+    post({ type: 'conflict', vip: formatIpv4(vip), arm, mac: formatMac(macHigh, macLow) });
   }
   const { values } = director.counters;
   for (let arm = 0; arm < datapath.counters.length; arm++) {

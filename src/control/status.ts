@@ -7,8 +7,9 @@ import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
 export interface ArmStatus {
   readonly name: string;
   readonly mac: string;
-  /** Address with prefix length, or null where the arm has none. */
+  /** IPv4 and IPv6 address with prefix length, or null where the arm has none. */
   readonly address: string | null;
+  readonly address6: string | null;
   readonly mtu: number;
   readonly link: LinkState;
   readonly receivedFrames: number;

@@ -1,5 +1,6 @@
 // Tells when a real gets or loses its MAC address, by comparing the counters with what was told
 // last. A real that is being resolved is no news: it may be the start, or a new data plane.
+import { isIpv6Text } from '../config/endpoint.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import type { Counters } from '../director/counters.ts';
 import type { BuiltTable } from './build-table.ts';
@@ -25,7 +26,7 @@ export function watchReals(counters: Counters, log: RunLog): RealWatch {
         told.set(key, news);
         const text =
           mac === null
-            ? `real ${config.address} does not answer ARP on ${armName}: its packets are dropped`
+            ? `real ${config.address} does not answer ${isIpv6Text(config.address) ? 'NDP' : 'ARP'} on ${armName}: its packets are dropped`
             : `real ${config.address} is at ${mac} on ${armName}`;
         log.event('real', text, { real: config.address, arm: armName, neighbour, mac });
       }

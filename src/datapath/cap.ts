@@ -9,7 +9,7 @@
 //  - If an arm goes down, the process aborts. So it runs in a child process (data-plane-child.ts).
 import assert from 'node:assert/strict';
 import { linkState } from '../linux/interfaces.ts';
-import { formatIpv4, formatMac } from '../wire/address.ts';
+import { formatIpv4, formatIpv6, formatMac } from '../wire/address.ts';
 import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import { capFilter } from './cap-filter.ts';
 import { type CapHandle, type CapHandleOptions, openCapHandle } from './cap-handle-unsafe.ts';
@@ -23,6 +23,7 @@ import {
   createBatch,
   type EventDatapath,
   type LinkState,
+  type Wanted,
 } from './datapath.ts';
 
 /** Room for one frame and what may come before it; libpcap gives at most 65,535 bytes. */
@@ -33,11 +34,8 @@ const MERGED = 1 << 1;
 /** 255 slots with offloads on, about 10,000 with them off, when libpcap takes smaller ones. */
 const DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024;
 
-export interface CapOptions {
+export interface CapOptions extends Wanted {
   readonly arms: readonly Arm[];
-  /** Addresses (int32): frames to these VIPs and from these reals come in, and ARP. */
-  readonly vips: Int32Array;
-  readonly reals: Int32Array;
   /** Bytes of the kernel's ring of each arm; 16 MiB unless given. */
   readonly bufferBytes?: number | undefined;
   /** Told, once for each arm, what the operator can mend. */
@@ -99,11 +97,14 @@ class CapDatapath implements EventDatapath {
     this.batch = createBatch(this.#slots[0]!.view);
     this.#openHandle = openHandle;
     this.#bufferBytes = bufferBytes ?? DEFAULT_BUFFER_BYTES;
-    this.#handles = this.#capture(options.vips, options.reals);
+    this.#handles = this.#capture(options);
   }
 
-  #capture(vips: Int32Array, reals: Int32Array): CapHandle[] {
-    const addresses = { vips: Array.from(vips, formatIpv4), reals: Array.from(reals, formatIpv4) };
+  #capture({ vips, reals, vips6, reals6 }: Wanted): CapHandle[] {
+    const addresses = {
+      vips: [...Array.from(vips, formatIpv4), ...formatAll6(vips6)],
+      reals: [...Array.from(reals, formatIpv4), ...formatAll6(reals6)],
+    };
     return this.arms.map((arm, index) =>
       this.#openHandle({
         interface: arm.name,
@@ -187,8 +188,8 @@ class CapDatapath implements EventDatapath {
    * `cap` cannot change a filter, so new captures take the place of the old ones. A frame that
    * comes in this very moment may be lost, none is seen twice: the old ones are stopped unread.
    */
-  setAddresses(vips: Int32Array, reals: Int32Array): void {
-    const handles = this.#capture(vips, reals);
+  setAddresses(wanted: Wanted): void {
+    const handles = this.#capture(wanted);
     this.#takeMissed();
     for (const handle of this.#handles) handle.stop();
     this.#handles = handles;
@@ -278,6 +279,14 @@ class CapDatapath implements EventDatapath {
         'veth or a virtual machine, there too: ethtool -K INTERFACE tso off gso off tx off',
     );
   }
+}
+
+/** Addresses of four words each as text. */
+function formatAll6(words: Int32Array = new Int32Array(0)): string[] {
+  return Array.from({ length: words.length / 4 }, (_, index) => {
+    const [first = 0, second = 0, third = 0, fourth = 0] = words.subarray(index * 4);
+    return formatIpv6([first, second, third, fourth]);
+  });
 }
 
 function newSlots(): Slots {

@@ -21,8 +21,20 @@ export interface Arm {
   /** Its own IPv6 address, a global one if it has any, else the link-local one; or none. */
   readonly address6?: Ipv6 | undefined;
   readonly prefixLength6?: number | undefined;
+  /** All its IPv6 subnets, `address6` and its own first. */
+  readonly subnets6?: readonly { readonly address: Ipv6; readonly prefixLength: number }[];
   /** Largest IP packet in bytes. */
   readonly mtu: number;
+}
+
+/** Whose frames are wanted: to these VIPs, from these reals; ARP and NDP always are. */
+export interface Wanted {
+  /** IPv4 addresses, int32 each. */
+  readonly vips: Int32Array;
+  readonly reals: Int32Array;
+  /** IPv6 addresses, four int32 each; without any, no IPv6 frame is wanted. */
+  readonly vips6?: Int32Array;
+  readonly reals6?: Int32Array;
 }
 
 /** The frames of one receive; arrays have BATCH_FRAMES entries, of which `count` are valid. */
@@ -87,8 +99,8 @@ export interface Datapath {
   readonly links: readonly LinkState[];
   /** Looks at the links and mends what a return of a link needs; returns true if one changed. */
   checkLinks(): boolean;
-  /** Tells whose frames are wanted: to these VIPs, from these reals. ARP always is. */
-  setAddresses?(vips: Int32Array, reals: Int32Array): void;
+  /** Tells whose frames are wanted from now on. */
+  setAddresses?(wanted: Wanted): void;
   close(): void;
 }
 

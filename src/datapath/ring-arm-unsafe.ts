@@ -15,6 +15,7 @@ import {
   BATCH_FRAMES,
   type Batch,
   createArmCounters,
+  type Wanted,
 } from './datapath.ts';
 import {
   filterLane,
@@ -36,7 +37,6 @@ import {
   type SendQueue,
   splitAddress,
 } from './send-queue-unsafe.ts';
-import type { Wanted } from './socket-filter.ts';
 
 // struct tpacket2_hdr (include/uapi/linux/if_packet.h).
 const LENGTH_AT = 4;

@@ -15,7 +15,8 @@ import {
   takeDrops,
   takeError,
 } from '../linux/packet-socket-unsafe.ts';
-import { buildSocketFilter, type Wanted } from './socket-filter.ts';
+import type { Wanted } from './datapath.ts';
+import { buildSocketFilter } from './socket-filter.ts';
 
 /** Room for a frame of an MTU of 1,500 with its headers: half a page. */
 const SMALL_SLOT_BYTES = 2048;

@@ -10,7 +10,13 @@ import {
   releaseAll,
   type Scratch,
 } from '../linux/packet-socket-unsafe.ts';
-import { type Arm, type BlockingDatapath, createBatch, type LinkState } from './datapath.ts';
+import {
+  type Arm,
+  type BlockingDatapath,
+  createBatch,
+  type LinkState,
+  type Wanted,
+} from './datapath.ts';
 import {
   armBytes,
   armHasFrame,
@@ -27,7 +33,6 @@ import {
   setWanted,
 } from './ring-arm-unsafe.ts';
 import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
-import type { Wanted } from './socket-filter.ts';
 
 const POLLIN = 0x001;
 const POLLFD_BYTES = 8;
@@ -64,8 +69,7 @@ export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDat
 }
 
 function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {
-  const { arms, slots, vips, reals } = options;
-  const wanted = { vips, reals };
+  const { arms, slots, ...wanted } = options;
   // One run of memory for all arms: its DataView never changes, so compiled code knows its address.
   const bytes = armBytes(slots);
   const memory = mapScratch(libc, bytes * arms.length, releases);
@@ -172,8 +176,8 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     flush,
     wait,
     checkLinks,
-    setAddresses: (vips, reals) => {
-      for (const ring of rings) setWanted(ring, { vips, reals });
+    setAddresses: (next) => {
+      for (const ring of rings) setWanted(ring, next);
     },
     close,
   };

@@ -1,9 +1,10 @@
-// The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP,
+// The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP, NDP,
 // frames to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is
 // made for. Ports are not looked at, so fragments come in like all others. Where there are NAT
 // reals, so do ICMP errors from anybody to anybody: a router behind the director that speaks of a
 // request names neither a VIP nor, as its sender, a real. The filter runs in the kernel, before the
 // copy. Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
+import type { Wanted } from './datapath.ts';
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
 const INSTRUCTION_BYTES = 8;
@@ -14,6 +15,7 @@ const LOAD_BYTE = 0x30;
 const INDEX_HEADER = 0xb1;
 const LOAD_BYTE_INDEXED = 0x50;
 const LOAD_LENGTH = 0x80;
+const JUMP = 0x05;
 const JUMP_EQUAL = 0x15;
 const JUMP_GREATER = 0x25;
 const JUMP_ANY_BIT = 0x45;
@@ -25,6 +27,9 @@ const VLAN_TAG_PRESENT = 0xfffff000 + 48;
 
 const OTHER_HOST = 3;
 const ETHERTYPE_AT = 12;
+const ARP = 0x0806;
+const IPV4 = 0x0800;
+const IPV6 = 0x86dd;
 const L3 = 14;
 const FRAGMENT_AT = 20;
 const FRAGMENT_OFFSET = 0x1fff;
@@ -34,10 +39,21 @@ const ICMP = 1;
 const ICMP_ERRORS = [3, 11, 12];
 const SOURCE_AT = 26;
 const DESTINATION_AT = 30;
+const NEXT_HEADER_AT = 20;
+const SOURCE6_AT = 22;
+const DESTINATION6_AT = 38;
+const ICMPV6_TYPE_AT = 54;
+const ICMPV6 = 58;
+/** Destination unreachable, packet too big, time exceeded, parameter problem. */
+const ICMPV6_ERRORS = [1, 2, 3, 4];
+/** Neighbour solicitation and advertisement (RFC 4861). */
+const NDP = [135, 136];
 const WHOLE_FRAME = 0x40000;
 
-/** The kernel takes 4,096 instructions (BPF_MAXINSNS); two are used for each address. */
-const MOST_ADDRESSES = 2000;
+/** The kernel takes 4,096 instructions (BPF_MAXINSNS); so many may be of addresses. */
+const MOST_FOR_ADDRESSES = 4000;
+const PER_ADDRESS = 2;
+const PER_ADDRESS6 = 9;
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
@@ -50,14 +66,8 @@ const ifEqual = (operand: number, then: Instruction): Instruction[] => [
   then,
 ];
 
-/** Whose frames are wanted: to these VIPs, from these reals; int32 addresses. */
-export interface Wanted {
-  readonly vips: Int32Array;
-  readonly reals: Int32Array;
-}
-
 export interface FilterOptions {
-  /** Undefined: every IPv4 frame to this host. */
+  /** Undefined: every IPv4 and IPv6 frame to this host. */
   readonly wanted: Wanted | undefined;
   /** Frames of up to so many bytes, or all beyond. */
   readonly limitBytes: number;
@@ -65,8 +75,8 @@ export interface FilterOptions {
 }
 
 /**
- * The program, ready for SO_ATTACH_FILTER. With more addresses than one can hold, every IPv4 frame
- * to this host comes in, and the director sorts them out.
+ * The program, ready for SO_ATTACH_FILTER. With more addresses than one can hold, every IP frame to
+ * this host comes in, and the director sorts them out.
  */
 export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffer> {
   const { wanted, limitBytes, beyondLimit } = options;
@@ -79,18 +89,56 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
     [LOAD_WORD, 0, 0, VLAN_TAG_PRESENT],
     ...ifEqual(1, REJECT),
     [LOAD_HALF, 0, 0, ETHERTYPE_AT],
-    ...ifEqual(0x0806, ACCEPT),
-    [JUMP_EQUAL, 1, 0, 0x0800],
-    REJECT,
-    ...(wanted !== undefined && fits(wanted) ? wantedAddresses(wanted) : [ACCEPT]),
+    ...ifEqual(ARP, ACCEPT),
+    ...(wanted !== undefined && fits(wanted)
+      ? [...wantedOfIpv6(wanted), ...wantedOfIpv4(wanted)]
+      : [...ifEqual(IPV6, ACCEPT), ...ifEqual(IPV4, ACCEPT), REJECT]),
   ];
   return encode(program);
 }
 
-const fits = ({ vips, reals }: Wanted) => vips.length + reals.length <= MOST_ADDRESSES;
+const NONE = new Int32Array(0);
 
-function wantedAddresses({ vips, reals }: Wanted): Instruction[] {
+function fits({ vips, reals, vips6 = NONE, reals6 = NONE }: Wanted): boolean {
+  const instructions =
+    (vips.length + reals.length) * PER_ADDRESS +
+    ((vips6.length + reals6.length) / 4) * PER_ADDRESS6;
+  return instructions <= MOST_FOR_ADDRESSES;
+}
+
+/** What decides of an IPv6 frame; another goes on behind it. Conditional jumps are too short. */
+function wantedOfIpv6({ vips6 = NONE, reals6 = NONE }: Wanted): Instruction[] {
+  if (vips6.length + reals6.length === 0) return [];
+  const types = reals6.length > 0 ? [...NDP, ...ICMPV6_ERRORS] : NDP;
+  const ofIpv6: Instruction[] = [
+    ...addresses6(vips6).flatMap((vip) => ifAddress6(DESTINATION6_AT, vip)),
+    ...addresses6(reals6).flatMap((real) => ifAddress6(SOURCE6_AT, real)),
+    [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
+    [JUMP_EQUAL, 1, 0, ICMPV6],
+    REJECT,
+    [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
+    ...types.flatMap((type) => ifEqual(type, ACCEPT)),
+    REJECT,
+  ];
+  return [[JUMP_EQUAL, 1, 0, IPV6], [JUMP, 0, 0, ofIpv6.length], ...ofIpv6];
+}
+
+const addresses6 = (words: Int32Array): Int32Array[] =>
+  Array.from({ length: words.length / 4 }, (_, index) => words.subarray(index * 4, index * 4 + 4));
+
+/** Accepts a frame that has these four words, of which the last differ most often. */
+function ifAddress6(at: number, words: Int32Array): Instruction[] {
+  return [3, 2, 1, 0].flatMap((word, step): Instruction[] => [
+    [LOAD_WORD, 0, 0, at + word * 4],
+    [JUMP_EQUAL, 0, 7 - 2 * step, (words[word] as number) >>> 0],
+    ...(step === 3 ? [ACCEPT] : []),
+  ]);
+}
+
+function wantedOfIpv4({ vips, reals }: Wanted): Instruction[] {
   return [
+    [JUMP_EQUAL, 1, 0, IPV4],
+    REJECT,
     [LOAD_WORD, 0, 0, DESTINATION_AT],
     ...[...vips].flatMap((vip) => ifEqual(vip, ACCEPT)),
     [LOAD_WORD, 0, 0, SOURCE_AT],

@@ -11,9 +11,9 @@ export interface GuardedReal {
   readonly port: number;
 }
 
-/** What is dropped; addresses are dotted IPv4. */
+/** What is dropped; addresses are those of both families, as text. */
 export interface GuardRules {
-  /** All packets and ARP requests to these are the director's. */
+  /** All packets to these, and questions for their MAC address, are the director's. */
   readonly vips: readonly string[];
   /** Reals whose replies come back through the director. */
   readonly replies: readonly GuardedReal[];
@@ -97,19 +97,59 @@ function installLine(name: string, rules: GuardRules): string {
  * The commands that fill the chain. nft refuses an empty set, so a rule without entries is none.
  */
 function addRules(chain: string, { vips, replies, own }: GuardRules): string[] {
-  const commands: string[] = [];
-  if (vips.length > 0) {
-    commands.push(`add rule ${chain} ip daddr ${setOf(vips)} drop`);
-    // The host would otherwise answer for a VIP by proxy ARP.
-    commands.push(`add rule ${chain} arp daddr ip ${setOf(vips)} drop`);
-  }
-  if (replies.length > 0) {
-    const sources = replies.map((real) => `${real.address} . ${real.protocol} . ${real.port}`);
-    const notOurs = own.length > 0 ? `ip daddr != ${setOf(own)} ` : '';
-    const match = `ip saddr . meta l4proto . th sport ${setOf(sources)}`;
-    commands.push(`add rule ${chain} ${match} ${notOurs}drop`);
-  }
-  return commands;
+  const matches = FAMILIES.flatMap(({ word, has, asked }): string[] => {
+    const vipsHere = vips.filter(has);
+    const repliesHere = replies.filter(({ address }) => has(address));
+    return [
+      // The host would otherwise answer for a VIP by proxy ARP or NDP.
+      ...(vipsHere.length > 0 ? [`${word} daddr ${setOf(vipsHere)}`, asked(vipsHere)] : []),
+      ...(repliesHere.length > 0 ? [matchReplies(word, repliesHere, own.filter(has))] : []),
+    ];
+  });
+  return matches.map((match) => `add rule ${chain} ${match} drop`);
+}
+
+const isIpv6 = (address: string): boolean => address.includes(':');
+
+interface Family {
+  readonly word: 'ip' | 'ip6';
+  has(address: string): boolean;
+  /** Matches the question for the MAC address of one of these. */
+  asked(vips: readonly string[]): string;
+}
+
+const FAMILIES: readonly Family[] = [
+  {
+    word: 'ip',
+    has: (address) => !isIpv6(address),
+    asked: (vips) => `arp daddr ip ${setOf(vips)}`,
+  },
+  {
+    word: 'ip6',
+    has: isIpv6,
+    // The target of RFC 4861, 4.3; nft before 1.0.8 has no word for it.
+    asked: (vips) => `icmpv6 type nd-neighbor-solicit @th,64,128 ${setOf(vips.map(digitsOf))}`,
+  },
+];
+
+function matchReplies(
+  word: Family['word'],
+  replies: GuardRules['replies'],
+  own: readonly string[],
+): string {
+  const sources = replies.map((real) => `${real.address} . ${real.protocol} . ${real.port}`);
+  const notOurs = own.length > 0 ? ` ${word} daddr != ${setOf(own)}` : '';
+  return `${word} saddr . meta l4proto . th sport ${setOf(sources)}${notOurs}`;
+}
+
+/** An IPv6 address without an IPv4 part as one number, `0x` and 32 digits. */
+function digitsOf(address: string): string {
+  const [before = '', after] = address.split('::');
+  const groups = (part: string) => part.split(':').filter((group) => group !== '');
+  const ends = [groups(before), groups(after ?? '')] as const;
+  const zeros = Array<string>(8 - ends[0].length - ends[1].length).fill('0');
+  const all = [...ends[0], ...zeros, ...ends[1]];
+  return `0x${all.map((group) => group.padStart(4, '0')).join('')}`;
 }
 
 const setOf = (entries: readonly string[]): string => `{ ${[...new Set(entries)].join(', ')} }`;

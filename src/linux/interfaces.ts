@@ -3,6 +3,7 @@
 // its addresses, but os.networkInterfaces() hides them: then `ip` is asked, and only then.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { SocketAddress } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 const SYSFS = '/sys/class/net';
@@ -12,7 +13,7 @@ const IFF_LOOPBACK = 0x8;
 export type InterfaceLink = 'up' | 'down' | 'gone';
 
 export interface InterfaceAddress {
-  /** Dotted IPv4 address. */
+  /** As people write it: dotted, or in the short form of IPv6 (RFC 5952). */
   readonly address: string;
   readonly prefixLength: number;
 }
@@ -30,7 +31,10 @@ export interface NetworkInterface {
   /** True if frames on it have an Ethernet header (ARPHRD_ETHER, include/uapi/linux/if_arp.h). */
   readonly ethernet: boolean;
   readonly link: 'up' | 'down';
+  /** IPv4. */
   readonly addresses: readonly InterfaceAddress[];
+  /** IPv6, those that everybody can reach before link-local ones. */
+  readonly addresses6: readonly InterfaceAddress[];
 }
 
 export type InterfaceResult =
@@ -92,6 +96,7 @@ export function readInterface(name: string): InterfaceResult {
       ethernet: attribute(name, 'type') === '1',
       link: linkOf(name),
       addresses: addressesOf(name),
+      addresses6: addresses6Of(name),
     },
   };
 }
@@ -123,12 +128,79 @@ export function parseIpAddresses(json: string): InterfaceAddress[] {
     .map((entry) => ({ address: entry.local, prefixLength: entry.prefixlen }));
 }
 
+/** Not by os.networkInterfaces(), which hides what `ip` shows, as addresses that are tentative. */
+function addresses6Of(name: string): InterfaceAddress[] {
+  const own = parseIfInet6(readOptional('/proc/net/if_inet6')).filter((row) => row.name === name);
+  return own
+    .sort((one, other) => Number(one.linkLocal) - Number(other.linkLocal))
+    .map(({ address, prefixLength }) => ({ address, prefixLength }));
+}
+
+export interface Inet6Row extends InterfaceAddress {
+  readonly name: string;
+  readonly linkLocal: boolean;
+}
+
+const IFA_F_DADFAILED = 0x08;
+const SCOPE_LINK = 0x20;
+
 /**
- * All IPv4 addresses and ranges that the kernel takes for its own, as `127.0.0.0/8` is.
- * Addresses of interfaces that are down are among them.
+ * The lines of /proc/net/if_inet6 (net/ipv6/addrconf.c, if6_seq_show) but for addresses that turned
+ * out to be another host's.
+ */
+export function parseIfInet6(text: string): Inet6Row[] {
+  return text.split('\n').flatMap((line): Inet6Row[] => {
+    const [digits = '', , prefix = '', scope = '', flags = '', name = ''] = line
+      .trim()
+      .split(/\s+/);
+    if (digits.length !== 32 || Number.parseInt(flags, 16) & IFA_F_DADFAILED) return [];
+    const prefixLength = Number.parseInt(prefix, 16);
+    const linkLocal = Number.parseInt(scope, 16) === SCOPE_LINK;
+    return [{ name, address: addressOfDigits(digits), prefixLength, linkLocal }];
+  });
+}
+
+/** 32 hexadecimal digits as the address that they are, in its short form. */
+function addressOfDigits(digits: string): string {
+  const address = digits.replace(/....(?!$)/g, '$&:');
+  return new SocketAddress({ address, family: 'ipv6' }).address;
+}
+
+/** Empty where there is no such file: a kernel without IPv6. */
+function readOptional(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * All addresses and ranges of both families that the kernel takes for its own, as `127.0.0.0/8` is.
+ * Addresses of interfaces that are down are among them, if the kernel keeps them.
  */
 export function hostAddresses(): InterfaceAddress[] {
-  return parseFibTrie(readFileSync('/proc/net/fib_trie', 'utf8'));
+  const routed = parseIpv6Route(readOptional('/proc/net/ipv6_route'));
+  // One that is still tentative has no route yet.
+  const others = parseIfInet6(readOptional('/proc/net/if_inet6'))
+    .filter(({ address }) => !routed.some((route) => route.address === address))
+    .map(({ address }) => ({ address, prefixLength: 128 }));
+  return [...parseFibTrie(readFileSync('/proc/net/fib_trie', 'utf8')), ...routed, ...others];
+}
+
+const RTF_LOCAL = 0x8000_0000;
+
+/** The local entries of /proc/net/ipv6_route (ip6_fib.c, ipv6_route_native_seq_show), each once. */
+export function parseIpv6Route(text: string): InterfaceAddress[] {
+  const found = new Map<string, InterfaceAddress>();
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    const [digits = '', prefix = ''] = words;
+    if (words.length !== 10 || (Number.parseInt(words[8] ?? '', 16) & RTF_LOCAL) === 0) continue;
+    const prefixLength = Number.parseInt(prefix, 16);
+    found.set(`${digits}/${prefix}`, { address: addressOfDigits(digits), prefixLength });
+  }
+  return [...found.values()];
 }
 
 /** The local entries of /proc/net/fib_trie (net/ipv4/fib_trie.c, fib_trie_seq_show), each once. */

@@ -26,7 +26,7 @@ configuration /etc/furiwake.yaml
 
 ! The link of eth1 is down: nothing is received or sent there. Bring it up (ip link set eth1 up) or
   check the cable; the director then goes on by itself.
-! Another host claims a VIP (3 ARP packets), so clients may pass the director by. The director's log
+! Another host claims a VIP (3 packets), so clients may pass the director by. The director's log
   names its MAC address. If it is a DSR real: sysctl -w net.ipv4.conf.all.arp_ignore=1
   net.ipv4.conf.all.arp_announce=2 there. If not, one of the two must give up the address.
 ! Real 192.0.2.22:80 of web does not answer ARP on eth0, so what is sent to it is dropped. Is it up,

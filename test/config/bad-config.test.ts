@@ -6,11 +6,11 @@ import { problemsOf, withLine } from './good-file.ts';
 const HOST =
   'the address of one host, outside 0.0.0.0/8, 127.0.0.0/8 (loopback), 224.0.0.0/4 (multicast) ' +
   'and 240.0.0.0/4 (broadcast, reserved)';
-const ADDRESS = 'an IPv4 address, such as 192.0.2.10';
+const ADDRESS = 'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10';
 const PORT = 'a whole number from 1 to 65535';
 const NAME = 'a name of 1 to 63 letters, digits, . _ or -, with a letter or digit first';
 const OWN = "the real's own address";
-const NO_FRAME = 'the director answers ARP for a VIP itself, so no frame could reach this real';
+const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
 const TOP_KEYS = 'the keys interfaces, datapath, guard, socket, ring, flows, hashSeed, services';
 const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, hash, reals';
@@ -101,7 +101,7 @@ const CASES: Case[] = [
     'one of: dsr, nat',
   ],
   // Addresses.
-  ...['not-an-address', '192.0.2', '192.0.2.256', '192.0.2.010', '2001:db8::1'].map(
+  ...['not-an-address', '192.0.2', '192.0.2.256', '192.0.2.010', '2001:db8::1::2', 'fe80::1%eth0'].map(
     (vip): Case => [
       `the VIP ${vip}`,
       withLine(5, `    vip: "${vip}"`),

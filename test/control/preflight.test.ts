@@ -13,6 +13,7 @@ function ethernet(name: string, address: string, changes: Partial<NetworkInterfa
     interface: {
       ...{ name, index: 2, mac: '02:00:00:00:00:01', mtu: 1500, link: 'up' },
       ...{ loopback: false, ethernet: true, addresses: [{ address, prefixLength: 24 }] },
+      addresses6: [{ address: `2001:db8:${name.at(-1)}::1`, prefixLength: 64 }],
       ...changes,
     },
   } as const satisfies InterfaceResult;
@@ -28,6 +29,8 @@ const hostFacts = (changes: Partial<HostFacts> = {}): HostFacts => ({
   ],
   forwarding: [],
   proxyArp: [],
+  forwarding6: [],
+  proxyNdp: [],
   nft: true,
   packageProblem: undefined,
   ...changes,

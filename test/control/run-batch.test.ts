@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FromDataPlane } from '../../src/control/messages.ts';
 import { createLoop } from '../../src/control/run-batch.ts';
+import type { Wanted } from '../../src/datapath/datapath.ts';
 import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
 import {
   ARM_FIELDS,
@@ -216,7 +217,7 @@ describe('the tick', () => {
     running.loop.tick(10);
     running.loop.tick(20);
     expect(running.posted).toEqual([
-      { type: 'conflict', vip: 0xc0000250 | 0, arm: OUTSIDE, mac: '02:00:00:00:ee:01' },
+      { type: 'conflict', vip: '192.0.2.80', arm: OUTSIDE, mac: '02:00:00:00:ee:01' },
     ]);
   });
 
@@ -236,15 +237,16 @@ describe('control', () => {
   test('gives a new table, whose addresses the datapath is told', () => {
     const running = start();
     running.arrive([dsrTcp(SYN)]);
-    const told: Int32Array[][] = [];
+    const told: Wanted[] = [];
     Object.assign(running.datapath, {
-      setAddresses: (...lists: Int32Array[]) => told.push(lists),
+      setAddresses: (wanted: Wanted) => told.push(wanted),
     });
     const table = tableOf(withoutReal(standardServices(), DSR_REALS[0]!).slice(0, 3));
     expect(running.loop.handle({ type: 'table', table })).toBe(true);
     running.arrive([dsrTcp()]);
     expect(readDrops(running.counters)).toEqual({ 'no-flow': 1 });
-    expect(told.map((lists) => lists.map((list) => [...list].map(formatIpv4)))).toEqual([
+    const texts = (list: Int32Array) => [...list].map(formatIpv4);
+    expect(told.map(({ vips, reals }) => [texts(vips), texts(reals)])).toEqual([
       [
         ['192.0.2.80', '192.0.2.81'],
         ['10.0.0.11', '10.0.0.12'],

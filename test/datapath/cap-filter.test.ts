@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readPcap } from '../../lab/pcap/read-pcap.ts';
 import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { capFilter } from '../../src/datapath/cap-filter.ts';
+import { parseIpv6 } from '../../src/wire/address.ts';
 import { arpFrame, type IcmpErrorFields, icmpErrorFrame, udpFrame } from '../../src/wire/frame.ts';
 import { newDirectory } from '../lab/pcap/captures.ts';
 
@@ -71,6 +72,54 @@ describe.skipIf(noTcpdump !== '')(`the filter of cap ${noTcpdump}`, () => {
     ['other traffic of the host', false, udp('198.51.100.1', '10.0.0.1', OTHER, OWN)],
   ])('%s: %s', async (_name, wanted, frame) => {
     expect(await passes(filter, frame)).toBe(wanted);
+  });
+
+  describe('of IPv6', () => {
+    const VIP6 = '2001:db8::10';
+    const filter6 = capFilter({ vips: [VIP6], reals: ['2001:db8:1::11'], ownMac: OWN });
+    const ipv6 = (source: string, destination: string, [nextHeader, type]: [number, number]) => {
+      const frame = udp('198.51.100.1', VIP, OTHER, OWN).slice(0, 14);
+      const words = [source, destination].flatMap((text) => [...parseIpv6(text)!]);
+      const bytes = new Uint8Array(62);
+      bytes.set(frame);
+      const view = new DataView(bytes.buffer);
+      view.setUint16(12, 0x86dd);
+      view.setUint8(14, 0x60);
+      view.setUint8(20, nextHeader);
+      for (const [index, word] of words.entries()) view.setInt32(22 + index * 4, word);
+      view.setUint8(54, type);
+      return bytes;
+    };
+    const ANYBODY = '2001:db8:9::1';
+
+    test.each([
+      ['a request to a VIP', true, ipv6(ANYBODY, VIP6, [6, 0])],
+      ['a reply of a real', true, ipv6('2001:db8:1::11', ANYBODY, [6, 0])],
+      ['a question of NDP', true, ipv6(ANYBODY, 'ff02::1:ff00:10', [58, 135])],
+      ['an answer of NDP', true, ipv6(ANYBODY, '2001:db8::1', [58, 136])],
+      ['packet too big of a router', true, ipv6(ANYBODY, '2001:db8::9', [58, 2])],
+      ['a ping through this host', false, ipv6(ANYBODY, '2001:db8::9', [58, 128])],
+      ['other traffic of the host', false, ipv6(ANYBODY, '2001:db8::9', [6, 135])],
+    ])('%s: %s', async (_name, wanted, frame) => {
+      expect(await passes(filter6, frame)).toBe(wanted);
+    });
+
+    test('takes no ICMPv6 errors without reals, and no NDP without IPv6', async () => {
+      const tooBig = ipv6(ANYBODY, '2001:db8::9', [58, 2]);
+      const dsr = capFilter({ vips: [VIP6], reals: [], ownMac: OWN });
+      expect(await passes(dsr, tooBig)).toBe(false);
+      expect(await passes(filter, ipv6(ANYBODY, 'ff02::1:ff00:10', [58, 135]))).toBe(false);
+    });
+
+    test.each([
+      300, 500, 600,
+    ])('with %i addresses is still one that the kernel takes', async (count) => {
+      const vips = Array.from({ length: count }, (_, index) => `2001:db8::${index.toString(16)}`);
+      const many = capFilter({ vips, reals: [], ownMac: OWN });
+      const program = execFileSync('tcpdump', ['-y', 'EN10MB', '-ddd', many], { stdio: 'pipe' });
+      expect(Number(program.toString().split('\n')[0])).toBeLessThanOrEqual(4096);
+      expect(await passes(many, ipv6(ANYBODY, vips.at(-1)!, [6, 0]))).toBe(true);
+    });
   });
 
   test('without NAT reals takes no ICMP errors but those to a VIP', async () => {

@@ -236,7 +236,8 @@ describe('captures', () => {
     const batches = collect(datapath);
     give(0, frame(1));
     handles[0]!.missed = 3;
-    datapath.setAddresses?.(Int32Array.of(parseIpv4('192.0.2.20')!), new Int32Array(0));
+    const vips = Int32Array.of(parseIpv4('192.0.2.20')!);
+    datapath.setAddresses?.({ vips, reals: new Int32Array(0) });
     expect(handles.map(({ stopped }) => stopped)).toEqual([true, true, false, false]);
     expect(handles[2]?.options.filter).toContain('(arp or ip dst host 192.0.2.20)');
     expect(datapath.counters[0]?.missedFrames).toBe(3);

@@ -30,6 +30,9 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
     const ifFalse = view.getUint8(at * INSTRUCTION_BYTES + 3);
     const operand = view.getUint32(at * INSTRUCTION_BYTES + 4, true);
     switch (code) {
+      case 0x05:
+        at += operand;
+        break;
       case 0x06:
         return operand;
       case 0x15:

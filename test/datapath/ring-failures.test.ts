@@ -82,7 +82,7 @@ test('a filter that the kernel has no room for gives way to one without addresse
   const ring = open(libc, new Int32Array(100));
   expect(instructions.map((count) => count > 300)).toEqual(Array(4).fill([true, false]).flat());
   instructions.length = 0;
-  ring.setAddresses?.(Int32Array.of(1), Int32Array.of(2));
+  ring.setAddresses?.({ vips: Int32Array.of(1), reals: Int32Array.of(2) });
   expect(instructions.length).toBe(4);
   expect(Math.max(...instructions)).toBeLessThan(40);
 });

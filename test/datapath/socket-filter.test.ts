@@ -2,11 +2,8 @@
 // compared with the rule in words.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  buildSocketFilter,
-  type FilterOptions,
-  type Wanted,
-} from '../../src/datapath/socket-filter.ts';
+import type { Wanted } from '../../src/datapath/datapath.ts';
+import { buildSocketFilter, type FilterOptions } from '../../src/datapath/socket-filter.ts';
 import { type FilteredFrame, runClassicBpf } from './classic-bpf.ts';
 
 const LIMIT = 1800;
@@ -18,13 +15,30 @@ const address = fc.constantFrom(
   ...[0x0a000001, 0x0a000002, 0xc0a80001, 0xffffffff, 0, 0x80000000, 0x7fffffff],
 );
 const addresses = fc.array(address, { maxLength: 4 }).map((list) => Int32Array.from(list));
-const wanted = fc.record({ vips: addresses, reals: addresses });
+/** Addresses of IPv6 that differ from each other in one word only. */
+const ADDRESSES6 = [
+  [0x20010db8, 0, 0, 1],
+  [0x20010db8, 0, 0, 2],
+  [0x20010db8, 0, -1, 1],
+  [0x20010db8, 5, 0, 1],
+  [0xfd000000 | 0, 0, 0, 1],
+] as const;
+const address6 = fc.constantFrom(...ADDRESSES6);
+const addresses6 = fc
+  .array(address6, { maxLength: 3 })
+  .map((list) => Int32Array.from(list.flatMap((words) => [...words])));
+const wanted = fc.record({
+  vips: addresses,
+  reals: addresses,
+  vips6: addresses6,
+  reals6: addresses6,
+});
 const options: fc.Arbitrary<FilterOptions> = fc.record({
   wanted: fc.option(wanted, { nil: undefined, freq: 5 }),
   limitBytes: fc.constant(LIMIT),
   beyondLimit: fc.boolean(),
 });
-const frame: fc.Arbitrary<FilteredFrame> = fc
+const frame4: fc.Arbitrary<FilteredFrame> = fc
   .record({
     length: fc.oneof(
       fc.constantFrom(0, 13, 14, 29, 30, 33, 34, 60, LIMIT - 1, LIMIT, LIMIT + 1, 65_000),
@@ -53,6 +67,27 @@ const frame: fc.Arbitrary<FilteredFrame> = fc
     return { bytes: whole.subarray(0, length), packetType, hasVlanTag };
   });
 
+const frame6: fc.Arbitrary<FilteredFrame> = fc
+  .record({
+    length: fc.oneof(fc.constantFrom(14, 21, 37, 53, 54, 55, 86, LIMIT, LIMIT + 1), fc.nat(2000)),
+    source: address6,
+    destination: address6,
+    nextHeader: fc.constantFrom(58, 58, 58, 6, 17, 0, 44),
+    icmpType: fc.constantFrom(1, 2, 3, 4, 128, 129, 133, 134, 135, 136, 137),
+    packetType: fc.constantFrom(0, 0, 2, 3),
+  })
+  .map(({ length, packetType, ...fields }) => {
+    const whole = new Uint8Array(Math.max(length, 75));
+    const view = new DataView(whole.buffer);
+    view.setUint16(12, 0x86dd);
+    view.setUint8(20, fields.nextHeader);
+    for (const [index, word] of fields.source.entries()) view.setInt32(22 + index * 4, word);
+    for (const [index, word] of fields.destination.entries()) view.setInt32(38 + index * 4, word);
+    view.setUint8(54, fields.icmpType);
+    return { bytes: whole.subarray(0, length), packetType, hasVlanTag: false };
+  });
+const frame = fc.oneof(frame4, frame6);
+
 /**
  * The rule in words: ours, untagged, of the lane's size, and ARP or to a VIP or from a real; where
  * there are reals, ICMP errors too.
@@ -63,11 +98,35 @@ function isWanted({ wanted: who, beyondLimit }: FilterOptions, given: FilteredFr
   if (bytes.length < 14) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint16(12) === 0x0806) return true;
+  if (view.getUint16(12) === 0x86dd) return isWanted6(who, view);
   if (view.getUint16(12) !== 0x0800) return false;
   if (who === undefined) return true;
   if (bytes.length < 34) return false;
   if (who.vips.includes(view.getInt32(30)) || who.reals.includes(view.getInt32(26))) return true;
   return who.reals.length > 0 && isIcmpError(view);
+}
+
+/** To a VIP or from a real; NDP where there is either, and ICMPv6 errors where there are reals. */
+function isWanted6(who: Wanted | undefined, view: DataView): boolean {
+  if (who === undefined) return true;
+  const { vips6 = new Int32Array(0), reals6 = new Int32Array(0) } = who;
+  const holds = (list: Int32Array, at: number) =>
+    view.byteLength >= at + 16 &&
+    ADDRESSES6.some(
+      (words) =>
+        words.every((word, index) => view.getInt32(at + index * 4) === (word | 0)) &&
+        Array.from({ length: list.length / 4 }).some((_, index) =>
+          words.every((word, part) => list[index * 4 + part] === (word | 0)),
+        ),
+    );
+  if (holds(vips6, 38)) return true;
+  // A frame that ends within an address that was looked at is none.
+  if (vips6.length > 0 && view.byteLength < 54) return false;
+  if (holds(reals6, 22)) return true;
+  if (vips6.length + reals6.length === 0 || view.byteLength < 55) return false;
+  if (view.getUint8(20) !== 58) return false;
+  const type = view.getUint8(54);
+  return type === 135 || type === 136 || (reals6.length > 0 && type >= 1 && type <= 4);
 }
 
 /** ICMP, no later fragment, and one of the three types where the header ends. */
@@ -115,7 +174,30 @@ test('holds two thousand addresses in a program that the kernel takes', () => {
   expect(runClassicBpf(program, ipv4To(0x0a000000 + MOST / 2))).toBe(0);
 });
 
-test('beyond that takes all IPv4 of this host, and still nothing else', () => {
+test('holds hundreds of IPv6 addresses, and beyond that takes all IP of this host', () => {
+  const words = (count: number) =>
+    Int32Array.from({ length: count * 4 }, (_, at) => (at % 4 === 3 ? at >> 2 : 0x20010db8));
+  const none = new Int32Array(0);
+  const to = (host: number): FilteredFrame => {
+    const bytes = new Uint8Array(80);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(12, 0x86dd);
+    for (const [index, word] of [...words(host + 1).subarray(-4)].entries())
+      view.setInt32(38 + index * 4, word);
+    return { bytes, packetType: 0, hasVlanTag: false };
+  };
+  const program = buildSocketFilter({
+    wanted: { vips: none, reals: none, vips6: words(440) },
+    ...sizes,
+  });
+  expect(program.length / 8).toBeLessThanOrEqual(4096);
+  expect(runClassicBpf(program, to(439))).toBeGreaterThan(0);
+  expect(runClassicBpf(program, to(440))).toBe(0);
+  const wide = { vips: none, reals: none, vips6: words(450) };
+  expect(runClassicBpf(buildSocketFilter({ wanted: wide, ...sizes }), to(9999))).toBeGreaterThan(0);
+});
+
+test('beyond that takes all IP of this host, and still nothing else', () => {
   const program = buildSocketFilter({ wanted: many(MOST + 1), ...sizes });
   expect(program).toEqual(buildSocketFilter({ wanted: undefined, ...sizes }));
   expect(runClassicBpf(program, ipv4To(1))).toBeGreaterThan(0);

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { openCap } from '../../src/datapath/cap.ts';
-import type { Arm, EventDatapath } from '../../src/datapath/datapath.ts';
+import type { Arm, EventDatapath, Wanted } from '../../src/datapath/datapath.ts';
 import { openRing, type RingDatapath } from '../../src/datapath/ring-unsafe.ts';
 import { answerParent } from './answer-parent.ts';
 import { createForwarder, type Forwarder } from './forwarder.ts';
@@ -99,7 +99,7 @@ answerParent({
   setAhead: (bytes: number) => forwarder.setAhead(bytes),
   inject: (bytes: Uint8Array, arm: number) => datapath.inject(bytes, arm),
   injectInBatch: (bytes: Uint8Array, arm: number) => forwarder.injectInBatch(bytes, arm),
-  setAddresses: (vips: Int32Array, reals: Int32Array) => datapath.setAddresses?.(vips, reals),
+  setAddresses: (wanted: Wanted) => datapath.setAddresses?.(wanted),
   seen: (from: number) => forwarder.seen().slice(from),
   report: () => forwarder.report(),
   checkLinks: () => datapath.checkLinks(),

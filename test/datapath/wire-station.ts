@@ -63,8 +63,10 @@ export async function openWireStation(options: WireStationOptions): Promise<Wire
     setAhead: (bytes) => child.ask('setAhead', bytes) as Promise<void>,
     inject: (bytes, arm) => child.ask('inject', bytes, arm) as Promise<void>,
     injectInBatch: (bytes, arm) => child.ask('injectInBatch', bytes, arm) as Promise<void>,
-    setAddresses: (vips, reals) =>
-      child.ask('setAddresses', addresses(vips), addresses(reals)) as Promise<void>,
+    setAddresses: (vips, reals) => {
+      const wanted = { vips: addresses(vips), reals: addresses(reals) };
+      return child.ask('setAddresses', wanted) as Promise<void>;
+    },
     seen: () => seen(0) as Promise<SeenFrame[]>,
     report: () => child.ask('report') as Promise<Report>,
     close: () => child.ask('close') as Promise<Remains>,
