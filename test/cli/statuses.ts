@@ -21,7 +21,8 @@ const WEB_1: RealStatus = {
 const ARM = {
   name: 'eth0',
   mac: '02:00:00:00:00:01',
-  address: '192.0.2.1/24', address6: '2001:db8::1/64',
+  address: '192.0.2.1/24',
+  address6: '2001:db8::1/64',
   mtu: 1500,
   link: 'up',
   receivedFrames: 0,
@@ -88,7 +89,15 @@ export const BUSY_STATUS: Status = {
   drops: { 'ipv4-header-length': 3, 'no-service': 31 },
   arms: [
     { ...ARM, receivedFrames: 1_234_567, receivedBytes: 5e9, sentFrames: 99_999, sentBytes: 5e8 },
-    { ...ARM, name: 'eth1', address: null, address6: null, link: 'down', missedFrames: 12, failedFrames: 1 },
+    {
+      ...ARM,
+      name: 'eth1',
+      address: null,
+      address6: null,
+      link: 'down',
+      missedFrames: 12,
+      failedFrames: 1,
+    },
   ],
   services: [
     {

@@ -101,7 +101,14 @@ const CASES: Case[] = [
     'one of: dsr, nat',
   ],
   // Addresses.
-  ...['not-an-address', '192.0.2', '192.0.2.256', '192.0.2.010', '2001:db8::1::2', 'fe80::1%eth0'].map(
+  ...[
+    'not-an-address',
+    '192.0.2',
+    '192.0.2.256',
+    '192.0.2.010',
+    '2001:db8::1::2',
+    'fe80::1%eth0',
+  ].map(
     (vip): Case => [
       `the VIP ${vip}`,
       withLine(5, `    vip: "${vip}"`),

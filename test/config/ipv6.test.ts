@@ -43,11 +43,12 @@ describe('an address of no host is refused', () => {
     ]);
   });
 
-  test.each([
-    ...['2000::', 'fec0::1', 'fd00::1', '64:ff9b::1.2.3.4', '::2', 'fe7f::1', 'feff::1'],
-  ])('%s is one', (address) => {
-    expect(problemsOf(file(`"${address}"`, '[2001:db8::21]'))).toEqual([]);
-  });
+  test.each([...['2000::', 'fec0::1', 'fd00::1', '64:ff9b::1.2.3.4', '::2', 'fe7f::1', 'feff::1']])(
+    '%s is one',
+    (address) => {
+      expect(problemsOf(file(`"${address}"`, '[2001:db8::21]'))).toEqual([]);
+    },
+  );
 });
 
 const ADVICE = 'give each family a service of its own; both may have the same hosts as reals';

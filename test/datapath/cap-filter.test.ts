@@ -111,15 +111,16 @@ describe.skipIf(noTcpdump !== '')(`the filter of cap ${noTcpdump}`, () => {
       expect(await passes(filter, ipv6(ANYBODY, 'ff02::1:ff00:10', [58, 135]))).toBe(false);
     });
 
-    test.each([
-      300, 500, 600,
-    ])('with %i addresses is still one that the kernel takes', async (count) => {
-      const vips = Array.from({ length: count }, (_, index) => `2001:db8::${index.toString(16)}`);
-      const many = capFilter({ vips, reals: [], ownMac: OWN });
-      const program = execFileSync('tcpdump', ['-y', 'EN10MB', '-ddd', many], { stdio: 'pipe' });
-      expect(Number(program.toString().split('\n')[0])).toBeLessThanOrEqual(4096);
-      expect(await passes(many, ipv6(ANYBODY, vips.at(-1)!, [6, 0]))).toBe(true);
-    });
+    test.each([300, 500, 600])(
+      'with %i addresses is still one that the kernel takes',
+      async (count) => {
+        const vips = Array.from({ length: count }, (_, index) => `2001:db8::${index.toString(16)}`);
+        const many = capFilter({ vips, reals: [], ownMac: OWN });
+        const program = execFileSync('tcpdump', ['-y', 'EN10MB', '-ddd', many], { stdio: 'pipe' });
+        expect(Number(program.toString().split('\n')[0])).toBeLessThanOrEqual(4096);
+        expect(await passes(many, ipv6(ANYBODY, vips.at(-1)!, [6, 0]))).toBe(true);
+      },
+    );
   });
 
   test('without NAT reals takes no ICMP errors but those to a VIP', async () => {
