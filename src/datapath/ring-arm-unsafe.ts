@@ -7,6 +7,7 @@ import {
   mapScratch,
   type Releases,
   type Scratch,
+  setMembership,
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
 import {
@@ -60,6 +61,8 @@ export interface RingArm {
   readonly room: Uint8Array;
   copiedBytes: number;
   readonly counters: ArmCounters;
+  /** Multicast groups that the interface takes for us; see setMembership. */
+  groups: ReadonlySet<number>;
 }
 
 export interface RingArmOptions {
@@ -94,7 +97,7 @@ export function openRingArm(
   const large = openLane(libc, { ...common, ...largePart }, releases);
   const counters = createArmCounters();
   const capacity = BATCH_FRAMES * 2;
-  return {
+  const ring: RingArm = {
     arm,
     frame: memory.view,
     small,
@@ -104,7 +107,24 @@ export function openRingArm(
     room: new Uint8Array(scratch.view.buffer),
     copiedBytes: 0,
     counters,
+    groups: new Set(),
   };
+  joinGroups(ring, wanted);
+  return ring;
+}
+
+/** Lets in the questions for the MAC address of each VIP: they go to its solicited-node group. */
+function joinGroups(ring: RingArm, { vips6 = new Int32Array(0) }: Wanted): void {
+  const { arm, small, groups } = ring;
+  const { interfaceIndex } = arm;
+  // RFC 4291, 2.7.1: the group has the last three bytes of the address.
+  const lastWords = vips6.filter((_, index) => index % 4 === 3);
+  const wanted = new Set(lastWords.map((word) => 0xff00_0000 | word));
+  const change = (group: number, joins: boolean) =>
+    setMembership(small.libc, small.fd, { interfaceIndex, group, joins });
+  for (const group of wanted) if (!groups.has(group)) change(group, true);
+  for (const group of groups) if (!wanted.has(group)) change(group, false);
+  ring.groups = wanted;
 }
 
 /** True if at least one frame waits. */
@@ -200,6 +220,7 @@ export function injectInto(ring: RingArm, bytes: Uint8Array): void {
 }
 
 export function setWanted(ring: RingArm, wanted: Wanted): void {
+  joinGroups(ring, wanted);
   filterLane(ring.small, wanted);
   filterLane(ring.large, wanted);
 }

@@ -15,6 +15,8 @@ const SO_SNDTIMEO = 21;
 const SO_ATTACH_FILTER = 26;
 
 const SOL_PACKET = 263;
+const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_DROP_MEMBERSHIP = 2;
 const PACKET_RX_RING = 5;
 const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
@@ -23,6 +25,9 @@ const PACKET_VNET_HDR = 15;
 const PACKET_QDISC_BYPASS = 20;
 const PACKET_IGNORE_OUTGOING = 23;
 const TPACKET_V2 = 1;
+const PACKET_MR_MULTICAST = 0;
+/** The first two bytes of every multicast MAC address of IPv6 (RFC 2464, 7). */
+const MULTICAST6_MAC = 0x3333;
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -158,6 +163,30 @@ export function bindTo(libc: Libc, fd: number, interfaceIndex: number): void {
   view.setUint16(2, ETH_P_ALL, false);
   view.setInt32(4, interfaceIndex, true);
   if (libc.bind(fd, address, 20) !== 0) fail(libc, `bind to interface ${interfaceIndex}`);
+}
+
+/**
+ * Makes the interface take frames to a multicast group of IPv6, or leave them again; without this a
+ * network card passes them over. The kernel counts who wants a group, and an end of the socket too.
+ * @param group the last four bytes of the group's MAC address, int32
+ */
+export function setMembership(
+  libc: Libc,
+  fd: number,
+  { interfaceIndex, group, joins }: { interfaceIndex: number; group: number; joins: boolean },
+): void {
+  // struct packet_mreq: interface, type, length of the address, eight bytes of it.
+  const request = new Uint8Array(16);
+  const view = new DataView(request.buffer);
+  view.setInt32(0, interfaceIndex, true);
+  view.setUint16(4, PACKET_MR_MULTICAST, true);
+  view.setUint16(6, 6, true);
+  view.setUint16(8, MULTICAST6_MAC);
+  view.setInt32(10, group);
+  const option = joins ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP;
+  // An interface that is gone has no groups to leave.
+  if (libc.setsockopt(fd, SOL_PACKET, option, request, 16) === 0 || !joins) return;
+  fail(libc, `PACKET_ADD_MEMBERSHIP of interface ${interfaceIndex}`);
 }
 
 /** Frames that the kernel dropped since the last call, because the ring was full. */

@@ -112,3 +112,61 @@ test('any bytes at all: no throw, no write outside the frame', () => {
     { numRuns: 2000 },
   );
 });
+
+/** A frame of IPv6 with the sum of the pseudo-header, or the finished checksum, by plain addition. */
+function frame6(some: Frame6, isPartial: boolean): Uint8Array {
+  const { protocol, extension, addresses, payload } = some;
+  const headerBytes = protocol === 6 ? 20 : 8;
+  const upper = new Uint8Array(headerBytes + payload.length);
+  upper.set([0x9c, 0x40, 0, 80]);
+  upper.set(payload, headerBytes);
+  if (protocol === 6) upper[12] = 0x50;
+  else new DataView(upper.buffer).setUint16(4, upper.length);
+  const sumOf = (bytes: Uint8Array) =>
+    bytes.reduce((sum, byte, index) => sum + (index % 2 === 0 ? byte << 8 : byte), 0);
+  const fold = (sum: number): number => (sum > 0xffff ? fold((sum & 0xffff) + (sum >>> 16)) : sum);
+  const pseudo = fold(sumOf(addresses) + protocol + upper.length);
+  const whole = ~fold(pseudo + sumOf(upper)) & 0xffff;
+  const finished = whole === 0 && protocol === 17 ? 0xffff : whole;
+  const field = protocol === 6 ? 16 : 6;
+  new DataView(upper.buffer).setUint16(field, isPartial ? pseudo : finished);
+  const head = new Uint8Array(54);
+  head.set([0x86, 0xdd, 0x60], 12);
+  new DataView(head.buffer).setUint16(18, extension.length + upper.length);
+  head[20] = extension.length > 0 ? 60 : protocol;
+  head.set(addresses, 22);
+  return Uint8Array.from([...head, ...extension, ...upper]);
+}
+
+interface Frame6 {
+  readonly protocol: number;
+  readonly extension: Uint8Array;
+  readonly addresses: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+const fields6 = fc
+  .record({
+    protocol: fc.constantFrom(6, 17),
+    hasOptions: fc.boolean(),
+    addresses: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    payload: fc.uint8Array({ maxLength: 100 }),
+  })
+  .map(({ hasOptions, ...rest }): Frame6 => {
+    const options = Uint8Array.of(rest.protocol, 0, 1, 4, 0, 0, 0, 0);
+    return { ...rest, extension: hasOptions ? options : new Uint8Array(0) };
+  });
+
+test('of IPv6 is finished too, behind extension headers and before padding', () => {
+  fc.assert(
+    fc.property(fields6, (some) => {
+      for (const form of [(bytes: Uint8Array) => bytes, padded]) {
+        const frame = form(frame6(some, true));
+        expect(completeChecksum(view(frame), 0, frame.length)).toBe(true);
+        expect(frame).toEqual(form(frame6(some, false)));
+        completeChecksum(view(frame), 0, frame.length);
+        expect(frame).toEqual(form(frame6(some, false)));
+      }
+    }),
+  );
+});

@@ -166,3 +166,26 @@ test('a full queue sends what it holds before it takes more', () => {
   }
   expect([queue.count, counters.sentFrames]).toEqual([1, 8]);
 });
+
+test('the groups of IPv6 VIPs are joined on each arm, and left when the VIP is gone', () => {
+  const changes: string[] = [];
+  const libc = playLibc({
+    setsockopt: (level, option, value) => {
+      if (level === SOL_PACKET && (option === 1 || option === 2)) {
+        changes.push(`${option === 1 ? 'join' : 'leave'} ${Buffer.from(value).toString('hex')}`);
+      }
+      return 0;
+    },
+  });
+  const none = new Int32Array(0);
+  const wanted = { vips: none, reals: none, vips6: Int32Array.of(0x20010db8, 0, 0, 0x00ab0010) };
+  const ring = openRing({ arms: [armNamed('no0'), armNamed('no1')], slots: 64, ...wanted }, libc);
+  // struct packet_mreq on interface 7: multicast, six bytes, 33:33:ff:ab:00:10.
+  const request = '07000000000006003333ffab00100000';
+  expect(changes.splice(0)).toEqual([`join ${request}`, `join ${request}`]);
+  ring.setAddresses?.(wanted);
+  expect(changes).toEqual([]);
+  ring.setAddresses?.({ vips: none, reals: none });
+  expect(changes).toEqual([`leave ${request}`, `leave ${request}`]);
+  ring.close();
+});
