@@ -2,6 +2,7 @@
 // MAC addresses, ending flows whose time is over. The packet's own way is in process.ts. Nothing
 // here does I/O: frames of its own wait in `outbox`, news for people in `events`.
 import type { Arm } from '../datapath/datapath.ts';
+import { fixAddresses } from '../flow/address-book.ts';
 import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
 import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
@@ -20,6 +21,7 @@ import {
   type OutboxFrame,
   WAY_WORDS,
 } from './neighbours.ts';
+import { emptyPacket, type Packet } from './packet.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
 import { realsOfService, type Table } from './table.ts';
 import { createErrorBudget, type ErrorBudget } from './tell-sender.ts';
@@ -66,6 +68,8 @@ export interface Director {
   /** What the super-frames of a batch were cut into, in their order; see verdict.ts. */
   readonly segments: OutboxFrame[];
   readonly conflicts: VipConflict[];
+  /** What was read of the packet, if it is not plain or no flow knows it. */
+  readonly packet: Packet;
   /** Filled for each new flow; here so that no packet allocates one. */
   readonly newFlow: NewFlow;
   /** What the scheduler is told of it, and how many flows the reals have. */
@@ -129,6 +133,7 @@ export function createDirector(options: DirectorOptions): Director {
     outbox: [],
     segments: [],
     conflicts: [],
+    packet: emptyPacket(),
     newFlow: emptyFlow(),
     arrival: { client: 0, clientPort: 0, vip: 0, nowMs: 0 },
     load: {
@@ -173,6 +178,7 @@ export function takeTable(director: Director, table: Table): void {
   for (let id = 0; id < room.reals; id++) {
     director.flows.goneReals[id] = (table.realNeighbour[id] ?? -1) < 0 ? 1 : 0;
   }
+  fixAddresses(director.flows.book, table.addresses6);
   mapReals(director.totals, table);
   director.neighbours = createNeighbours(table, director.arms, director.neighbours, director.nowMs);
   director.schedulers = table.schedules.map((schedule) =>

@@ -3,10 +3,11 @@
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import { ROW_STRIDE } from './counters.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
 import { isLonger, mayCut } from './length.ts';
-import { GONE, WAY_WORDS } from './neighbours.ts';
+import { GONE, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { setMacs } from './rewrite.ts';
 import { send, type Verdict } from './verdict.ts';
 
@@ -34,15 +35,36 @@ export function obstacle(
   return isLong && !mayCut(frame, l3) ? TOO_BIG : 0;
 }
 
-/** Addresses a frame to a real that is resolved, and sends it. */
-export function sendToReal(director: Director, frame: DataView, at: number, id: number): Verdict {
+/** Addresses a frame to a real that is resolved. @returns the arm */
+export function addressToReal(director: Director, frame: DataView, at: number, id: number): number {
   const { ways } = director;
   const way = id * WAY_WORDS;
   for (let word = 0; word < 3; word++) frame.setInt32(at + word * 4, ways[way + word] as number);
-  return sendOrCut(director, frame, at, ways[way + 3] as number);
+  return ways[way + WAY_ARM] as number;
 }
 
-/** Addresses a frame to where a flow's requests came from, as its record has it, and sends it. */
+/** Addresses a frame to a real that is resolved, and sends it. */
+export function sendToReal(director: Director, frame: DataView, at: number, id: number): Verdict {
+  return sendOrCut(director, frame, at, addressToReal(director, frame, at, id));
+}
+
+/**
+ * Addresses a frame to where a flow's requests came from, as its record has it.
+ * @returns the arm
+ */
+export function addressToHop(
+  { armMacHigh, armMacLow }: Director,
+  frame: DataView,
+  at: number,
+  hopHigh: number,
+  hopLow: number,
+): number {
+  const out = hopLow >>> 16;
+  setMacs(frame, at, hopHigh, hopLow, armMacHigh[out] as number, armMacLow[out] as number);
+  return out;
+}
+
+/** Addresses a frame to where a flow's requests came from, and sends it. */
 export function sendToHop(
   director: Director,
   frame: DataView,
@@ -50,10 +72,19 @@ export function sendToHop(
   hopHigh: number,
   hopLow: number,
 ): Verdict {
-  const { armMacHigh, armMacLow } = director;
-  const out = hopLow >>> 16;
-  setMacs(frame, at, hopHigh, hopLow, armMacHigh[out] as number, armMacLow[out] as number);
-  return sendOrCut(director, frame, at, out);
+  return sendOrCut(director, frame, at, addressToHop(director, frame, at, hopHigh, hopLow));
+}
+
+/** @param packets REQUEST_PACKETS or REPLY_PACKETS; the field of the bytes is the next one */
+export function countTraffic(
+  { values, realRowsAt }: Director,
+  id: number,
+  packets: number,
+  bytes: number,
+): void {
+  const field = realRowsAt + id * ROW_STRIDE + packets;
+  values[field] = (values[field] as number) + 1;
+  values[field + 1] = (values[field + 1] as number) + bytes;
 }
 
 function sendOrCut(director: Director, frame: DataView, at: number, out: number): Verdict {

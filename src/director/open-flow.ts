@@ -1,19 +1,24 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
+import { holdAddress, releaseAddress } from '../flow/address-book.ts';
 import { addFlow, findFlow, NAT_BIT, REPLY_TAKEN, removeFlow } from '../flow/flow-table.ts';
 import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
 import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
+import { forwardKnown6 } from './known-flow6.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { dropped, notForwarded } from './refuse.ts';
+import { isIpv6 } from './packet.ts';
+import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
-import { findService, METHOD_NAT } from './table.ts';
+import { requestDeltas6 } from './rewrite6.ts';
+import { findService, IPV6_BIT, METHOD_NAT } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -38,37 +43,51 @@ export function processNew(
   offload: number,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
-  const { table } = director;
-  endOldFlow(director, frame, l3, l4);
-  const protocol = ipv4.protocol(frame, l3);
-  const vip = ipv4.destination(frame, l3);
+  const { table, packet, flows } = director;
+  endOldFlow(director, frame, l4);
+  const { protocol, destination: vip } = packet;
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
-  if (service < 0) return notForwarded(director, frame, at, NO_SERVICE);
-  if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
+  const ofIpv6 = isIpv6(packet);
+  if (service < 0) {
+    return ofIpv6
+      ? notForwarded6(director, frame, l3, l4, NO_SERVICE)
+      : notForwarded(director, frame, at, NO_SERVICE);
+  }
+  if (!ofIpv6 && !ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
   const scheduler = director.schedulers[service] as Scheduler;
-  const isTcp = protocol === ipv4.PROTOCOL_TCP;
+  const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
     return dropped(director, NO_FLOW);
   }
-  const client = ipv4.source(frame, l3);
-  const realId = chooseReal(director, service, client, tcp.sourcePort(frame, l4), vip);
+  const { sourceHash, destinationHash } = packet;
+  const clientPort = tcp.sourcePort(frame, l4);
+  const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
   const isRouted = table.realMethod[realId] === METHOD_NAT;
-  if (isRouted && ipv4.timeToLive(frame, l3) <= 1) return NO_TIME_TO_LIVE;
+  if (isRouted && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
+  if (ofIpv6) packet.source = holdAddress(flows.book, frame, l3 + ipv6.SOURCE_OFFSET);
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
-  const number = addFlow(director.flows, director.newFlow, state, director.nowMs);
+  const number = addFlow(flows, director.newFlow, state, director.nowMs);
+  // The flow holds the client's address by itself now.
+  if (ofIpv6) releaseAddress(flows.book, packet.source);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
   countOpened(director, realId);
   // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.
-  return forwardKnown(director, frame, at, l4, end, arm, offload);
+  return ofIpv6
+    ? forwardKnown6(director, frame, at, l4, end, arm, offload)
+    : forwardKnown(director, frame, at, l4, end, arm, offload);
 }
 
-/** Asks the service's scheduler. @returns a real id, or -1 */
+/**
+ * Asks the service's scheduler.
+ * @param client the client's address and the VIP, of IPv6 as hashes: see packet.ts
+ * @returns a real id, or -1
+ */
 export function chooseReal(
   { table, schedulers, arrival, load, nowMs }: Director,
   service: number,
@@ -89,10 +108,8 @@ export function chooseReal(
 /**
  * What is still remembered under this packet's key is over: it would have been sent on otherwise.
  */
-function endOldFlow({ flows }: Director, frame: DataView, l3: number, l4: number): void {
-  const source = ipv4.source(frame, l3);
-  const destination = ipv4.destination(frame, l3);
-  const protocol = ipv4.protocol(frame, l3);
+function endOldFlow({ flows, packet }: Director, frame: DataView, l4: number): void {
+  const { source, destination, protocol } = packet;
   const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   if (found >= 0) removeFlow(flows, found >>> 1);
 }
@@ -118,23 +135,29 @@ function fillNewFlow(
   realId: number,
   arm: number,
 ): void {
-  const { newFlow, table } = director;
-  const l3 = at + ethernet.HEADER_BYTES;
+  const { newFlow, table, packet } = director;
   const vipPort = tcp.destinationPort(frame, l4);
   const realPort = (table.realPort[realId] as number) || vipPort;
-  newFlow.client = ipv4.source(frame, l3);
-  newFlow.vip = ipv4.destination(frame, l3);
+  newFlow.client = packet.source;
+  newFlow.vip = packet.destination;
   newFlow.ports = frame.getInt32(l4);
   newFlow.real = table.realAddress[realId] as number;
   newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
-  newFlow.protocol = ipv4.protocol(frame, l3);
+  newFlow.protocol = packet.protocol;
   newFlow.local = newFlow.client;
   newFlow.bits = table.realMethod[realId] === METHOD_NAT ? NAT_BIT : 0;
   newFlow.realId = realId;
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);
   newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
-  newFlow.deltas = newFlow.bits ? requestDeltas(newFlow.vip, vipPort, newFlow.real, realPort) : 0;
+  newFlow.deltas = newFlow.bits === 0 ? 0 : deltasOf(director, vipPort, realPort);
+}
+
+function deltasOf({ newFlow, table, packet }: Director, vipPort: number, realPort: number) {
+  const { vip, real } = newFlow;
+  return isIpv6(packet)
+    ? requestDeltas6(table.addresses6, vip, vipPort, real, realPort)
+    : requestDeltas(vip, vipPort, real, realPort);
 }
 
 function countOpened({ counters }: Director, realId: number): void {

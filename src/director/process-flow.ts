@@ -7,6 +7,7 @@ import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
 import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
 import { processNew } from './open-flow.ts';
+import { readIpv4 } from './packet.ts';
 import { dropped } from './refuse.ts';
 import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
 import { detailOf, kindOf, SEND, type Verdict } from './verdict.ts';
@@ -27,8 +28,11 @@ export function processFlow(
 ): Verdict {
   const known = forwardKnown(director, frame, at, l4, end, arm, offload);
   if (known >= 0) return known;
-  const verdict =
-    known === NOT_KNOWN ? processNew(director, frame, at, l4, end, arm, offload) : known;
+  let verdict = known;
+  if (known === NOT_KNOWN) {
+    readIpv4(director.packet, frame, at + ethernet.HEADER_BYTES);
+    verdict = processNew(director, frame, at, l4, end, arm, offload);
+  }
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
   if (verdict === TOO_LONG) return processTooLong(director, frame, at, l4, end, arm, offload);
   if (verdict !== NO_TIME_TO_LIVE) return verdict;

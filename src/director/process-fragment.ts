@@ -35,10 +35,10 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerEcho, turnRound } from './answer.ts';
-import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS, ROW_STRIDE } from './counters.ts';
+import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director, FirstPiece } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { obstacle, sendToHop, sendToReal } from './onward.ts';
+import { countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
 import { processFlow } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
@@ -315,7 +315,7 @@ function followToReal(
     ipv4.setDestination(frame, l3, real);
     ipv4.decrementTimeToLive(frame, l3);
   }
-  count(director, id, REQUEST_PACKETS, end - at);
+  countTraffic(director, id, REQUEST_PACKETS, end - at);
   return sendToReal(director, frame, at, id);
 }
 
@@ -333,13 +333,6 @@ function followToClient(
   if (reason !== 0) return dropped(director, reason);
   ipv4.setSource(frame, l3, entries[entry + ADDRESS] as number);
   ipv4.decrementTimeToLive(frame, l3);
-  count(director, entries[entry + DETAIL] as number, REPLY_PACKETS, end - at);
+  countTraffic(director, entries[entry + DETAIL] as number, REPLY_PACKETS, end - at);
   return sendToHop(director, frame, at, entries[entry + HOP_HIGH] as number, hopLow);
-}
-
-/** @param packets REQUEST_PACKETS or REPLY_PACKETS; the field of the bytes is the next one */
-function count({ values, realRowsAt }: Director, id: number, packets: number, bytes: number): void {
-  const field = realRowsAt + id * ROW_STRIDE + packets;
-  values[field] = (values[field] as number) + 1;
-  values[field + 1] = (values[field + 1] as number) + bytes;
 }

@@ -3,10 +3,11 @@
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import { dropAt, GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
-import { isNatReal, isVip } from './table.ts';
+import { isNatReal, isVip, isVip6 } from './table.ts';
 import { drop, PASS, type Verdict } from './verdict.ts';
 
 const NO_SERVICE = DROP['no-service'];
@@ -49,6 +50,35 @@ function isReply({ table }: Director, frame: DataView, l3: number): boolean {
   if ((ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) !== 0) return false;
   const port = tcp.sourcePort(frame, l3 + headerBytes);
   return isNatReal(table, ipv4.source(frame, l3), port, ipv4.protocol(frame, l3));
+}
+
+/**
+ * The same for an IPv6 packet, of which all that is needed has been read.
+ * @param l4 offset of its ports, or 0 if it shows none
+ */
+export function notForwarded6(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  l4: number,
+  reason: number,
+): Verdict {
+  const { table, packet } = director;
+  if (isVip6(table, packet.destination)) return dropped(director, reason);
+  if (l4 === 0 || isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET)) return PASS;
+  const isOurs = isNatReal(table, packet.source, tcp.sourcePort(frame, l4), packet.protocol);
+  if (!isOurs) return PASS;
+  return dropped(director, reason === NO_SERVICE ? NO_FLOW : reason);
+}
+
+/** Link-local addresses are never those of somebody behind the director. */
+export function isOwnAddress6({ arms }: Director, frame: DataView, at: number): boolean {
+  if (ipv6.isLinkLocal(frame, at)) return true;
+  for (let index = 0; index < arms.length; index++) {
+    const own = arms[index]?.address6;
+    if (own !== undefined && ipv6.isAddress(frame, at, own)) return true;
+  }
+  return false;
 }
 
 /** The host of the director may talk to a real itself, as a health check does. */

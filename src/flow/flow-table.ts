@@ -3,6 +3,7 @@
 // requests and that of its replies, so that either direction is one look-up. No allocation, no
 // clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
 // come round within the 24 days in which a time that is over can be told from one to come).
+import { type AddressBook, createAddressBook, holdAgain, releaseAddress } from './address-book.ts';
 import { ACTIVE_STATES, ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
 
 /** Int32 words in a record. */
@@ -48,12 +49,17 @@ export const MAXIMUM_FLOWS = 16_000_000;
 /** How many records are looked at for one to give up when the table is full. */
 const EVICTION_SEARCH = 256;
 
+/** In META: the protocol is a key of IPv6, and the addresses are handles. */
+const IPV6_META_BIT = 0x40 << 8;
+
 export interface FlowTable {
   readonly maximum: number;
   readonly seed: number;
   readonly records: Int32Array;
   readonly slots: Int32Array;
   readonly slotMask: number;
+  /** The addresses of IPv6. A flow holds its client's. */
+  readonly book: AddressBook;
   /** How long a flow lives without a packet, by state. */
   readonly timeoutsMs: Int32Array;
   /** Flows by real id, kept here because every end of a flow passes here. */
@@ -108,6 +114,8 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     records: new Int32Array(maximum * RECORD_WORDS),
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
+    // One more, for the client of a flow that is about to be added.
+    book: createAddressBook(maximum + 1, seed),
     timeoutsMs: new Int32Array(new ArrayBuffer(TIMEOUT_MS.byteLength)),
     flowsByReal: new Int32Array(realIds),
     activeByReal: new Int32Array(realIds),
@@ -222,6 +230,7 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   records[at + HOP_LOW] = flow.hopLow;
   records[at + DELTAS] = flow.deltas;
   records[at + LOCAL] = flow.local;
+  if (((flow.protocol << 8) & IPV6_META_BIT) !== 0) holdAgain(table.book, flow.client);
   addKey(table, number, 0);
   if (nat) addKey(table, number, REPLY_BIT);
   table.active++;
@@ -254,6 +263,7 @@ export function removeFlow(table: FlowTable, number: number): void {
   const meta = records[at + META] as number;
   removeKey(table, number, 0);
   if (meta & NAT_BIT) removeKey(table, number, REPLY_BIT);
+  if (meta & IPV6_META_BIT) releaseAddress(table.book, records[at + CLIENT] as number);
   records[at + META] = 0;
   records[at + NEXT_FREE] = table.freeRecord;
   table.freeRecord = number;

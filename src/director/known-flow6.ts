@@ -1,0 +1,159 @@
+// The way of an IPv6 packet whose flow is known: what known-flow.ts does for IPv4, with addresses
+// of 16 bytes, no header checksum, and never a cut. The director has read the packet before.
+import {
+  CLIENT,
+  changeState,
+  DELTAS,
+  EXPIRES_MS,
+  findFlow,
+  HOP_HIGH,
+  HOP_LOW,
+  IDS,
+  isOver,
+  LOCAL,
+  META,
+  NAT_BIT,
+  PORTS,
+  REAL,
+  RECORD_WORDS,
+  REPLY_PORTS,
+  VIP,
+} from '../flow/flow-table.ts';
+import { CLIENT_ONLY, FROM_CLIENT, FROM_SERVER, isEnded, nextState } from '../flow/tcp-states.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
+import type { Director } from './director.ts';
+import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
+import { segmentBytes } from './length.ts';
+import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
+import { addressToHop, addressToReal, countTraffic } from './onward.ts';
+import { mendSum, setHandle } from './rewrite6.ts';
+import { IPV6_BIT } from './table.ts';
+import { send, type Verdict } from './verdict.ts';
+
+const TCP_KEY = 6 ^ IPV6_BIT;
+
+/** Like forwardKnown of known-flow.ts. */
+export function forwardKnown6(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const { flows, packet, ways, nowMs } = director;
+  const { source, destination, protocol } = packet;
+  const { records } = flows;
+  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  if (found < 0 || isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
+  const isReply = (found & 1) !== 0;
+  const record = (found >>> 1) * RECORD_WORDS;
+  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
+  const real = (records[record + IDS] as number) & 0xffff;
+  const hop = records[record + HOP_LOW] as number;
+  const out = isReply ? hop >>> 16 : (ways[real * WAY_WORDS + WAY_ARM] as number);
+  if (out < 0) return NOT_RESOLVED;
+  if (isNat && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
+  if (isTooLong(director, frame, at, l4, out, offload)) return TOO_LONG;
+  if (!advance(director, found, protocol === TCP_KEY ? tcp.flags(frame, l4) : -1)) return NOT_KNOWN;
+  countTraffic(director, real, isReply ? REPLY_PACKETS : REQUEST_PACKETS, end - at);
+  if (isReply) {
+    rewriteReply(director, frame, at, l4, record, offload & 1);
+    addressToHop(director, frame, at, records[record + HOP_HIGH] as number, hop);
+    return send(out);
+  }
+  if (isNat) {
+    // A client behind two routers may change its way; the replies follow the latest request.
+    records[record + HOP_HIGH] = ethernet.sourceHigh(frame, at);
+    records[record + HOP_LOW] = ethernet.sourceLow(frame, at) | (arm << 16);
+    rewriteRequest(director, frame, at, l4, record, offload & 1);
+  }
+  addressToReal(director, frame, at, real);
+  return send(out);
+}
+
+/** Whether it will be too long, on the wire, for this arm, which is noted then. */
+function isTooLong(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  out: number,
+  offload: number,
+): boolean {
+  director.narrowArm = out;
+  const longest = director.armFrameBytes[out] as number;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const payload = segmentBytes(offload);
+  if (payload === 0) return ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3) > longest;
+  const isTcp = director.packet.protocol === TCP_KEY;
+  const header = isTcp ? tcp.dataOffsetBytes(frame, l4) : udp.HEADER_BYTES;
+  return l4 - at + header + payload > longest;
+}
+
+/**
+ * Moves the flow's state on, and its time.
+ * @param flags of TCP, else -1
+ * @returns false if the packet opens a new connection in the place of one that has ended
+ */
+function advance({ flows, nowMs }: Director, found: number, flags: number): boolean {
+  const { records, timeoutsMs } = flows;
+  const record = (found >>> 1) * RECORD_WORDS;
+  const meta = records[record + META] as number;
+  let state = meta & 0xff;
+  if (flags >= 0) {
+    const fromClient = (meta & NAT_BIT) !== 0 ? FROM_CLIENT : CLIENT_ONLY;
+    const direction = (found & 1) !== 0 ? FROM_SERVER : fromClient;
+    const isSyn = (flags & (tcp.SYN | tcp.ACK)) === tcp.SYN;
+    if (isSyn && direction !== FROM_SERVER && isEnded(state, direction)) return false;
+    const next = nextState(direction, flags, state);
+    if (next !== state) changeState(flows, found >>> 1, next);
+    state = next;
+  }
+  records[record + EXPIRES_MS] = (nowMs + (timeoutsMs[state] as number)) | 0;
+  return true;
+}
+
+function rewriteRequest(
+  { flows, packet }: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  record: number,
+  partial: number,
+): void {
+  const { records, book } = flows;
+  const l3 = at + ethernet.HEADER_BYTES;
+  mendSum(frame, l4, packet.protocol === TCP_KEY, records[record + DELTAS] as number, partial);
+  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + LOCAL] as number);
+  setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + REAL] as number);
+  setPorts(frame, l4, records[record + REPLY_PORTS] as number);
+  ipv6.setHopLimit(frame, l3, packet.timeToLive - 1);
+}
+
+function rewriteReply(
+  { flows, packet }: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  record: number,
+  partial: number,
+): void {
+  const { records, book } = flows;
+  const l3 = at + ethernet.HEADER_BYTES;
+  mendSum(frame, l4, packet.protocol === TCP_KEY, ~(records[record + DELTAS] as number), partial);
+  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + VIP] as number);
+  setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + CLIENT] as number);
+  setPorts(frame, l4, records[record + PORTS] as number);
+  ipv6.setHopLimit(frame, l3, packet.timeToLive - 1);
+}
+
+/** Writes ports the other way round: those of the opposite direction. */
+function setPorts(frame: DataView, l4: number, opposite: number): void {
+  frame.setInt32(l4, (opposite << 16) | (opposite >>> 16));
+}

@@ -1,0 +1,57 @@
+// The rewrites of IPv6, in place. There is no header checksum, and the sums of TCP, UDP and ICMPv6
+// cover the addresses, so what NAT changes is mended by the difference alone (RFC 1624), as with
+// IPv4.
+import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
+import * as checksum from '../wire/checksum.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+
+/**
+ * The change of checksums when a request's VIP and port become the real's: that of the address in
+ * the low 16 bits, that of both in the high 16. A reply's change is the complement.
+ * @param addresses four words for each handle
+ */
+export function requestDeltas6(
+  addresses: Int32Array,
+  vip: number,
+  vipPort: number,
+  real: number,
+  realPort: number,
+): number {
+  let sum = 0;
+  for (let word = 0; word < 4; word++) {
+    const [before, after] = [addresses[vip * 4 + word], addresses[real * 4 + word]];
+    sum += checksum.difference32(before as number, after as number);
+  }
+  const address = checksum.fold(sum);
+  const both = checksum.fold(address + checksum.difference16(vipPort, realPort));
+  return address | (both << 16);
+}
+
+/** Writes the address that a handle stands for. */
+export function setHandle(frame: DataView, at: number, book: AddressBook, handle: number): void {
+  ipv6.setAddress(frame, at, wordsOf(book, handle), wordsAt(handle));
+}
+
+/**
+ * Mends the checksum of TCP or UDP; `deltas` as from requestDeltas6, or their complement.
+ * @param partial 1 for a field that holds the sum of the pseudo-header only, which knows no ports
+ */
+export function mendSum(
+  frame: DataView,
+  l4: number,
+  isTcp: boolean,
+  deltas: number,
+  partial: number,
+): void {
+  const at = l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
+  const field = frame.getUint16(at);
+  if (partial !== 0) {
+    frame.setUint16(at, checksum.applyPartial(field, deltas & 0xffff));
+    return;
+  }
+  const mended = checksum.apply(field, deltas >>> 16);
+  // RFC 8200, 8.1: a computed 0 of UDP is sent as 0xffff, for 0 is not allowed.
+  frame.setUint16(at, isTcp ? mended : mended || 0xffff);
+}
