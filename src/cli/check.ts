@@ -74,6 +74,7 @@ export function renderConfig(config: Config, colours: Colours): string {
   const reals = services.flatMap((service) => service.reals);
   const facts = [
     `datapath ${config.datapath} (${number(config.ringSlots)} slots an interface)`,
+    ...(config.workers > 1 ? [plural(config.workers, 'worker')] : []),
     `guard ${config.guard}`,
     `${number(config.maximumFlows)} flows at most`,
     `socket ${config.socket}`,

@@ -145,7 +145,8 @@ function renderArms({ arms }: Status, colours: Colours): string {
 /** The IPv6 address where there is no other: `furiwake status --json` has both. */
 const armAddress = ({ address, address6 }: ArmStatus): string | null => address ?? address6;
 
-function renderTotals({ totals, maximumFlows }: Status, colours: Colours): string {
+function renderTotals(status: Status, colours: Colours): string {
+  const { totals, maximumFlows } = status;
   const flows = [
     `${number(totals.activeFlows)} active of at most ${number(maximumFlows)}`,
     `${count(totals.openedFlows)} opened`,
@@ -170,8 +171,19 @@ function renderTotals({ totals, maximumFlows }: Status, colours: Colours): strin
     `${colours.dim('flows ')}  ${flows.join(', ')}`,
     `${colours.dim('frames')}  ${frames.join(', ')}`,
     `${colours.dim('errors')}  ${errors.join(', ')}`,
+    ...workerLines(status.workers, colours),
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
+}
+
+/** How the load is shared out; nothing for one worker, which has it all. */
+function workerLines(workers: Status['workers'], colours: Colours): string[] {
+  if (workers.length < 2) return [];
+  return workers.map(
+    ({ sentFrames, openedFlows, activeFlows }, index) =>
+      `${colours.dim(`worker ${index}`)}  ${count(sentFrames)} frames sent on, ` +
+      `${count(openedFlows)} flows opened, ${number(activeFlows)} active`,
+  );
 }
 
 const MEANINGS = new Map<string, string>(DROP_REASONS);

@@ -31,6 +31,8 @@ export interface Config {
   readonly file: string;
   readonly interfaces: readonly string[];
   readonly datapath: 'ring' | 'cap';
+  /** Threads that the flows are shared out among, by client. */
+  readonly workers: number;
   /** `auto`: a guard if the process may, else the start-up check. `off`: the start-up check. */
   readonly guard: 'auto' | 'off';
   /** Unix socket of the API. */

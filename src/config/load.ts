@@ -116,6 +116,7 @@ function complete(data: ConfigData, file: string): Config {
     file,
     interfaces: data.interfaces,
     datapath: data.datapath,
+    workers: data.workers,
     guard: data.guard,
     socket: data.socket,
     ringSlots: data.ring?.slots ?? DEFAULT_RING_SLOTS,

@@ -45,6 +45,7 @@ export function findMisfits(data: unknown): Finding[] {
   const interfaces = Array.isArray(data.interfaces) ? data.interfaces : [];
   return [
     ...repeatedInterfaces(interfaces),
+    ...workersOfCap(data),
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
     ...sharedVips(services),
     ...services.flatMap((service) => [
@@ -108,6 +109,20 @@ function repeatedInterfaces(interfaces: readonly unknown[]): Finding[] {
     found: `${describe(name)} a second time`,
     allowed: 'each interface once',
   }));
+}
+
+/** libpcap cannot share frames out. */
+function workersOfCap({ datapath, workers }: Mapping): Finding[] {
+  if (datapath !== 'cap' || typeof workers !== 'number' || workers <= 1) return [];
+  return [
+    {
+      path: ['workers'],
+      at: 'value',
+      found: `${workers} with datapath cap`,
+      allowed: '1, for cap has no way to share frames out',
+      advice: 'datapath ring can have several',
+    },
+  ];
 }
 
 function sharedVips(services: readonly ServiceSketch[]): Finding[] {

@@ -14,6 +14,7 @@ export const DEFAULT_RING_SLOTS = 2048;
 export const DEFAULT_MAXIMUM_FLOWS = 262_144;
 
 const MAXIMUM_INTERFACES = 8;
+const MAXIMUM_WORKERS = 16;
 /** sockaddr_un holds 108 bytes, the last of which is 0 (unix(7)). */
 const LONGEST_SOCKET_BYTES = 107;
 
@@ -200,6 +201,12 @@ export const configSchema = z
       datapath: oneOf(['ring', 'cap'])
         .default('ring')
         .describe("ring: the kernel's packet ring, fast. cap: libpcap, portable"),
+      workers: wholeNumber(1, MAXIMUM_WORKERS)
+        .default(1)
+        .describe(
+          'Threads that forward, each on a processor of its own with its own share of the flows: ' +
+            "a client's flows are all in one of them. Only for datapath ring",
+        ),
       // YAML 1.2 reads `off` as text, where YAML 1.1 read it as false.
       guard: oneOf(['auto', 'off'])
         .default('auto')

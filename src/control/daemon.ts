@@ -9,19 +9,20 @@ import { hostAddresses, linkState } from '../linux/interfaces.ts';
 import { ApiError, type ApiServer, serveApi } from './api.ts';
 import { armOf } from './arms.ts';
 import { type BuiltTable, createTableBuilder } from './build-table.ts';
-import { type DataPlane, startDataPlane } from './data-plane-host.ts';
+import type { DataPlane } from './data-plane-host.ts';
 import { fillStatus } from './fill-status.ts';
 import { createFlowQuestions } from './flow-questions.ts';
 import { guardRules } from './guard-rules.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import { type GuardKeeper, keepGuard, NO_GUARD } from './keep-guard.ts';
 import type { FromDataPlane } from './messages.ts';
-import { clearGauges, makeCounters, takeCounters } from './plane-counters.ts';
+import { clearGauges, makeCounters, sumWorkers, takeCounters } from './plane-counters.ts';
 import { chooseGuard, findProblems, type GuardChoice } from './preflight.ts';
 import { reloadConfig } from './reload.ts';
 import { formatBanner, formatSummary } from './report.ts';
 import { createRunLog, type RunLog } from './run-log.ts';
 import { listenForSignals, pause, type RunSignals } from './signals.ts';
+import { startWorkers } from './start-workers.ts';
 import type { Status } from './status.ts';
 import { watchReals } from './watch-reals.ts';
 
@@ -105,7 +106,10 @@ class Daemon {
 
   async run(): Promise<number> {
     const watch = watchReals(this.#shared.counters, this.#log);
-    const timer = setInterval(() => watch.look(this.#built, this.#arms), REAL_POLL_MS);
+    const timer = setInterval(() => {
+      sumWorkers(this.#shared);
+      watch.look(this.#built, this.#arms);
+    }, REAL_POLL_MS);
     let code: number;
     try {
       code = await this.#serve();
@@ -181,15 +185,15 @@ class Daemon {
   /** Runs one data plane to its end; gives the reason, or undefined if it was asked to stop. */
   #runDataPlane(): Promise<string | undefined> {
     const { datapath, ringSlots, maximumFlows } = this.#config;
-    const { counters, memory } = this.#shared;
-    clearGauges(counters);
+    const { counters, workers, memories } = this.#shared;
+    for (const worker of workers) clearGauges(worker);
     this.#counterBase = counters.values.slice();
     return new Promise((resolve) => {
       const start = {
         ...{ datapath, ringSlots, maximumFlows, arms: this.#arms, room: counters.room },
-        ...{ counters: datapath === 'ring' ? memory : undefined, table: this.#built.table },
+        table: this.#built.table,
       };
-      this.#plane = startDataPlane(start, {
+      this.#plane = startWorkers(start, datapath === 'ring' ? memories : [undefined], {
         onMessage: (message) => this.#hear(message),
         onEnd: (reason) => {
           this.#plane = undefined;
@@ -339,12 +343,14 @@ class Daemon {
   }
 
   #status(): Status {
+    sumWorkers(this.#shared);
     return fillStatus({
       config: this.#config,
       arms: this.#arms,
       links: this.#links,
       built: this.#built,
       counters: this.#shared.counters,
+      workers: this.#shared.workers,
       guard: this.#guardChoice.kind,
       startedAtMs: this.#startedAtMs,
       childPid: this.#plane?.childPid,

@@ -26,9 +26,15 @@ const BATCHES_PER_LOOK = 16;
 const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
-  const { arms, ringSlots, table } = start;
-  const datapath = openRing({ arms, slots: ringSlots, ...wantedFrames(table) });
+  const { arms, ringSlots, table, share } = start;
+  const datapath = openRing({ arms, slots: ringSlots, share, ...wantedFrames(table) });
   try {
+    if (share !== undefined) {
+      post({ type: 'joined', groups: datapath.groups });
+      // Any end of the start before that ends this thread in its wait.
+      Atomics.wait(new Int32Array(share.gate), 0, 0);
+      datapath.setAddresses?.(wantedFrames(table));
+    }
     runUntilStopped(datapath, start);
   } finally {
     // The process may outlive this thread, and with it all that the ring holds of the kernel.
@@ -39,10 +45,12 @@ function main(start: DataPlaneStart): void {
 
 function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   if (start.counters === undefined) throw new Error('the ring needs counters in shared memory');
-  const { maximumFlows, table } = start;
+  const { maximumFlows, table, room, share } = start;
   const counters = wrapCounters(start.counters, start.room);
   let nowMs = clockMs();
-  const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs, post });
+  const leads = share === undefined || share.worker === 0;
+  const leader = leads ? undefined : wrapCounters(share.leader, room);
+  const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs, post, leader });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });
   let tickedMs = nowMs;
@@ -81,5 +89,5 @@ function post(message: FromDataPlane): void {
 
 const port = portOfWorker();
 inlineGenerously();
-pinThread();
+pinThread((workerData as DataPlaneStart).share?.worker);
 main(workerData as DataPlaneStart);

@@ -6,6 +6,7 @@ import {
   ARM_FIELDS,
   armAt,
   type Counters,
+  GLOBAL,
   GLOBAL_FIELDS,
   NEIGHBOUR_MAC_HIGH,
   NEIGHBOUR_MAC_LOW,
@@ -20,7 +21,7 @@ import {
 } from '../director/counters.ts';
 import { formatIpv4, formatIpv6, formatMac, type Ipv6 } from '../wire/address.ts';
 import type { BuiltTable } from './build-table.ts';
-import type { ArmStatus, RealStatus, ServiceStatus, Status } from './status.ts';
+import type { ArmStatus, RealStatus, ServiceStatus, Status, WorkerStatus } from './status.ts';
 import { packageVersion } from './version.ts';
 
 export interface DirectorState {
@@ -29,6 +30,8 @@ export interface DirectorState {
   readonly links: readonly LinkState[];
   readonly built: BuiltTable;
   readonly counters: Counters;
+  /** Each worker's own counters. */
+  readonly workers: readonly Counters[];
   readonly guard: 'nft' | 'none';
   readonly startedAtMs: number;
   /** The data plane's process, where it has one of its own. */
@@ -47,6 +50,7 @@ export function fillStatus(state: DirectorState): Status {
     startedAtMs: state.startedAtMs,
     uptimeMs: Date.now() - state.startedAtMs,
     datapath: config.datapath,
+    workers: state.workers.map((worker) => workerStatus(worker)),
     guard: state.guard,
     residentBytes: process.memoryUsage.rss() + residentBytesOf(state.childPid),
     maximumFlows: config.maximumFlows,
@@ -66,6 +70,15 @@ function residentBytesOf(pid: number | undefined): number {
   } catch {
     return 0;
   }
+}
+
+function workerStatus({ values }: Counters): WorkerStatus {
+  const [sent, opened, active] = [GLOBAL.sentFrames, GLOBAL.openedFlows, GLOBAL.activeFlows];
+  return {
+    sentFrames: values[sent] ?? 0,
+    openedFlows: values[opened] ?? 0,
+    activeFlows: values[active] ?? 0,
+  };
 }
 
 function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {

@@ -3,6 +3,7 @@
 // privilege.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import type { Config } from '../config/config.ts';
 import { type Capabilities, readCapabilities } from '../linux/capabilities.ts';
 import {
@@ -16,6 +17,8 @@ export interface HostFacts {
   /** One for each interface of the configuration, in its order. */
   readonly interfaces: readonly InterfaceResult[];
   readonly capabilities: Capabilities;
+  /** Processors that this process may use. */
+  readonly processors: number;
   /** Addresses and ranges that the kernel takes for its own. */
   readonly local: readonly InterfaceAddress[];
   /** Interfaces of the configuration that forward IPv4 packets. */
@@ -36,6 +39,7 @@ export function readHostFacts(config: Config): HostFacts {
   return {
     interfaces: interfaces.map(readInterface),
     capabilities: readCapabilities(),
+    processors: availableParallelism(),
     local: hostAddresses(),
     forwarding: interfaces.filter((name) => isOn('ipv4', name, 'forwarding')),
     proxyArp: interfaces.filter((name) => isOnAnywhere('ipv4', name, 'proxy_arp')),

@@ -20,9 +20,14 @@ import {
 const LEAST_SERVICES = 256;
 const LEAST_REALS = 2048;
 
+const NEIGHBOUR_FIELDS = [NEIGHBOUR_STATE, NEIGHBOUR_MAC_HIGH, NEIGHBOUR_MAC_LOW] as const;
+
 export interface SharedCounters {
+  /** Those of all workers together, as of the last `sumWorkers`. */
   readonly counters: Counters;
-  readonly memory: SharedArrayBuffer;
+  /** Each worker's own; one worker's are `counters` themselves. */
+  readonly workers: readonly Counters[];
+  readonly memories: readonly SharedArrayBuffer[];
 }
 
 /** Zeroed counters with room for twice the services and reals of the configuration at least. */
@@ -33,8 +38,32 @@ export function makeCounters(config: Config): SharedCounters {
     services: Math.max(LEAST_SERVICES, 2 * config.services.length),
     reals: Math.max(LEAST_REALS, 2 * reals),
   };
-  const memory = new SharedArrayBuffer(counterBytes(room));
-  return { counters: wrapCounters(memory, room), memory };
+  const bytes = counterBytes(room);
+  const memories = Array.from({ length: config.workers }, () => new SharedArrayBuffer(bytes));
+  const workers = memories.map((memory) => wrapCounters(memory, room));
+  const [only] = workers;
+  const isOne = only !== undefined && workers.length === 1;
+  const counters = isOne ? only : wrapCounters(new ArrayBuffer(bytes), room);
+  return { counters, workers, memories };
+}
+
+/** Adds up what the workers counted. What is no count is that of worker 0. */
+export function sumWorkers({ counters, workers }: SharedCounters): void {
+  const [leader, ...others] = workers;
+  if (leader === undefined || others.length === 0) return;
+  const { values, room } = counters;
+  values.set(leader.values);
+  for (const other of others) {
+    for (let index = 0; index < values.length; index++) {
+      values[index] = (values[index] as number) + (other.values[index] as number);
+    }
+  }
+  for (let id = 0; id < room.reals; id++) {
+    const row = realAt(room, id);
+    for (const field of NEIGHBOUR_FIELDS) {
+      values[row + field] = leader.values[row + field] as number;
+    }
+  }
 }
 
 /** Puts all gauges to zero, because the data plane that they described is gone. */
@@ -43,7 +72,7 @@ export function clearGauges({ room, values }: Counters): void {
   values[GLOBAL.heldFrames] = 0;
   for (let id = 0; id < room.services; id++) values[serviceAt(room, id) + ACTIVE_FLOWS] = 0;
   for (let id = 0; id < room.reals; id++) {
-    for (const field of [ACTIVE_FLOWS, NEIGHBOUR_STATE, NEIGHBOUR_MAC_HIGH, NEIGHBOUR_MAC_LOW]) {
+    for (const field of [ACTIVE_FLOWS, ...NEIGHBOUR_FIELDS]) {
       values[realAt(room, id) + field] = 0;
     }
   }

@@ -3,6 +3,7 @@
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
 import type { Config, RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
+import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { armOf } from './arms.ts';
@@ -35,6 +36,7 @@ export function findProblems(config: Config, facts: HostFacts): string[] {
     ...facts.interfaces.flatMap((found) => (found.ok ? unfit(found.interface) : found.problem)),
     ...missingPrivilege(facts),
     ...missingPackage(config, facts),
+    ...tooManyWorkers(config, facts),
     ...ownedAddresses(config, facts),
     ...unreachableReals(config, facts),
     ...(chooseGuard(config, facts).kind === 'none' ? doubleHandling(config, facts) : []),
@@ -73,6 +75,25 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
     `datapath ${config.datapath} needs the package ${name}, which cannot be loaded: ` +
       `${packageProblem}. In furiwake's directory: ${first}npm install --include=optional ` +
       `&& npm rebuild ${name}; or set "datapath: ${other}"`,
+  ];
+}
+
+function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts): string[] {
+  const vips = [...new Set(services.map(({ vip }) => vip))];
+  const vips6 = vips.filter(isIpv6Text).length;
+  return [
+    ...(workers > Math.max(1, processors)
+      ? [
+          `workers is ${workers}, but this process may use ${processors} processors: each worker ` +
+            `needs one of its own. Set "workers: ${processors}" or fewer`,
+        ]
+      : []),
+    ...(workers > 1 && !canShare(vips.length - vips6, vips6)
+      ? [
+          `workers is ${workers} and there are ${vips.length} VIPs: frames to so many cannot be ` +
+            'shared out (2,000 of IPv4 can, or 444 of IPv6). Set "workers: 1"',
+        ]
+      : []),
   ];
 }
 

@@ -9,6 +9,7 @@ import { formatProblem } from '../config/problem.ts';
 const FIXED = [
   ['interfaces', 'interfaces'],
   ['datapath', 'datapath'],
+  ['workers', 'workers'],
   ['guard', 'guard'],
   ['socket', 'socket'],
   ['ringSlots', 'ring.slots'],

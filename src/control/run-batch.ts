@@ -32,11 +32,13 @@ export interface LoopOptions {
   readonly maximumFlows: number;
   readonly counters: Counters;
   readonly nowMs: number;
+  /** Worker 0's counters, unless this is worker 0. */
+  readonly leader?: Counters | undefined;
   readonly post: (message: FromDataPlane) => void;
 }
 
 export function createLoop(options: LoopOptions): Loop {
-  const { datapath, counters, post, table, maximumFlows, nowMs } = options;
+  const { datapath, counters, post, table, maximumFlows, nowMs, leader } = options;
   const director = createDirector({
     arms: datapath.arms,
     table,
@@ -44,6 +46,7 @@ export function createLoop(options: LoopOptions): Loop {
     maximumFlows,
     flowSeed: randomBytes(4).readInt32LE(),
     nowMs,
+    leader,
   });
   let linksCheckedMs = nowMs;
   return {

@@ -43,6 +43,11 @@ export interface ServiceStatus extends Traffic {
   readonly reals: readonly RealStatus[];
 }
 
+export type WorkerStatus = Pick<
+  Record<GlobalField, number>,
+  'sentFrames' | 'openedFlows' | 'activeFlows'
+>;
+
 export interface Status {
   readonly version: string;
   readonly pid: number;
@@ -51,6 +56,8 @@ export interface Status {
   readonly startedAtMs: number;
   readonly uptimeMs: number;
   readonly datapath: 'ring' | 'cap';
+  /** One for each worker, so that an uneven share of the load is seen. */
+  readonly workers: readonly WorkerStatus[];
   readonly guard: 'nft' | 'none';
   readonly residentBytes: number;
   readonly maximumFlows: number;

@@ -7,6 +7,7 @@ import {
   mapScratch,
   type Releases,
   type Scratch,
+  setFanoutProgram,
   setMembership,
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
@@ -18,6 +19,7 @@ import {
   createArmCounters,
   type Wanted,
 } from './datapath.ts';
+import { buildFanoutProgram } from './fanout-program.ts';
 import {
   filterLane,
   hasFrame,
@@ -70,6 +72,8 @@ export interface RingArmOptions {
   /** Small slots; laneLayouts says how many large ones come with them. */
   readonly slots: number;
   readonly wanted: Wanted;
+  /** Fanout groups of the two lanes, as other workers have them; undefined for a worker alone. */
+  readonly groups: readonly [small: number, large: number] | undefined;
   /** The memory of all arms, and where in it this arm's lanes begin. */
   readonly memory: Scratch;
   readonly offset: number;
@@ -84,17 +88,17 @@ export function armBytes(slots: number): number {
 /** Opens the arm; frames arrive as soon as this returns. */
 export function openRingArm(
   libc: Libc,
-  { arm, slots, wanted, memory, offset }: RingArmOptions,
+  { arm, slots, wanted, groups, memory, offset }: RingArmOptions,
   releases: Releases,
 ): RingArm {
   const scratch = mapScratch(libc, SCRATCH_BYTES, releases);
   const [smallLayout, largeLayout] = laneLayouts(slots);
   const common = { interfaceIndex: arm.interfaceIndex, wanted, memory, scratch };
-  const smallPart = { layout: smallLayout, offset, takesLarge: false };
+  const smallPart = { layout: smallLayout, offset, takesLarge: false, group: groups?.[0] };
   const largeOffset = offset + layoutBytes(smallLayout);
   const largePart = { layout: largeLayout, offset: largeOffset, takesLarge: true };
   const small = openLane(libc, { ...common, ...smallPart }, releases);
-  const large = openLane(libc, { ...common, ...largePart }, releases);
+  const large = openLane(libc, { ...common, ...largePart, group: groups?.[1] }, releases);
   const counters = createArmCounters();
   const capacity = BATCH_FRAMES * 2;
   const ring: RingArm = {
@@ -217,6 +221,14 @@ export function flushArm(ring: RingArm): void {
 export function injectInto(ring: RingArm, bytes: Uint8Array): void {
   copyInto(ring, bytes);
   flushArm(ring);
+}
+
+/** Tells the kernel anew which of so many workers gets which frame. */
+export function shareAmong(ring: RingArm, wanted: Wanted, workers: number): void {
+  const program = buildFanoutProgram(wanted, workers);
+  for (const { libc, fd } of [ring.small, ring.large]) {
+    setFanoutProgram(libc, fd, ring.scratch, program);
+  }
 }
 
 export function setWanted(ring: RingArm, wanted: Wanted): void {

@@ -7,7 +7,9 @@ import {
   attachFilter,
   bindTo,
   createRing,
+  joinFanout,
   mapRing,
+  NEW_GROUP,
   openPacketSocket,
   type Releases,
   type RingLayout,
@@ -16,7 +18,7 @@ import {
   takeError,
 } from '../linux/packet-socket-unsafe.ts';
 import type { Wanted } from './datapath.ts';
-import { buildSocketFilter } from './socket-filter.ts';
+import { buildSocketFilter, rejectAll } from './socket-filter.ts';
 
 /** Room for a frame of an MTU of 1,500 with its headers: half a page. */
 const SMALL_SLOT_BYTES = 2048;
@@ -52,6 +54,8 @@ export interface Lane {
   readonly words: Int32Array;
   /** Next slot to look at. */
   next: number;
+  /** Fanout group in which it shares frames; NEW_GROUP if it gets them all. */
+  group: number;
   /** First slot that is out with a batch, and how many are. */
   first: number;
   held: number;
@@ -82,26 +86,34 @@ export interface LaneOptions {
   readonly layout: RingLayout;
   readonly takesLarge: boolean;
   readonly wanted: Wanted;
+  /** Fanout group to join, or NEW_GROUP; undefined: none. */
+  readonly group: number | undefined;
   /** The arm's memory, and where in it this lane begins. */
   readonly memory: Scratch;
   readonly offset: number;
   readonly scratch: Scratch;
 }
 
-/** Opens a lane over a part of the arm's memory; frames arrive as soon as this returns. */
+/**
+ * Opens a lane over a part of the arm's memory; frames arrive as soon as this returns. A lane of a
+ * group lets none in before `filterLane`: until all have joined, they would come to the wrong one.
+ */
 export function openLane(libc: Libc, options: LaneOptions, releases: Releases): Lane {
-  const { layout, memory, offset, takesLarge, scratch } = options;
+  const { layout, memory, offset, takesLarge, scratch, group } = options;
   const fd = openPacketSocket(libc, releases);
   const slotAt = Int32Array.from(
     { length: layout.frames },
     (_, index) => offset + index * layout.frameBytes,
   );
   const words = new Int32Array(memory.view.buffer);
-  const lane: Lane = { libc, fd, takesLarge, scratch, slotAt, words, next: 0, first: 0, held: 0 };
-  filterLane(lane, options.wanted);
+  const places = { next: 0, first: 0, held: 0 };
+  const lane: Lane = { libc, fd, takesLarge, scratch, slotAt, words, group: NEW_GROUP, ...places };
+  if (group === undefined) filterLane(lane, options.wanted);
+  else attachFilter(libc, fd, scratch, rejectAll());
   createRing(libc, fd, layout);
   mapRing(libc, fd, layout, memory.address + BigInt(offset));
   bindTo(libc, fd, options.interfaceIndex);
+  if (group !== undefined) lane.group = joinFanout(libc, fd, group);
   return lane;
 }
 

@@ -6,6 +6,7 @@ import { type Libc, loadLibc } from '../linux/libc-unsafe.ts';
 import {
   fail,
   mapScratch,
+  NEW_GROUP,
   type Releases,
   releaseAll,
   type Scratch,
@@ -31,6 +32,7 @@ import {
   sendFrame,
   settleArm,
   setWanted,
+  shareAmong,
 } from './ring-arm-unsafe.ts';
 import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
 
@@ -46,11 +48,26 @@ export interface RingOptions extends Wanted {
   readonly arms: readonly Arm[];
   /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 8. */
   readonly slots: number;
+  /** Undefined: this worker gets all frames. */
+  readonly share?: Share | undefined;
+}
+
+/**
+ * A worker's share of the frames. Workers open their rings one after the other, in the order of
+ * their numbers; none gets frames before its first `setAddresses`.
+ */
+export interface Share {
+  readonly worker: number;
+  readonly workers: number;
+  /** Worker 0's `groups`; empty for worker 0 itself. */
+  readonly groups: readonly number[];
 }
 
 export interface RingDatapath extends BlockingDatapath {
   /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` from any thread. */
   readonly wakeFd: number;
+  /** Two fanout groups for each arm, for the workers that follow. */
+  readonly groups: readonly number[];
 }
 
 /**
@@ -69,14 +86,17 @@ export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDat
 }
 
 function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {
-  const { arms, slots, ...wanted } = options;
+  const { arms, slots, share, ...wanted } = options;
   // One run of memory for all arms: its DataView never changes, so compiled code knows its address.
   const bytes = armBytes(slots);
   const memory = mapScratch(libc, bytes * arms.length, releases);
   const base = splitAddress(memory.address);
   const rings = arms.map((arm, index) => {
     const part = { memory, offset: index * bytes };
-    return openRingArm(libc, { arm, slots, wanted, ...part }, releases);
+    const { groups: known } = share ?? {};
+    const groupAt = (at: number) => known?.[at] ?? NEW_GROUP;
+    const groups = known && ([groupAt(2 * index), groupAt(2 * index + 1)] as const);
+    return openRingArm(libc, { arm, slots, wanted, groups, ...part }, releases);
   });
   const first = rings[0];
   if (first === undefined) throw new Error('a ring needs at least one arm');
@@ -162,6 +182,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     counters: rings.map((ring) => ring.counters),
     links,
     wakeFd,
+    groups: rings.flatMap(({ small, large }) => [small.group, large.group]),
     receive,
     send: (index, arm) => {
       const ring = rings[arm] as RingArm;
@@ -177,7 +198,10 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     wait,
     checkLinks,
     setAddresses: (next) => {
-      for (const ring of rings) setWanted(ring, next);
+      for (const ring of rings) {
+        if (share?.worker === 0) shareAmong(ring, next, share.workers);
+        setWanted(ring, next);
+      }
     },
     close,
   };

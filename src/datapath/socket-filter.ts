@@ -55,10 +55,13 @@ const MOST_FOR_ADDRESSES = 4000;
 const PER_ADDRESS = 2;
 const PER_ADDRESS6 = 9;
 
-type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
+export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 const ACCEPT: Instruction = [RETURN, 0, 0, WHOLE_FRAME];
 const REJECT: Instruction = [RETURN, 0, 0, 0];
+
+/** Lets nothing in: for a lane whose time has not come. */
+export const rejectAll = (): Uint8Array<ArrayBuffer> => encodeProgram([REJECT]);
 
 /** Goes on to the next instruction but one unless equal; so `ifEqual` stands between. */
 const ifEqual = (operand: number, then: Instruction): Instruction[] => [
@@ -94,7 +97,7 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
       ? [...wantedOfIpv6(wanted), ...wantedOfIpv4(wanted)]
       : [...ifEqual(IPV6, ACCEPT), ...ifEqual(IPV4, ACCEPT), REJECT]),
   ];
-  return encode(program);
+  return encodeProgram(program);
 }
 
 const NONE = new Int32Array(0);
@@ -163,7 +166,8 @@ function icmpErrors(): Instruction[] {
   ];
 }
 
-function encode(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
+/** As the kernel takes it: struct sock_filter, one after the other. */
+export function encodeProgram(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(program.length * INSTRUCTION_BYTES));
   for (const [index, [code, ifTrue, ifFalse, operand]] of program.entries()) {
     const at = index * INSTRUCTION_BYTES;

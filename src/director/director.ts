@@ -12,6 +12,7 @@ import { HEADER_BYTES } from '../wire/ethernet.ts';
 import { judgeReals } from './availability.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import {
+  adoptNeighbours,
   arpRequest,
   askAgain,
   askNeighbours,
@@ -62,6 +63,8 @@ export interface Director {
   /** Scheduler of each service id. */
   schedulers: readonly (Scheduler | undefined)[];
   neighbours: Neighbours;
+  /** Where another director publishes the neighbours that both have; undefined: asks itself. */
+  readonly leader: Counters | undefined;
   /** Time of this batch, int32 milliseconds on a clock that only grows. */
   nowMs: number;
   readonly outbox: OutboxFrame[];
@@ -104,6 +107,8 @@ export interface DirectorOptions {
   /** Keys the flow table's hash: something that outsiders cannot guess. */
   readonly flowSeed: number;
   readonly nowMs: number;
+  /** Counters of the worker that asks for MAC addresses and announces VIPs for this one too. */
+  readonly leader?: Counters | undefined;
 }
 
 export function createDirector(options: DirectorOptions): Director {
@@ -129,6 +134,7 @@ export function createDirector(options: DirectorOptions): Director {
     table,
     schedulers: [],
     neighbours: createNeighbours(table, arms, undefined, nowMs),
+    leader: options.leader,
     nowMs,
     outbox: [],
     segments: [],
@@ -225,7 +231,8 @@ export function linkIsUp(director: Director, arm: number): void {
 
 /** Gratuitous ARP (RFC 5227 2.3) for each VIP on the arms where its clients can be. */
 function announceVips(director: Director, only?: number): void {
-  const { arms, table } = director;
+  const { arms, table, leader } = director;
+  if (leader !== undefined) return;
   for (const [number, vip] of table.vips.entries()) {
     // A prefix has too many addresses to call them all out; its hosts ask.
     if (table.vipPrefixLengths[number] !== 32) continue;
@@ -254,7 +261,9 @@ export function tick(director: Director, nowMs: number): void {
   const { flows, neighbours, outbox, counters } = director;
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
   sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
-  const probes = askNeighbours(neighbours, outbox, nowMs);
+  const { leader, table } = director;
+  if (leader !== undefined) adoptNeighbours(neighbours, table, leader);
+  const probes = leader === undefined ? askNeighbours(neighbours, outbox, nowMs) : 0;
   if (neighbours.changed) layWays(director);
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;

@@ -5,7 +5,16 @@
 import type { Arm } from '../datapath/datapath.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
-import { NEIGHBOUR_RESOLVED, NEIGHBOUR_RESOLVING, NEIGHBOUR_UNREACHABLE } from './counters.ts';
+import {
+  type Counters,
+  NEIGHBOUR_MAC_HIGH,
+  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_RESOLVED,
+  NEIGHBOUR_RESOLVING,
+  NEIGHBOUR_STATE,
+  NEIGHBOUR_UNREACHABLE,
+  realAt,
+} from './counters.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -128,6 +137,28 @@ export function learnNeighbour(
   macLow[index] = low;
   state[index] = NEIGHBOUR_RESOLVED;
   layWay(neighbours, index);
+}
+
+/**
+ * Takes over what another director has published of the same table's neighbours. One that it is
+ * only about to ask is no news.
+ */
+export function adoptNeighbours(neighbours: Neighbours, table: Table, from: Counters): void {
+  const { state, macHigh, macLow } = neighbours;
+  const { values, room } = from;
+  for (let id = 0; id < table.realNeighbour.length; id++) {
+    const index = table.realNeighbour[id] as number;
+    const row = realAt(room, id);
+    const now = values[row + NEIGHBOUR_STATE] as number;
+    if (index < 0 || now === NEIGHBOUR_RESOLVING) continue;
+    const high = values[row + NEIGHBOUR_MAC_HIGH] as number;
+    const low = values[row + NEIGHBOUR_MAC_LOW] as number;
+    if (state[index] === now && macHigh[index] === high && macLow[index] === low) continue;
+    state[index] = now;
+    macHigh[index] = high;
+    macLow[index] = low;
+    layWay(neighbours, index);
+  }
 }
 
 /** Makes every neighbour of an arm be asked at once: its link is back. */

@@ -96,9 +96,10 @@ function publishNeighbours({ table, neighbours, counters }: Director): void {
     const neighbour = table.realNeighbour[id] as number;
     if (neighbour < 0) continue;
     const row = realAt(room, id);
-    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
+    // The state comes last: another worker that finds it finds the address as well.
     values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
     values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
+    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
   }
 }
 

@@ -7,19 +7,20 @@ import { loadLibc } from './libc-unsafe.ts';
 const MASK_BYTES = 128;
 
 /**
- * Pins the calling thread to the last processor that it may use; whoever wants another one starts
- * the process under taskset(1). With one processor, or if the kernel refuses, nothing changes.
+ * Pins the calling thread to the last processor that it may use, or one before it for each worker
+ * before this one; whoever wants another one starts the process under taskset(1). With one
+ * processor, or if the kernel refuses, nothing changes.
  */
-export function pinThread(): void {
+export function pinThread(worker = 0): void {
   const libc = loadLibc();
   const mask = new Uint8Array(MASK_BYTES);
   // Zero is the calling thread.
   if (libc.sched_getaffinity(0, MASK_BYTES, mask) !== 0) return;
   const allowed = processorsOf(mask);
-  const last = allowed.at(-1);
-  if (last === undefined || allowed.length < 2) return;
+  const chosen = allowed.at(-1 - (worker % Math.max(1, allowed.length)));
+  if (chosen === undefined || allowed.length < 2) return;
   mask.fill(0);
-  mask[last >> 3] = 1 << (last & 7);
+  mask[chosen >> 3] = 1 << (chosen & 7);
   libc.sched_setaffinity(0, MASK_BYTES, mask);
 }
 

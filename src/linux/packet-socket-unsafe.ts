@@ -22,9 +22,16 @@ const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
 const PACKET_RESERVE = 12;
 const PACKET_VNET_HDR = 15;
+const PACKET_FANOUT = 18;
 const PACKET_QDISC_BYPASS = 20;
+const PACKET_FANOUT_DATA = 22;
 const PACKET_IGNORE_OUTGOING = 23;
 const TPACKET_V2 = 1;
+const FANOUT_CBPF = 6;
+/** The kernel chooses a group that nobody has. */
+const FANOUT_UNIQUE_ID = 0x2000;
+/** For a group, what PACKET_IGNORE_OUTGOING is for a single socket; since Linux 6.0. */
+const FANOUT_IGNORE_OUTGOING = 0x4000;
 const PACKET_MR_MULTICAST = 0;
 /** The first two bytes of every multicast MAC address of IPv6 (RFC 2464, 7). */
 const MULTICAST6_MAC = 0x3333;
@@ -45,6 +52,9 @@ const SEND_TIMEOUT_MICROSECONDS = 60_000n;
  * on a multiple of eight, and 54 bytes of headers fill one cache line from where they start.
  */
 const RESERVE_BYTES = 62;
+
+/** Instead of a fanout group's number, of which 0 is one like any other. */
+export const NEW_GROUP = -1;
 
 /** How a ring is laid out; frames never straddle two blocks. */
 export interface RingLayout {
@@ -123,14 +133,49 @@ export function attachFilter(
   scratch: Scratch,
   program: Uint8Array,
 ): boolean {
+  const description = describeProgram(scratch, program);
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) === 0) return true;
+  if (libc.errno() === ENOMEM) return false;
+  fail(libc, `socket filter of ${program.length / 8} instructions`);
+}
+
+/** Lays a program into `scratch`; returns the struct sock_fprog that leads there. */
+function describeProgram(scratch: Scratch, program: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(scratch.view.buffer);
   bytes.set(program, 16);
   scratch.view.setUint16(0, program.length / 8, true);
   scratch.view.setBigUint64(8, scratch.address + 16n, true);
-  const description = bytes.slice(0, 16);
-  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) === 0) return true;
-  if (libc.errno() === ENOMEM) return false;
-  fail(libc, `socket filter of ${program.length / 8} instructions`);
+  return bytes.slice(0, 16);
+}
+
+/**
+ * Joins a fanout group: each frame goes to one of its sockets only. A socket's number in the group
+ * is how many joined before it, now and whenever the link comes back.
+ * @param group as another socket got it, or NEW_GROUP
+ * @returns the group
+ */
+export function joinFanout(libc: Libc, fd: number, group: number): number {
+  const isNew = group === NEW_GROUP;
+  const how = FANOUT_CBPF | FANOUT_IGNORE_OUTGOING | (isNew ? FANOUT_UNIQUE_ID : 0);
+  const option = (isNew ? 0 : group) | (how << 16);
+  setOption(libc, fd, PACKET_FANOUT, option, 'PACKET_FANOUT (Linux 6.0 or later)');
+  const value = new Uint8Array(4);
+  if (libc.getsockopt(fd, SOL_PACKET, PACKET_FANOUT, value, int32Bytes(4)) !== 0) {
+    fail(libc, 'PACKET_FANOUT');
+  }
+  return new DataView(value.buffer).getUint16(0, true);
+}
+
+/** Replaces the program that chooses the socket, for the whole group. */
+export function setFanoutProgram(
+  libc: Libc,
+  fd: number,
+  scratch: Scratch,
+  program: Uint8Array,
+): void {
+  const description = describeProgram(scratch, program);
+  if (libc.setsockopt(fd, SOL_PACKET, PACKET_FANOUT_DATA, description, 16) === 0) return;
+  fail(libc, `fanout program of ${program.length / 8} instructions`);
 }
 
 /** Makes the receive ring. It exists from now on; `mapRing` makes it visible. */

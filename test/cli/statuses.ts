@@ -40,6 +40,7 @@ export const QUIET_STATUS: Status = {
   startedAtMs: 1_700_000_000_000,
   uptimeMs: 0,
   datapath: 'ring',
+  workers: [{ sentFrames: 0, openedFlows: 0, activeFlows: 0 }],
   guard: 'none',
   residentBytes: 80 * 2 ** 20,
   maximumFlows: 1024,

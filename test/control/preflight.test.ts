@@ -22,6 +22,7 @@ function ethernet(name: string, address: string, changes: Partial<NetworkInterfa
 const hostFacts = (changes: Partial<HostFacts> = {}): HostFacts => ({
   interfaces: [ethernet('eth0', '10.1.0.1'), ethernet('eth1', '10.2.0.1')],
   capabilities: { netRaw: true, netAdmin: true, childNetAdmin: true },
+  processors: 4,
   local: [
     { address: '127.0.0.0', prefixLength: 8 },
     { address: '10.1.0.1', prefixLength: 32 },

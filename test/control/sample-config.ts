@@ -13,6 +13,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
   file: 'furiwake.yaml',
   interfaces: ['eth0', 'eth1'],
   datapath: 'ring',
+  workers: 1,
   guard: 'auto',
   socket: '/run/furiwake.sock',
   ringSlots: 512,

@@ -38,6 +38,7 @@ beforeEach(() => {
   const arms = [arm('eth0', '10.1.0.1'), arm('eth1', '10.2.0.1')];
   counters = makeCounters(config).counters;
   state = {
+    workers: [counters],
     ...{ config, arms, counters, links: ['up', 'down'], guard: 'nft', childPid: undefined },
     ...{ built: createTableBuilder().build(config, arms), startedAtMs: Date.now() - 1500 },
   };

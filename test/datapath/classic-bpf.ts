@@ -7,10 +7,13 @@ export interface FilteredFrame {
   /** 0 for this host, 1 broadcast, 2 multicast, 3 for another host. */
   readonly packetType: number;
   readonly hasVlanTag: boolean;
+  /** As a fanout program asks for it, which sees the bytes behind the Ethernet header alone. */
+  readonly etherType?: number;
 }
 
 const INSTRUCTION_BYTES = 8;
 const ANCILLARY = 0xfffff000;
+const PROTOCOL = 0;
 const PACKET_TYPE = 4;
 const VLAN_TAG_PRESENT = 48;
 
@@ -35,6 +38,23 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
         break;
       case 0x06:
         return operand;
+      case 0x16:
+        return accumulator;
+      case 0x07:
+        index = accumulator;
+        break;
+      case 0xac:
+        accumulator = (accumulator ^ index) >>> 0;
+        break;
+      case 0x24:
+        accumulator = Math.imul(accumulator, operand) >>> 0;
+        break;
+      case 0x74:
+        accumulator >>>= operand;
+        break;
+      case 0x94:
+        accumulator %= operand;
+        break;
       case 0x15:
         at += accumulator === operand ? ifTrue : ifFalse;
         break;
@@ -56,9 +76,10 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
       case 0x20:
       case 0x28:
       case 0x30:
+      case 0x40:
       case 0x50: {
-        const bytes = code === 0x20 ? 4 : code === 0x28 ? 2 : 1;
-        const loaded = load(frame, code === 0x50 ? index + operand : operand, bytes);
+        const bytes = (code & 0x18) === 0 ? 4 : code === 0x28 ? 2 : 1;
+        const loaded = load(frame, (code & 0x60) === 0x40 ? index + operand : operand, bytes);
         if (loaded === undefined) return 0;
         accumulator = loaded;
         break;
@@ -80,6 +101,7 @@ function load(frame: FilteredFrame, at: number, bytes: 1 | 2 | 4): number | unde
 }
 
 function ancillary(frame: FilteredFrame, what: number): number {
+  if (what === PROTOCOL) return frame.etherType ?? 0;
   if (what === PACKET_TYPE) return frame.packetType;
   if (what === VLAN_TAG_PRESENT) return frame.hasVlanTag ? 1 : 0;
   throw new Error(`ancillary ${what}`);

@@ -1,0 +1,171 @@
+// Which worker gets a frame, as classic BPF for PACKET_FANOUT: a client's frames all go to one
+// worker, whatever way they take, so that both directions of a flow meet there with its fragments
+// and the ICMP errors that speak of it. The client is whoever sends to a VIP, and whoever a frame
+// to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP quotes
+// a reply, whose receiver is the client. ARP and all else go to worker 0.
+import type { Wanted } from './datapath.ts';
+import { encodeProgram, type Instruction } from './socket-filter.ts';
+
+// Linux include/uapi/linux/bpf_common.h; offsets count from the network header here, where the
+// socket filter's count from the Ethernet header (net/packet/af_packet.c, fanout_demux_bpf).
+const LOAD_WORD = 0x20;
+const LOAD_HALF = 0x28;
+const LOAD_BYTE = 0x30;
+const LOAD_WORD_INDEXED = 0x40;
+const LOAD_BYTE_INDEXED = 0x50;
+const INDEX_HEADER = 0xb1;
+const JUMP = 0x05;
+const JUMP_EQUAL = 0x15;
+const JUMP_GREATER = 0x25;
+const JUMP_ANY_BIT = 0x45;
+const MULTIPLY = 0x24;
+const SHIFT_RIGHT = 0x74;
+const MODULO = 0x94;
+const XOR_INDEX = 0xac;
+const TO_INDEX = 0x07;
+const RETURN = 0x06;
+const RETURN_ACCUMULATOR = 0x16;
+/** The EtherType, behind any VLAN tag (SKF_AD_PROTOCOL). */
+const ETHERTYPE = 0xfffff000;
+
+const IPV4 = 0x0800;
+const IPV6 = 0x86dd;
+const FRAGMENT_AT = 6;
+const FRAGMENT_OFFSET = 0x1fff;
+const PROTOCOL_AT = 9;
+const ICMP = 1;
+const SOURCE_AT = 12;
+const DESTINATION_AT = 16;
+/** The quoted packet lies behind the eight bytes of an ICMP header. */
+const QUOTED_DESTINATION_AT = 8 + DESTINATION_AT;
+
+const NEXT_HEADER_AT = 6;
+const ICMPV6 = 58;
+const ICMPV6_TYPE_AT = 40;
+/** The types beyond are queries, and from 133 on those of neighbour discovery (RFC 4861). */
+const LAST_ERROR6 = 127;
+const LAST_ECHO6 = 132;
+const SOURCE6_AT = 8;
+const DESTINATION6_AT = 24;
+const QUOTED_DESTINATION6_AT = 48 + DESTINATION6_AT;
+
+/** Fibonacci hashing (Knuth, TAOCP 6.4): neighbouring addresses go to different workers. */
+const GOLDEN = 0x9e3779b1;
+
+/** The kernel takes 4,096 instructions (BPF_MAXINSNS); so many may be of VIPs. */
+const MOST_FOR_VIPS = 4000;
+const PER_VIP = 2;
+const PER_VIP6 = 9;
+
+/**
+ * The worker of a client, as the program computes it.
+ * @param client its address as int32; of IPv6 its four words, folded by XOR
+ */
+export const workerOfClient = (client: number, workers: number): number =>
+  (Math.imul(client, GOLDEN) >>> 16) % workers;
+
+/** True if frames to so many VIPs can be shared out. */
+export const canShare = (vips: number, vips6: number): boolean =>
+  vips * PER_VIP + vips6 * PER_VIP6 <= MOST_FOR_VIPS;
+
+const NONE = new Int32Array(0);
+
+/** The program, ready for PACKET_FANOUT_DATA. */
+export function buildFanoutProgram(
+  { vips, vips6 = NONE }: Pick<Wanted, 'vips' | 'vips6'>,
+  workers: number,
+): Uint8Array<ArrayBuffer> {
+  const toWorker: readonly Instruction[] = [
+    [MULTIPLY, 0, 0, GOLDEN],
+    [SHIFT_RIGHT, 0, 0, 16],
+    [MODULO, 0, 0, workers],
+    [RETURN_ACCUMULATOR, 0, 0, 0],
+  ];
+  const ofIpv4 = [...ipv4Client(vips), ...toWorker];
+  return encodeProgram([
+    [LOAD_HALF, 0, 0, ETHERTYPE],
+    [JUMP_EQUAL, 3, 0, IPV4],
+    [JUMP_EQUAL, 1, 0, IPV6],
+    [RETURN, 0, 0, 0],
+    [JUMP, 0, 0, ofIpv4.length],
+    ...ofIpv4,
+    ...ipv6Client(vips6),
+    ...toWorker,
+  ]);
+}
+
+/** Loads the client of an IPv4 packet. How far to jump is counted from the next instruction. */
+function ipv4Client(vips: Int32Array): Instruction[] {
+  const byVip = [...vips].flatMap((vip, index): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, vip >>> 0],
+    [JUMP, 0, 0, (vips.length - 1 - index) * PER_VIP + 1],
+  ]);
+  return [
+    [LOAD_WORD, 0, 0, DESTINATION_AT],
+    ...byVip,
+    [JUMP, 0, 0, FROM_CLIENT.length],
+    ...FROM_CLIENT,
+  ];
+}
+
+/** Loads the client of an IPv4 packet to a VIP. */
+const FROM_CLIENT: readonly Instruction[] = [
+  [LOAD_BYTE, 0, 0, PROTOCOL_AT],
+  [JUMP_EQUAL, 0, 9, ICMP],
+  [LOAD_HALF, 0, 0, FRAGMENT_AT],
+  [JUMP_ANY_BIT, 7, 0, FRAGMENT_OFFSET],
+  [INDEX_HEADER, 0, 0, 0],
+  [LOAD_BYTE_INDEXED, 0, 0, 0],
+  [JUMP_EQUAL, 2, 0, 3],
+  [JUMP_EQUAL, 1, 0, 11],
+  [JUMP_EQUAL, 0, 2, 12],
+  [LOAD_WORD_INDEXED, 0, 0, QUOTED_DESTINATION_AT],
+  [JUMP, 0, 0, 1],
+  [LOAD_WORD, 0, 0, SOURCE_AT],
+];
+
+/** The same for IPv6, where the answers of neighbours and routers go to worker 0. */
+function ipv6Client(vips6: Int32Array): Instruction[] {
+  const count = vips6.length / 4;
+  const byDestination = foldAddress(DESTINATION6_AT);
+  const byVip = Array.from({ length: count }, (_, index): Instruction[] => {
+    const toNext = (word: number) => 2 * word + 1;
+    const words = [3, 2, 1, 0].flatMap((word): Instruction[] => [
+      [LOAD_WORD, 0, 0, DESTINATION6_AT + word * 4],
+      [JUMP_EQUAL, 0, toNext(word), (vips6[index * 4 + word] as number) >>> 0],
+    ]);
+    const behind = (count - 1 - index) * PER_VIP6 + byDestination.length + 1;
+    return [...words, [JUMP, 0, 0, behind]];
+  });
+  const [bySource, byQuote] = [foldAddress(SOURCE6_AT), foldAddress(QUOTED_DESTINATION6_AT)];
+  const fromClient: Instruction[] = [
+    [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
+    [JUMP_EQUAL, 0, 2 + byQuote.length + 1, ICMPV6],
+    [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
+    [JUMP_GREATER, byQuote.length + 1, 0, LAST_ERROR6],
+    ...byQuote,
+    [JUMP, 0, 0, bySource.length],
+    ...bySource,
+  ];
+  return [
+    [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
+    [JUMP_EQUAL, 0, 3, ICMPV6],
+    [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
+    [JUMP_GREATER, 0, 1, LAST_ECHO6],
+    [RETURN, 0, 0, 0],
+    ...byVip.flat(),
+    ...byDestination,
+    [JUMP, 0, 0, fromClient.length],
+    ...fromClient,
+  ];
+}
+
+/** The XOR of an address's four words. */
+const foldAddress = (at: number): Instruction[] => [
+  [LOAD_WORD, 0, 0, at],
+  ...[4, 8, 12].flatMap((word): Instruction[] => [
+    [TO_INDEX, 0, 0, 0],
+    [LOAD_WORD, 0, 0, at + word],
+    [XOR_INDEX, 0, 0, 0],
+  ]),
+];

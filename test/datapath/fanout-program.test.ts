@@ -1,0 +1,175 @@
+// The program that shares frames out, run in a plain model of the kernel's machine: every packet of
+// a client comes to one worker, whichever way it goes and whatever kind of packet it is.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  buildFanoutProgram,
+  canShare,
+  workerOfClient,
+} from '../../src/datapath/fanout-program.ts';
+import { parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
+import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
+import { runClassicBpf } from './classic-bpf.ts';
+
+const VIPS = ['192.0.2.80', '192.0.2.81', '240.0.0.1'];
+const REAL = '10.0.0.11';
+const ROUTER = '203.0.113.9';
+const ROUTER6 = '2001:db8:9::9';
+const MACS = { sourceMac: '02:00:00:00:0b:01', destinationMac: '02:00:00:00:0a:00' };
+const PORTS = { sourcePort: 40_000, destinationPort: 80 };
+
+const VIPS6 = ['2001:db8::80', '2001:db8::81', 'fd00::1'];
+const REAL6 = 'fd00::11';
+const words = (texts: readonly string[]) => Int32Array.from(texts.flatMap((t) => parseIpv6(t)!));
+const fold = (address: string) => parseIpv6(address)!.reduce((all, word) => all ^ word, 0);
+
+const numbers = (texts: readonly string[]) => Int32Array.from(texts, (text) => parseIpv4(text)!);
+
+/** What the kernel does with a frame: the program begins at the network header. */
+function workerOf(frame: Uint8Array, workers: number, vips = numbers(VIPS)): number {
+  const etherType = new DataView(frame.buffer, frame.byteOffset).getUint16(12);
+  const packet = { bytes: frame.subarray(14), packetType: 0, hasVlanTag: false, etherType };
+  const program = buildFanoutProgram({ vips, vips6: words(VIPS6) }, workers);
+  return runClassicBpf(program, packet);
+}
+
+/** An IPv6 frame of which only what the program looks at is filled in. */
+function frame6(source: string, destination: string, next: number, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(54 + data.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(12, 0x86dd);
+  view.setUint8(14, 0x60);
+  view.setUint8(20, next);
+  for (const [index, word] of words([source, destination]).entries()) {
+    view.setInt32(22 + 4 * index, word);
+  }
+  bytes.set(data, 54);
+  return bytes;
+}
+
+const icmp6 = (type: number, quote: Uint8Array = new Uint8Array(0)) =>
+  Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0, ...quote.subarray(14));
+
+/** The same for IPv6. */
+function packets6Of(client: string, vip: string): Record<string, Uint8Array> {
+  const segment = new Uint8Array(20);
+  const reply = frame6(vip, client, 6, segment);
+  const atReal = frame6(client, REAL6, 6, segment);
+  return {
+    request: frame6(client, vip, 6, segment),
+    'fragment of a request': frame6(client, vip, 44, segment),
+    'reply of a NAT real': frame6(REAL6, client, 17, segment),
+    ping: frame6(client, vip, 58, icmp6(128)),
+    ...Object.fromEntries(
+      [1, 2, 3, 4].flatMap((type) => [
+        [`error ${type} about a reply`, frame6(ROUTER6, vip, 58, icmp6(type, reply))],
+        [`error ${type} about a request`, frame6(ROUTER6, client, 58, icmp6(type, atReal))],
+      ]),
+    ),
+  };
+}
+
+const host = fc.ipV4().filter((address) => !VIPS.includes(address));
+const host6 = fc.ipV6().filter((address) => parseIpv6(address) !== undefined);
+const workers = fc.integer({ min: 1, max: 16 });
+const IP_OPTIONS = Uint8Array.of(1, 1, 1, 0);
+
+/** All that goes through a director for a client, by name. */
+function packetsOf(client: string, vip: string): Record<string, Uint8Array> {
+  const request = { ...MACS, ...PORTS, source: client, destination: vip };
+  const reply = { ...MACS, source: REAL, destination: client };
+  const ports = { sourcePort: 8080, destinationPort: 40_000 };
+  const atReal = { ...MACS, ...PORTS, source: client, destination: REAL };
+  const fromVip = { ...MACS, ...ports, source: vip, destination: client };
+  const quote = (frame: Uint8Array) => frame.subarray(14);
+  const error = { ...MACS, source: ROUTER, code: 4 };
+  const later = { fragmentOffsetBytes: 1480, moreFragments: false };
+  return {
+    request: tcpFrame(request),
+    'request with options': tcpFrame({ ...request, ipOptions: IP_OPTIONS }),
+    'request by UDP': udpFrame(request),
+    'reply of a NAT real': tcpFrame({ ...reply, ...ports }),
+    'reply by UDP': udpFrame({ ...reply, ...ports }),
+    'later fragment of a request': udpFrame({ ...request, ...later }),
+    'later fragment of a reply': udpFrame({ ...reply, ...ports, ...later }),
+    ...Object.fromEntries(
+      [3, 11, 12].flatMap((type) => [
+        [
+          `error ${type} about a reply`,
+          icmpErrorFrame({ ...error, type, destination: vip, quote: quote(tcpFrame(fromVip)) }),
+        ],
+        [
+          `error ${type} about a NAT request`,
+          icmpErrorFrame({ ...error, type, destination: client, quote: quote(tcpFrame(atReal)) }),
+        ],
+      ]),
+    ),
+  };
+}
+
+describe('the worker of a frame', () => {
+  test('is that of its client, for every kind of packet', () => {
+    fc.assert(
+      fc.property(host, fc.constantFrom(...VIPS), workers, (client, vip, count) => {
+        const expected = workerOfClient(parseIpv4(client)!, count);
+        for (const [name, frame] of Object.entries(packetsOf(client, vip))) {
+          expect([name, workerOf(frame, count)]).toEqual([name, expected]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('is that of its client by IPv6 too', () => {
+    fc.assert(
+      fc.property(host6, fc.constantFrom(...VIPS6), workers, (client, vip, count) => {
+        fc.pre(!VIPS6.some((each) => words([each]).join() === words([client]).join()));
+        const expected = workerOfClient(fold(client), count);
+        for (const [name, frame] of Object.entries(packets6Of(client, vip))) {
+          expect([name, workerOf(frame, count)]).toEqual([name, expected]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([133, 134, 135, 136, 137])('is worker 0 for the neighbours of IPv6: %s', (type) => {
+    for (const to of ['ff02::1:ff00:80', VIPS6[0]!, 'fd00::2']) {
+      expect(workerOf(frame6('fd00::11', to, 58, icmp6(type)), 16)).toBe(0);
+    }
+  });
+
+  test('is worker 0 for ARP, for other protocols, and for what is cut off', () => {
+    const arp = arpFrame({
+      ...{ sourceMac: MACS.sourceMac, destinationMac: 'ff:ff:ff:ff:ff:ff', operation: 1 },
+      ...{ senderAddress: '192.0.2.7', targetAddress: VIPS[0]! },
+    });
+    expect(workerOf(arp, 16)).toBe(0);
+    for (const length of [14, 20, 33]) {
+      expect(workerOf(packetsOf('198.51.100.7', VIPS[0]!).request!.subarray(0, length), 16)).toBe(0);
+    }
+  });
+
+  test('is another for another client: a thousand neighbours share four workers evenly', () => {
+    const load = [0, 0, 0, 0];
+    for (let index = 0; index < 1000; index++) {
+      load[workerOfClient(parseIpv4('10.20.0.0')! + index, 4)]!++;
+    }
+    for (const clients of load) expect(Math.abs(clients - 250)).toBeLessThan(25);
+  });
+
+  test('can be told with as many VIPs as a program holds', () => {
+    const vips = Int32Array.from({ length: 1950 }, (_, index) => 0x0b000000 + index);
+    const vips6 = words(VIPS6);
+    expect(canShare(vips.length, VIPS6.length)).toBe(true);
+    expect([canShare(2000, 0), canShare(2000, 1), canShare(0, 444)]).toEqual([true, false, true]);
+    const most = Int32Array.from({ length: 444 * 4 }, (_, index) => index);
+    for (const wanted of [{ vips, vips6 }, { vips: new Int32Array(0), vips6: most }]) {
+      expect(buildFanoutProgram(wanted, 2).length / 8).toBeLessThanOrEqual(4096);
+    }
+    for (const vip of ['11.0.0.0', '11.0.7.157']) {
+      const frame = tcpFrame({ ...MACS, ...PORTS, source: '198.51.100.7', destination: vip });
+      expect(workerOf(frame, 7, vips)).toBe(workerOfClient(parseIpv4('198.51.100.7')!, 7));
+    }
+  });
+});
