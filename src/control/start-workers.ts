@@ -1,7 +1,7 @@
 // A data plane of several workers, which control sees as one. They start one after the other,
 // because a worker's number is the order in which it joined the fanout groups, and none gets frames
-// before all are there, or a flow could begin at a worker that will not see the rest of it. When one
-// ends, all end.
+// before all are there, or a flow could begin at a worker that will not see the rest of it. When
+// one ends, all end.
 import { type DataPlane, type DataPlaneEvents, startDataPlane } from './data-plane-host.ts';
 import type { DataPlaneStart, FromDataPlane } from './messages.ts';
 import type { FlowStatus } from './status.ts';

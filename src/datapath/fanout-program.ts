@@ -1,8 +1,8 @@
 // Which worker gets a frame, as classic BPF for PACKET_FANOUT: a client's frames all go to one
 // worker, whatever way they take, so that both directions of a flow meet there with its fragments
 // and the ICMP errors that speak of it. The client is whoever sends to a VIP, and whoever a frame
-// to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP quotes
-// a reply, whose receiver is the client. ARP and all else go to worker 0.
+// to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP
+// quotes a reply, whose receiver is the client. ARP and all else go to worker 0.
 import type { Wanted } from './datapath.ts';
 import { encodeProgram, type Instruction } from './socket-filter.ts';
 

@@ -12,7 +12,8 @@ const NAME = 'a name of 1 to 63 letters, digits, . _ or -, with a letter or digi
 const OWN = "the real's own address";
 const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
-const TOP_KEYS = 'the keys interfaces, datapath, guard, socket, ring, flows, hashSeed, services';
+const TOP_KEYS = 
+  'the keys interfaces, datapath, workers, guard, socket, ring, flows, hashSeed, services';
 const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, hash, reals';
 
 type Case = [
@@ -315,6 +316,21 @@ const CASES: Case[] = [
     ':1:26 interfaces[2]',
     '"eth0" a second time',
     'each interface once',
+  ],
+  [
+    'more workers than there may be',
+    withLine(2, 'workers: 17'),
+    ':2:10 workers',
+    '17',
+    'a whole number from 1 to 16',
+  ],
+  [
+    'workers with cap',
+    withLine(2, 'datapath: cap', 'workers: 2'),
+    ':3:10 workers',
+    '2 with datapath cap',
+    '1, for cap has no way to share frames out',
+    'datapath ring can have several',
   ],
   [
     'no services',

@@ -15,6 +15,7 @@ describe('a good configuration', () => {
         file: 'f.yaml',
         interfaces: ['eth0', 'eth1'],
         datapath: 'ring',
+        workers: 1,
         guard: 'auto',
         socket: '/run/furiwake.sock',
         ringSlots: 2048,

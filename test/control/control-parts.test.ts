@@ -19,6 +19,7 @@ describe('reload', () => {
   test.each([
     ['interfaces', { interfaces: ['eth9'] }],
     ['datapath', { datapath: 'cap' }],
+    ['workers', { workers: 2 }],
     ['guard', { guard: 'off' }],
     ['socket', { socket: '/run/other.sock' }],
     ['ring.slots', { ringSlots: 64 }],

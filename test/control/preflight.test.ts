@@ -59,6 +59,26 @@ test('a good host has no problems', () => {
   expect(findProblems(sampleConfig(), hostFacts())).toEqual([]);
 });
 
+describe('workers', () => {
+  test('each needs a processor', () => {
+    expect(findProblems(sampleConfig({ workers: 4 }), hostFacts())).toEqual([]);
+    expect(onlyProblem(sampleConfig({ workers: 5 }), hostFacts())).toBe(
+      'workers is 5, but this process may use 4 processors: each worker needs one of its own. ' +
+        'Set "workers: 4" or fewer',
+    );
+  });
+
+  test('share frames to so many VIPs, and no more', () => {
+    const [web] = sampleConfig().services;
+    const services = Array.from({ length: 2001 }, (_, index) => ({
+      ...web!,
+      vip: `10.9.${index >> 8}.${index & 255}`,
+    }));
+    expect(onlyProblem(sampleConfig({ workers: 2, services }), hostFacts())).toContain('2001 VIPs');
+    expect(findProblems(sampleConfig({ services }), hostFacts())).toEqual([]);
+  });
+});
+
 describe('interfaces', () => {
   test('a missing one is told in its own words', () => {
     const missing = { ok: false, problem: 'no interface eth1; there are: eth0, lo' } as const;

@@ -146,7 +146,9 @@ describe('the worker of a frame', () => {
     });
     expect(workerOf(arp, 16)).toBe(0);
     for (const length of [14, 20, 33]) {
-      expect(workerOf(packetsOf('198.51.100.7', VIPS[0]!).request!.subarray(0, length), 16)).toBe(0);
+      expect(workerOf(packetsOf('198.51.100.7', VIPS[0]!).request!.subarray(0, length), 16)).toBe(
+        0,
+      );
     }
   });
 
