@@ -12,7 +12,7 @@ const NAME = 'a name of 1 to 63 letters, digits, . _ or -, with a letter or digi
 const OWN = "the real's own address";
 const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
-const TOP_KEYS = 
+const TOP_KEYS =
   'the keys interfaces, datapath, workers, guard, socket, ring, flows, hashSeed, services';
 const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, hash, reals';
 

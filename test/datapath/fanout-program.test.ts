@@ -2,11 +2,7 @@
 // a client comes to one worker, whichever way it goes and whatever kind of packet it is.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  buildFanoutProgram,
-  canShare,
-  workerOfClient,
-} from '../../src/datapath/fanout-program.ts';
+import { buildFanoutProgram, canShare, workerOfClient } from '../../src/datapath/fanout-program.ts';
 import { parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import { runClassicBpf } from './classic-bpf.ts';
@@ -166,7 +162,10 @@ describe('the worker of a frame', () => {
     expect(canShare(vips.length, VIPS6.length)).toBe(true);
     expect([canShare(2000, 0), canShare(2000, 1), canShare(0, 444)]).toEqual([true, false, true]);
     const most = Int32Array.from({ length: 444 * 4 }, (_, index) => index);
-    for (const wanted of [{ vips, vips6 }, { vips: new Int32Array(0), vips6: most }]) {
+    for (const wanted of [
+      { vips, vips6 },
+      { vips: new Int32Array(0), vips6: most },
+    ]) {
       expect(buildFanoutProgram(wanted, 2).length / 8).toBeLessThanOrEqual(4096);
     }
     for (const vip of ['11.0.0.0', '11.0.7.157']) {
