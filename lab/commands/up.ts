@@ -6,6 +6,7 @@ import type { Director } from '../hosts/director.ts';
 import { exitOnSignalWith } from '../net/signals.ts';
 import { type ServingLab, type StartOptions, startLab, startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
+import { inUrl } from '../topologies/topology.ts';
 
 export interface UpOptions extends StartOptions {
   readonly withDirector: boolean;
@@ -29,7 +30,7 @@ export function visitorText({ lab, topology }: ServingLab, director: Director | 
   const self = selfCommand();
   const rows = [
     [`${self} lab shell client`, 'a shell on the client'],
-    [`${self} lab shell client curl -i http://${topology.vip}/`, 'which real answers?'],
+    [`${self} lab shell client curl -i http://${inUrl(topology.vip)}/`, 'which real answers?'],
     [`${self} lab shell switch tcpdump -eni director-eth0`, 'what the director sees and sends'],
   ];
   if (director !== undefined) rows.push([`${self} status --socket ${director.socket}`, '']);

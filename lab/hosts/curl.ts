@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatEndpoint } from '../../src/config/endpoint.ts';
 import type { Lab } from '../net/lab.ts';
 
 export interface CurlOptions {
@@ -63,8 +64,8 @@ export async function curl(lab: Lab, options: CurlOptions): Promise<CurlAnswer> 
       real: await realIn(headers),
       bytes: content.length,
       sha256: createHash('sha256').update(content).digest('hex'),
-      local: `${report.local_ip}:${report.local_port}`,
-      remote: `${report.remote_ip}:${report.remote_port}`,
+      local: formatEndpoint(report.local_ip, report.local_port),
+      remote: formatEndpoint(report.remote_ip, report.remote_port),
       seconds: report.time_total,
       error: report.errormsg ?? '',
     };

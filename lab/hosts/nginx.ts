@@ -77,7 +77,7 @@ ${temporary}
   keepalive_timeout 60s;
   keepalive_requests 1000000;
   server {
-    listen ${WEB_PORT} backlog=4096;
+    listen [::]:${WEB_PORT} backlog=4096 ipv6only=off;
     add_header X-Real ${host} always;
     location = / { default_type text/plain; return 200 "${host}\\n"; }
     location / { root ${files}; }

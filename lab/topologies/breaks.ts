@@ -7,6 +7,7 @@ import {
   clientOf,
   directorOf,
   type Host,
+  isIpv6,
   macFor,
   SWITCH,
   switchPort,
@@ -33,7 +34,7 @@ const CULPRIT = 'r2';
 export const BREAKS: readonly Break[] = [
   {
     name: 'no-vip-on-lo',
-    topologies: ['dsr'],
+    topologies: ['dsr', 'dsr6'],
     summary: `${CULPRIT} does not have the VIP on lo, so it ignores what the director sends it`,
     hosts: [CULPRIT],
     change: (topology) => changeHosts(topology, [CULPRIT], () => ({ loopback: [] })),
@@ -49,8 +50,16 @@ export const BREAKS: readonly Break[] = [
       })),
   },
   {
+    name: 'ndp-real',
+    topologies: ['dsr6'],
+    summary: `${CULPRIT} has the VIP on eth0 instead of lo, so it answers NDP for it`,
+    hosts: [CULPRIT],
+    change: (topology) => changeHosts(topology, [CULPRIT], () => ({ loopback: [] })),
+    apply: (lab, topology) => lab.ip(CULPRIT, [`address add ${topology.vip}/128 dev eth0 nodad`]),
+  },
+  {
     name: 'no-return-route',
-    topologies: ['nat'],
+    topologies: ['nat', 'nat6'],
     summary:
       'the reals have no default route through the director but an arm of their own to the client, ' +
       'so their replies reach it with the wrong source',
@@ -59,14 +68,14 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'real-dead',
-    topologies: ['dsr', 'nat'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6'],
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
     apply: stopServers,
   },
   {
     name: 'bad-checksum',
-    topologies: ['dsr', 'nat'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6'],
     summary: 'the director sends TCP to the reals with a wrong checksum, so they drop it',
     hosts: ['director'],
     apply: spoilChecksums,
@@ -90,9 +99,11 @@ function changeHosts(
 
 /** A second arm on the client's segment, whose subnet route is the way back. */
 function withOwnWayBack(host: Host): Partial<Host> {
-  const address = `198.51.100.${host.arms[0]!.address.split('.')[3]}`;
+  const inside = host.arms[0]!.address;
+  const [network, prefixLength] = isIpv6(inside) ? ['2001:db8::', 64] : ['198.51.100.', 24];
+  const address = `${network}${inside.split(/[.:]/).at(-1)}`;
   const mac = macFor(1, address);
-  const arm = { name: 'eth1', segment: 'outside', address, prefixLength: 24, mac } as const;
+  const arm = { name: 'eth1', segment: 'outside', address, prefixLength, mac } as const;
   return { arms: [...host.arms, arm], gateway: null };
 }
 

@@ -1,11 +1,15 @@
 // Builds a topology: hosts, switch, cables, addresses, routes. What a kernel would do on its own
-// and blur the picture is off everywhere: forwarding, reverse-path filters, redirects, IPv6.
+// and blur the picture is off everywhere: forwarding, reverse-path filters, redirects, and IPv6
+// where a host has no address of it.
 import { Lab } from '../net/lab.ts';
 import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
 import { DSR } from './dsr.ts';
+import { DSR6 } from './dsr6.ts';
 import { NAT } from './nat.ts';
+import { NAT6 } from './nat6.ts';
 import {
   type Host,
+  isIpv6,
   type Network,
   SWITCH,
   switchPort,
@@ -13,7 +17,12 @@ import {
   type TopologyName,
 } from './topology.ts';
 
-export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = { dsr: DSR, nat: NAT };
+export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = {
+  dsr: DSR,
+  nat: NAT,
+  dsr6: DSR6,
+  nat6: NAT6,
+};
 
 export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as readonly TopologyName[];
 
@@ -30,6 +39,16 @@ const QUIET: Readonly<Record<string, string>> = {
   'net.ipv6.conf.default.disable_ipv6': '1',
   'net.bridge.bridge-nf-call-iptables': '0',
   'net.bridge.bridge-nf-call-arptables': '0',
+};
+
+/** Of a host with IPv6: addresses are good at once, and nobody else gives any. */
+const WITH_IPV6: Readonly<Record<string, string>> = {
+  'net.ipv6.conf.all.disable_ipv6': '0',
+  'net.ipv6.conf.default.disable_ipv6': '0',
+  'net.ipv6.conf.default.accept_dad': '0',
+  'net.ipv6.conf.default.accept_ra': '0',
+  'net.ipv6.conf.default.accept_redirects': '0',
+  'net.ipv6.conf.default.router_solicitations': '0',
 };
 
 const DEFAULT_MTU = 1500;
@@ -59,7 +78,8 @@ export async function buildTopology(network: Network, options: BuildOptions = {}
 }
 
 async function buildHost(lab: Lab, host: Host): Promise<void> {
-  await setSysctls(lab, host.name, { ...QUIET, ...host.sysctls });
+  const withIpv6 = host.arms.some((arm) => isIpv6(arm.address)) ? WITH_IPV6 : {};
+  await setSysctls(lab, host.name, { ...QUIET, ...withIpv6, ...host.sysctls });
   for (const arm of host.arms) {
     const port = switchPort(host.name, arm.name);
     const plug = { host: host.name, interface: arm.name, mac: arm.mac };
@@ -68,14 +88,19 @@ async function buildHost(lab: Lab, host: Host): Promise<void> {
     await lab.ip(host.name, [`link set ${arm.name} mtu ${arm.mtu ?? DEFAULT_MTU}`]);
   }
   const lines = host.arms.map(
-    (arm) => `address add ${arm.address}/${arm.prefixLength} dev ${arm.name}`,
+    (arm) => `address add ${arm.address}/${arm.prefixLength} dev ${arm.name}${atOnce(arm.address)}`,
   );
-  for (const address of host.loopback) lines.push(`address add ${address}/32 dev lo`);
+  for (const address of host.loopback) {
+    lines.push(`address add ${address}/${isIpv6(address) ? 128 : 32} dev lo${atOnce(address)}`);
+  }
   if (host.gateway !== null) lines.push(`route add default via ${host.gateway}`);
   await lab.ip(host.name, lines);
   const addresses = host.arms.map((arm) => `${arm.name} ${arm.address}`);
   lab.noteAddresses(host.name, [...addresses, ...host.loopback.map((vip) => `lo ${vip}`)]);
 }
+
+/** Without the look whether anybody else has the address (RFC 4862, 5.4). */
+const atOnce = (address: string): string => (isIpv6(address) ? ' nodad' : '');
 
 async function switchOffloadsOff(lab: Lab, network: Network): Promise<void> {
   for (const host of network.hosts) {

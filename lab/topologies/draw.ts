@@ -5,7 +5,15 @@ import picocolors from 'picocolors';
 import { wrap } from '../../src/cli/output.ts';
 import type { Break } from './breaks.ts';
 import { Canvas, type Paint } from './canvas.ts';
-import { addressOf, clientOf, directorOf, type Host, realsOf, type Topology } from './topology.ts';
+import {
+  addressOf,
+  clientOf,
+  directorOf,
+  type Host,
+  questionFor,
+  realsOf,
+  type Topology,
+} from './topology.ts';
 
 export interface DrawOptions {
   /** `false` unless given: pass true for a terminal. */
@@ -61,7 +69,10 @@ function drawHosts(sheet: Sheet): void {
   const { topology } = sheet;
   const reals = realsOf(topology);
   const lastX = (reals.length - 1) * STEP;
-  const director = [...linesOf(directorOf(topology)), `answers ARP ${topology.vip}`];
+  const director = [
+    ...linesOf(directorOf(topology)),
+    `answers ${questionFor(topology.vip)} ${topology.vip}`,
+  ];
   const client = linesOf(clientOf(topology));
   drawBox(sheet, { x: 0, y: 0, host: clientOf(topology), lines: client });
   drawBox(sheet, { x: lastX, y: 0, host: directorOf(topology), lines: director });

@@ -6,7 +6,7 @@
 export interface Segment {
   /** Also the name of its bridge. */
   readonly name: string;
-  /** For example `192.0.2.0/24`. */
+  /** For example `192.0.2.0/24` or `2001:db8::/64`. */
   readonly subnet: string;
 }
 
@@ -27,7 +27,7 @@ export interface Host {
   readonly arms: readonly HostArm[];
   /** Next hop of the default route, or null without one. */
   readonly gateway: string | null;
-  /** Addresses on `lo` with prefix length 32: the VIP on a real behind DSR. */
+  /** Addresses on `lo`, each alone in its prefix: the VIP on a real behind DSR. */
   readonly loopback: readonly string[];
   readonly sysctls: Readonly<Record<string, string>>;
 }
@@ -47,7 +47,7 @@ export interface Network {
   readonly hosts: readonly Host[];
 }
 
-export type TopologyName = 'dsr' | 'nat';
+export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6';
 
 export interface Topology extends Network {
   readonly name: TopologyName;
@@ -113,5 +113,13 @@ export function switchPort(host: string, arm: string): string {
 /** MAC address that reads like the host: segment number, then the last part of its address. */
 export function macFor(segmentNumber: number, address: string): string {
   const two = (value: string) => value.slice(-2).padStart(2, '0');
-  return `02:00:00:00:${two(String(segmentNumber))}:${two(address.split('.')[3]!)}`;
+  return `02:00:00:00:${two(String(segmentNumber))}:${two(address.split(/[.:]/).at(-1)!)}`;
 }
+
+export const isIpv6 = (address: string): boolean => address.includes(':');
+
+/** An address as URLs have it (RFC 3986, 3.2.2). */
+export const inUrl = (address: string): string => (isIpv6(address) ? `[${address}]` : address);
+
+/** What asks for the MAC address of an address. */
+export const questionFor = (address: string): 'ARP' | 'NDP' => (isIpv6(address) ? 'NDP' : 'ARP');

@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { inSubnet, parseIpv4 } from '../../src/wire/address.ts';
+import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 import { readPcap } from '../pcap/read-pcap.ts';
 import { type CapturedFrame, dissect, type Frame } from './dissect.ts';
 
@@ -42,7 +42,7 @@ const pointSchema = z.object({
 });
 const manifestSchema = z.object({
   format: z.literal(1),
-  topology: z.enum(['dsr', 'nat']),
+  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6']),
   breakName: z.string().nullable(),
   datapath: z.enum(['ring', 'cap']),
   createdAt: z.string(),
@@ -132,8 +132,17 @@ export const vipsOf = (manifest: Manifest): string[] => [
 export function directorAddressFor(manifest: Manifest, host: string): string {
   const own = manifest.hosts.find((entry) => entry.name === host)?.interfaces[0]?.address ?? '';
   const arms = hostsOf(manifest, 'director').flatMap((director) => director.interfaces);
-  const near = arms.find((arm) =>
-    inSubnet(parseIpv4(own) ?? 0, parseIpv4(arm.address) ?? 0, arm.prefixLength),
-  );
+  const own6 = parseIpv6(own);
+  const near = arms.find(({ address, prefixLength }) => {
+    const arm6 = parseIpv6(address);
+    if (own6 === undefined || arm6 === undefined) {
+      return inSubnet(parseIpv4(own) ?? 0, parseIpv4(address) ?? 0, prefixLength);
+    }
+    return inSubnet6(own6, arm6, prefixLength);
+  });
   return near?.address ?? 'DIRECTOR';
 }
+
+/** How the topology's director sends on, whatever the family. */
+export const methodOf = ({ topology }: Manifest): 'dsr' | 'nat' =>
+  topology === 'dsr' || topology === 'dsr6' ? 'dsr' : 'nat';

@@ -1,10 +1,12 @@
 // Judges a set of captures: every claim is gone through on every flow and every frame, and says
 // what it was checked on. The claims that DSR and NAT share are here; each method's own are beside.
 // Pure: the same captures always give the same claims.
-import { type CaptureSet, hostOfMac, hostsOf, vipsOf } from './captures.ts';
+
+import { questionFor } from '../topologies/topology.ts';
+import { type CaptureSet, hostOfMac, hostsOf, methodOf, vipsOf } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { arpFault, findFaults, isSynAck, wrongChecksumOf } from './diagnose.ts';
-import { ACK, type Frame, ICMP, payloadOf, SYN, TCP } from './dissect.ts';
+import { ACK, type Frame, isEcho, payloadOf, SYN, TCP } from './dissect.ts';
 import { judgeDsr } from './dsr-claims.ts';
 import * as faults from './faults.ts';
 import { allFrames, type Findings } from './findings.ts';
@@ -16,7 +18,7 @@ import { compareData } from './streams.ts';
 /** All claims of the topology that the captures were taken in, in the order of a packet's way. */
 export function judge(set: CaptureSet): Claim[] {
   const findings = findFaults(joinCaptures(set));
-  const own = set.manifest.topology === 'dsr' ? judgeDsr(findings) : judgeNat(findings);
+  const own = methodOf(set.manifest) === 'dsr' ? judgeDsr(findings) : judgeNat(findings);
   return [
     vipArp(findings),
     echo(findings),
@@ -31,8 +33,9 @@ export function judge(set: CaptureSet): Claim[] {
 
 function vipArp(findings: Findings): Claim {
   const { manifest } = findings;
-  const draft = draftOf('vip-arp', 'only the director answers ARP for the VIP', 'absence');
   const vips = vipsOf(manifest);
+  const how = vips.map(questionFor)[0] ?? 'ARP';
+  const draft = draftOf('vip-arp', `only the director answers ${how} for the VIP`, 'absence');
   for (const frame of allFrames(findings)) {
     if (frame.arp === undefined || !vips.includes(frame.arp.senderAddress)) continue;
     count(draft, undefined, () => [frame]);
@@ -62,13 +65,13 @@ function echo(findings: Findings): Claim {
 }
 
 const isEchoToVip = ({ packet }: Frame, vips: readonly string[]) =>
-  packet?.protocol === ICMP && packet.icmp?.type === 8 && vips.includes(packet.destination);
+  packet !== undefined && isEcho(packet, 'request') && vips.includes(packet.destination);
 
 /** Identifier and sequence are the first four bytes after the checksum, RFC 792. */
 function isEchoReply(frame: Frame, request: Frame): boolean {
   const reply = frame.packet;
   const asked = request.packet;
-  if (reply?.icmp?.type !== 0 || asked === undefined) return false;
+  if (reply === undefined || asked === undefined || !isEcho(reply, 'reply')) return false;
   const label = (of: Frame, at: number) => Buffer.from(of.bytes.subarray(at - 4, at));
   return (
     reply.source === asked.destination &&

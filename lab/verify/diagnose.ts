@@ -6,10 +6,11 @@ import {
   hostOfMac,
   hostsOf,
   type Manifest,
+  methodOf,
   vipsOf,
 } from './captures.ts';
 import { type Claim, distinct, type SeenFault } from './claim.ts';
-import { ACK, type Frame, RST, SYN, TCP } from './dissect.ts';
+import { ACK, type Frame, RST, refusalOf, SYN, TCP } from './dissect.ts';
 import type { Fault } from './faults.ts';
 import * as faults from './faults.ts';
 import type { Findings } from './findings.ts';
@@ -35,7 +36,7 @@ interface Background {
 
 export function findFaults(joined: JoinedCaptures): Findings {
   const { manifest } = joined.set;
-  const routes = joined.flows.map((flow) => routeOf(flow, manifest.topology));
+  const routes = joined.flows.map((flow) => routeOf(flow, manifest));
   const director = hostsOf(manifest, 'director')[0]?.name ?? 'director';
   const background: Background = {
     manifest,
@@ -99,8 +100,8 @@ const refusalKey = (host: string, client: string, clientPort: number, port: numb
 function refusals({ set }: JoinedCaptures): Set<string> {
   const refused = new Set<string>();
   for (const { packet, sourceMac } of set.captures.flatMap((capture) => capture.frames)) {
-    const quoted = packet?.icmp?.quoted;
-    if (packet?.icmp?.type !== 3 || quoted === undefined) continue;
+    const quoted = packet === undefined ? undefined : refusalOf(packet);
+    if (quoted === undefined) continue;
     const host = hostOfMac(set.manifest, sourceMac)?.name ?? '';
     refused.add(refusalKey(host, quoted.source, quoted.sourcePort, quoted.destinationPort));
   }
@@ -112,7 +113,7 @@ function firstFault(background: Background, route: Route): Fault | undefined {
     faultBeforeDirector(background, route) ??
     faultInDirector(background, route) ??
     faultAtReal(background, route) ??
-    (background.manifest.topology === 'dsr'
+    (methodOf(background.manifest) === 'dsr'
       ? faultOfDsrReply(background, route)
       : faultOfNatReply(background, route))
   );
@@ -185,7 +186,7 @@ function faultAtReal(background: Background, route: Route): Fault | undefined {
 
 function silenceOf({ manifest, speaking }: Background, flow: Flow, host: string, port: number) {
   if (speaking.has(host)) return faults.serverSilent(host, port);
-  if (manifest.topology === 'dsr') return faults.vipMissing(host, flow.service.vip);
+  if (methodOf(manifest) === 'dsr') return faults.vipMissing(host, flow.service.vip);
   return faults.noReturnRoute(host, directorAddressFor(manifest, host), undefined);
 }
 

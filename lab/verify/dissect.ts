@@ -3,6 +3,7 @@
 // own parser and checksums would repeat the director's mistakes. It never throws: whatever a frame
 // does not hold is left out of its record.
 import { createHash } from 'node:crypto';
+import { type IpHeader, ipHeaderAt, ipv4Text, ipv6Text } from './ip-header.ts';
 
 /** A frame as a capture file holds it. */
 export interface CapturedFrame {
@@ -21,7 +22,9 @@ export interface CapturedFrame {
  */
 export type ChecksumState = 'good' | 'partial' | 'bad' | 'none' | 'unknown';
 
+/** A question for a MAC address or its answer: of ARP, or of NDP in the same words. */
 export interface Arp {
+  /** 1 asks, 2 answers. */
   readonly operation: number;
   readonly senderMac: string;
   readonly senderAddress: string;
@@ -43,13 +46,17 @@ export interface Tuple {
   readonly destinationPort: number;
 }
 
-/** An IPv4 packet; ports are 0 where the protocol has none. */
+/** An IP packet; ports are 0 where the protocol has none. */
 export interface Packet extends Tuple {
+  readonly version: 4 | 6;
+  /** Of IPv6 the flow label. */
   readonly id: number;
+  /** Of IPv6 the hop limit. */
   readonly ttl: number;
   readonly headerBytes: number;
   /** Of IP, as the header says. */
   readonly totalBytes: number;
+  /** IPv6 has none, and that is good. */
   readonly headerChecksumGood: boolean;
   readonly checksum: ChecksumState;
   /** TCP only; 0 otherwise. */
@@ -78,7 +85,8 @@ export interface Frame {
 }
 
 export const ETHERNET_BYTES = 14;
-export const ICMP = 1;
+const ICMP = 1;
+const ICMPV6 = 58;
 export const TCP = 6;
 export const UDP = 17;
 export const FIN = 0x01;
@@ -88,6 +96,10 @@ export const ACK = 0x10;
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_ARP = 0x0806;
+const ETHERTYPE_IPV6 = 0x86dd;
+/** Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4). */
+const SOLICITATION = 135;
+const ADVERTISEMENT = 136;
 
 /** Where a frame was captured. */
 export interface CapturePoint {
@@ -111,8 +123,8 @@ export function dissect({ file, offloads }: CapturePoint, captured: CapturedFram
     destinationMac: whole ? macAt(bytes, 0) : '',
     sourceMac: whole ? macAt(bytes, 6) : '',
     etherType,
-    arp: etherType === ETHERTYPE_ARP ? arpAt(view, bytes) : undefined,
-    packet: etherType === ETHERTYPE_IPV4 ? packetAt(view, bytes, offloads) : undefined,
+    arp: questionAt(view, bytes, etherType),
+    packet: isIp(etherType) ? packetAt(view, bytes, offloads) : undefined,
   };
 }
 
@@ -121,6 +133,24 @@ export function payloadOf(frame: Frame): Uint8Array {
   if (packet === undefined) return frame.bytes.subarray(0, 0);
   return frame.bytes.subarray(packet.payloadAt, packet.payloadAt + packet.payloadBytes);
 }
+
+const isIp = (etherType: number) => etherType === ETHERTYPE_IPV4 || etherType === ETHERTYPE_IPV6;
+
+/** Echo, as ping sends it (RFC 792; RFC 4443, 4). */
+export function isEcho({ protocol, icmp }: Packet, kind: 'request' | 'reply'): boolean {
+  if (protocol === ICMP) return icmp?.type === (kind === 'request' ? 8 : 0);
+  return protocol === ICMPV6 && icmp?.type === (kind === 'request' ? 128 : 129);
+}
+
+/** Destination unreachable, with the packet that it speaks of. */
+export const refusalOf = ({ protocol, icmp }: Packet): Tuple | undefined =>
+  icmp?.type === (protocol === ICMPV6 ? 1 : 3) ? icmp.quoted : undefined;
+
+/** Where the TTL or hop limit lies in the frame, and both addresses. */
+export const ttlAt = ({ version }: Packet): number => ETHERNET_BYTES + (version === 4 ? 8 : 7);
+export const sourceAt = ({ version }: Packet): number => ETHERNET_BYTES + (version === 4 ? 12 : 8);
+export const destinationAt = (packet: Packet): number => sourceAt(packet) + addressBytes(packet);
+export const addressBytes = ({ version }: Packet): number => (version === 4 ? 4 : 16);
 
 const IP_FIELDS: Readonly<Record<number, string>> = {
   4: 'the IP id',
@@ -136,6 +166,7 @@ export function fieldAt({ packet }: Frame, at: number): string {
   if (packet === undefined || at < ETHERNET_BYTES) return elsewhere;
   if (at >= packet.payloadAt) return 'the payload';
   const l4 = ETHERNET_BYTES + packet.headerBytes;
+  if (at < l4 && packet.version === 6) return ipv6FieldAt(packet, at) ?? elsewhere;
   if (at < l4) {
     const offset = at - ETHERNET_BYTES;
     // Two bytes and addresses of four: what starts at or before the byte.
@@ -144,6 +175,13 @@ export function fieldAt({ packet }: Frame, at: number): string {
   }
   if (at < l4 + 4) return at < l4 + 2 ? 'the source port' : 'the destination port';
   return at >> 1 === checksumAt(packet) >> 1 ? CHECKSUM_FIELD : elsewhere;
+}
+
+function ipv6FieldAt(packet: Packet, at: number): string | undefined {
+  if (at === ttlAt(packet)) return 'the hop limit';
+  if (at < sourceAt(packet)) return undefined;
+  if (at < destinationAt(packet)) return 'the source address';
+  return at < destinationAt(packet) + 16 ? 'the destination address' : undefined;
 }
 
 export const CHECKSUM_FIELD = 'the TCP or UDP checksum';
@@ -158,15 +196,38 @@ function macAt(bytes: Uint8Array, at: number): string {
     .replace(/..(?!$)/g, '$&:');
 }
 
-const addressAt = (bytes: Uint8Array, at: number) => bytes.subarray(at, at + 4).join('.');
+function questionAt(view: DataView, bytes: Uint8Array, etherType: number): Arp | undefined {
+  if (etherType === ETHERTYPE_ARP) return arpAt(view, bytes);
+  return etherType === ETHERTYPE_IPV6 ? ndpAt(view, bytes) : undefined;
+}
+
+/**
+ * NDP as ARP would say it. Whoever asks speaks for his source address, whoever answers for the
+ * target; the MAC address is that of the option, or of the frame where there is none.
+ */
+function ndpAt(view: DataView, bytes: Uint8Array): Arp | undefined {
+  const l4 = ETHERNET_BYTES + 40;
+  if (bytes.length < l4 + 24 || view.getUint8(ETHERNET_BYTES + 6) !== ICMPV6) return undefined;
+  const type = view.getUint8(l4);
+  if (type !== SOLICITATION && type !== ADVERTISEMENT) return undefined;
+  const asks = type === SOLICITATION;
+  const hasOption = bytes.length >= l4 + 32 && view.getUint8(l4 + 24) === (asks ? 1 : 2);
+  const target = ipv6Text(bytes, l4 + 8);
+  return {
+    operation: asks ? 1 : 2,
+    senderMac: macAt(bytes, hasOption ? l4 + 26 : 6),
+    senderAddress: asks ? ipv6Text(bytes, ETHERNET_BYTES + 8) : target,
+    targetAddress: asks ? target : ipv6Text(bytes, ETHERNET_BYTES + 24),
+  };
+}
 
 function arpAt(view: DataView, bytes: Uint8Array): Arp | undefined {
   if (bytes.length < ETHERNET_BYTES + 28) return undefined;
   return {
     operation: view.getUint16(20),
     senderMac: macAt(bytes, 22),
-    senderAddress: addressAt(bytes, 28),
-    targetAddress: addressAt(bytes, 38),
+    senderAddress: ipv4Text(bytes, 28),
+    targetAddress: ipv4Text(bytes, 38),
   };
 }
 
@@ -182,31 +243,21 @@ function packetAt(
   offloads: CapturePoint['offloads'],
 ): Packet | undefined {
   const l3 = ETHERNET_BYTES;
-  if (bytes.length < l3 + 20 || view.getUint8(l3) >> 4 !== 4) return undefined;
-  const headerBytes = (view.getUint8(l3) & 15) * 4;
-  const totalBytes = view.getUint16(l3 + 2);
-  if (headerBytes < 20 || bytes.length < l3 + headerBytes || totalBytes < headerBytes) {
-    return undefined;
-  }
-  const protocol = view.getUint8(l3 + 9);
+  const header = ipHeaderAt(view, bytes, l3);
+  if (header === undefined) return undefined;
+  const { protocol, headerBytes, totalBytes, isFragment } = header;
+  const { version, source, destination, id, ttl } = header;
   const l4 = l3 + headerBytes;
   const end = l3 + totalBytes;
   const cut = bytes.length < end;
-  const fragment = (view.getUint16(l3 + 6) & 0x1fff) !== 0;
-  const layer4 = fragment ? NO_LAYER4 : layer4At(view, bytes, protocol, l4);
-  const state = cut || fragment ? 'unknown' : checksumState(view, protocol, l4, end);
+  const layer4 = isFragment ? NO_LAYER4 : layer4At(view, bytes, protocol, l4);
+  const state = cut || isFragment ? 'unknown' : checksumState(view, header, l4, end);
   const { headerBytes: layer4Bytes, ...fields } = layer4;
   const payloadAt = l4 + layer4Bytes;
   const payloadBytes = Math.max(0, end - payloadAt);
   return {
-    protocol,
-    source: addressAt(bytes, l3 + 12),
-    destination: addressAt(bytes, l3 + 16),
-    id: view.getUint16(l3 + 4),
-    ttl: view.getUint8(l3 + 8),
-    headerBytes,
-    totalBytes,
-    headerChecksumGood: fold(sumOf(view, l3, l4)) === 0xffff,
+    ...{ version, protocol, source, destination, id, ttl, headerBytes, totalBytes },
+    headerChecksumGood: version === 6 || fold(sumOf(view, l3, l4)) === 0xffff,
     checksum: state === 'partial' && offloads === 'off' ? 'bad' : state,
     ...fields,
     payloadAt,
@@ -227,7 +278,7 @@ const NO_LAYER4: Layer4 = {
 
 function layer4At(view: DataView, bytes: Uint8Array, protocol: number, l4: number): Layer4 {
   const room = bytes.length - l4;
-  if (protocol === ICMP && room >= 8) {
+  if ((protocol === ICMP || protocol === ICMPV6) && room >= 8) {
     const icmp = { type: view.getUint8(l4), code: view.getUint8(l4 + 1) };
     return { ...NO_LAYER4, headerBytes: 8, icmp: { ...icmp, quoted: quotedAt(view, bytes, l4) } };
   }
@@ -248,32 +299,34 @@ const portsAt = (view: DataView, l4: number) => ({
   destinationPort: view.getUint16(l4 + 2),
 });
 
-/** What an ICMP error (types 3, 4, 5, 11, 12) quotes: IP header and 8 bytes, RFC 792. */
+/** What an ICMP error quotes: an IP header and 8 bytes at least (RFC 792; RFC 4443, 2.4). */
 function quotedAt(view: DataView, bytes: Uint8Array, l4: number): Tuple | undefined {
-  if (![3, 4, 5, 11, 12].includes(view.getUint8(l4)) || bytes.length < l4 + 8 + 28) {
-    return undefined;
-  }
   const at = l4 + 8;
-  const inner = at + (view.getUint8(at) & 15) * 4;
-  if (bytes.length < inner + 4) return undefined;
-  return {
-    protocol: view.getUint8(at + 9),
-    source: addressAt(bytes, at + 12),
-    destination: addressAt(bytes, at + 16),
-    ...portsAt(view, inner),
-  };
+  const isV6 = bytes.length > at && view.getUint8(at) >> 4 === 6;
+  const errors = isV6 ? [1, 2, 3, 4] : [3, 4, 5, 11, 12];
+  if (!errors.includes(view.getUint8(l4))) return undefined;
+  const header = ipHeaderAt(view, bytes, at);
+  if (header === undefined || bytes.length < at + header.headerBytes + 8) return undefined;
+  const { protocol, source, destination, headerBytes } = header;
+  return { protocol, source, destination, ...portsAt(view, at + headerBytes) };
 }
 
-function checksumState(view: DataView, protocol: number, l4: number, end: number): ChecksumState {
+function checksumState(view: DataView, header: IpHeader, l4: number, end: number): ChecksumState {
+  const { protocol, version, addressesAt } = header;
   if (protocol === ICMP) return fold(sumOf(view, l4, end)) === 0xffff ? 'good' : 'bad';
-  const field = protocol === TCP ? l4 + 16 : l4 + 6;
-  if ((protocol !== TCP && protocol !== UDP) || field + 2 > end) return 'unknown';
+  const field = l4 + (FIELDS[protocol] ?? Infinity);
+  if (field + 2 > end) return 'unknown';
   const stored = view.getUint16(field);
-  if (protocol === UDP && stored === 0) return 'none';
-  const pseudo = sumOf(view, ETHERNET_BYTES + 12, ETHERNET_BYTES + 20) + protocol + (end - l4);
+  if (protocol === UDP && stored === 0) return version === 4 ? 'none' : 'bad';
+  const addresses = ETHERNET_BYTES + addressesAt;
+  const addressesEnd = addresses + (version === 4 ? 8 : 32);
+  const pseudo = sumOf(view, addresses, addressesEnd) + protocol + (end - l4);
   if (fold(pseudo + sumOf(view, l4, end)) === 0xffff) return 'good';
   return stored === fold(pseudo) ? 'partial' : 'bad';
 }
+
+/** Offset of the checksum, of the protocols whose sum begins with the pseudo-header. */
+const FIELDS: Readonly<Record<number, number>> = { [TCP]: 16, [UDP]: 6, [ICMPV6]: 2 };
 
 /** The sum of big-endian 16-bit words (RFC 1071); an odd last byte is the high half of a word. */
 function sumOf(view: DataView, from: number, end: number): number {

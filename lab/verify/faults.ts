@@ -1,6 +1,8 @@
 // The faults that verify can name: for each the host, the cause in one sentence, and the one line
 // that mends it. A line that starts with a command is to be run on that host.
 
+import { isIpv6, questionFor } from '../topologies/topology.ts';
+
 export type FaultKind =
   | 'vip-missing'
   | 'real-answers-arp'
@@ -36,14 +38,16 @@ export const vipMissing = (host: string, vip: string): Fault => ({
   kind: 'vip-missing',
   host,
   cause: `requests to ${vip} arrive at ${host} and nothing leaves it: ${host} has no ${vip} on lo, so its kernel drops them`,
-  mend: `ip addr add ${vip}/32 dev lo`,
+  mend: `ip addr add ${vip}/${isIpv6(vip) ? 128 : 32} dev lo`,
 });
 
 export const realAnswersArp = (host: string, vip: string): Fault => ({
   kind: 'real-answers-arp',
   host,
-  cause: `${host} claims the VIP ${vip} in ARP with its own MAC address, so that clients send past the director`,
-  mend: 'sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2',
+  cause: `${host} claims the VIP ${vip} in ${questionFor(vip)} with its own MAC address, so that clients send past the director`,
+  mend: isIpv6(vip)
+    ? `ip addr del ${vip}/128 dev eth0 (the VIP belongs on lo)`
+    : 'sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2',
 });
 
 export const noReturnRoute = (host: string, gateway: string, taken: string | undefined): Fault => ({
@@ -126,7 +130,7 @@ export const realAsSource = (host: string, source: string, vip: string): Fault =
   kind: 'wrong-source',
   host,
   cause: `${host} replies from ${source} instead of the VIP ${vip}`,
-  mend: `let its server listen on 0.0.0.0 or on ${vip}; "ss -lntu" shows on what it listens`,
+  mend: `let its server listen on ${isIpv6(vip) ? '::' : '0.0.0.0'} or on ${vip}; "ss -lntu" shows on what it listens`,
 });
 
 export const foreignSource = (host: string, source: string): Fault => ({

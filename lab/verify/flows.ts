@@ -1,6 +1,7 @@
 // Joins the captures of a run flow by flow: what each point saw of a connection or UDP exchange,
 // and packet by packet from one point to the next. The order of frames counts within a file only,
 // because recorders are separate processes whose clocks stamp a frame when they get to it.
+import { formatEndpoint } from '../../src/config/endpoint.ts';
 import {
   type Capture,
   type CaptureSet,
@@ -85,7 +86,7 @@ const roleOf = (manifest: Manifest, name: string) =>
 const numberOf = (service: ServiceFacts) => (service.protocol === 'tcp' ? TCP : UDP);
 
 const keyOf = (service: ServiceFacts, client: string, port: number) =>
-  `${service.protocol} ${client}:${port} > ${service.vip}:${service.port}`;
+  `${service.protocol} ${formatEndpoint(client, port)} > ${formatEndpoint(service.vip, service.port)}`;
 
 function placeOf(
   manifest: Manifest,

@@ -2,7 +2,16 @@
 // and every reply comes back through the director, to the next hop that the request came from.
 import { directorAddressFor, hostOfMac, hostsOf } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
-import { checksumAt, ETHERNET_BYTES, type Frame, fieldAt } from './dissect.ts';
+import {
+  addressBytes,
+  checksumAt,
+  destinationAt,
+  ETHERNET_BYTES,
+  type Frame,
+  fieldAt,
+  sourceAt,
+  ttlAt,
+} from './dissect.ts';
 import * as faults from './faults.ts';
 import { type Findings, judgeExtra } from './findings.ts';
 import { type Flow, type Pair, realsOf } from './flows.ts';
@@ -86,16 +95,16 @@ function differenceOf({ from, to }: Pair, request: boolean): string | undefined 
 
 /** Which offsets NAT may change: destination of a request, source of a reply, and what follows. */
 function changeable({ packet }: Frame, request: boolean): (at: number) => boolean {
-  const l3 = ETHERNET_BYTES;
-  const l4 = l3 + (packet?.headerBytes ?? 20);
-  const address = l3 + (request ? 16 : 12);
-  const port = l4 + (request ? 2 : 0);
-  const checksum = packet === undefined ? l4 : checksumAt(packet);
+  if (packet === undefined) return () => false;
+  const port = ETHERNET_BYTES + packet.headerBytes + (request ? 2 : 0);
+  const address = request ? destinationAt(packet) : sourceAt(packet);
+  const ttl = ttlAt(packet);
+  const checksum = checksumAt(packet);
   const ranges = [
     [0, 12],
-    [l3 + 8, l3 + 9],
-    [l3 + 10, l3 + 12],
-    [address, address + 4],
+    [ttl, ttl + 1],
+    ...(packet.version === 4 ? [[ETHERNET_BYTES + 10, ETHERNET_BYTES + 12] as const] : []),
+    [address, address + addressBytes(packet)],
     [port, port + 2],
     [checksum, checksum + 2],
   ] as const;

@@ -1,6 +1,6 @@
 // The way of one flow as the captures show it, leg by leg: client, director in, director out, real,
 // and back. Each leg is a pairing of what left one point with what arrived at the next.
-import type { Manifest } from './captures.ts';
+import { type Manifest, methodOf } from './captures.ts';
 import type { Frame } from './dissect.ts';
 import { type Flow, newSight, type Pairing, pairFrames } from './flows.ts';
 
@@ -21,14 +21,14 @@ export interface Route {
 
 const NO_PAIRING: Pairing = { pairs: [], lost: [], extra: [] };
 
-export function routeOf(flow: Flow, topology: Manifest['topology']): Route {
+export function routeOf(flow: Flow, manifest: Manifest): Route {
   const atReal = newSight();
   for (const sight of flow.atReals.values()) {
     atReal.requests.push(...sight.requests);
     atReal.replies.push(...sight.replies);
   }
   const { atClient, intoDirector, outOfDirector } = flow;
-  const nat = topology === 'nat';
+  const nat = methodOf(manifest) === 'nat';
   const returned = nat ? outOfDirector.replies : atReal.replies;
   return {
     flow,

@@ -2,7 +2,7 @@
 // by programs that nobody here wrote, and bounded, so that the captures stay small. A request that
 // fails is no error here: the captures show why it failed.
 import type { Lab } from '../net/lab.ts';
-import { clientOf, IPERF_PORT, type Topology } from '../topologies/topology.ts';
+import { clientOf, IPERF_PORT, inUrl, type Topology } from '../topologies/topology.ts';
 
 /** What was sent, and what came of it as the programs themselves saw it. */
 export interface TrafficReport {
@@ -74,7 +74,8 @@ export async function sendTraffic(
   const from: Sender = { lab, client: clientOf(topology).name, address: topology.vip };
   await lab.ip(from.client, ['neigh flush all']);
   const pingsAnswered = await ping(from, plan.pings);
-  const urls = (names: readonly string[]) => names.map((name) => `http://${topology.vip}/${name}`);
+  const urls = (names: readonly string[]) =>
+    names.map((name) => `http://${inUrl(topology.vip)}/${name}`);
   const kept = Array.from({ length: plan.keptConnections }, () => urls(plan.kept));
   const fresh = urls(plan.fresh).map((url) => [url]);
   let requestsAnswered = 0;
