@@ -3,7 +3,7 @@
 // with an address of that interface (net/ipv6/ndisc.c; native-notes/ndp-on-reals.md shows it).
 import { type Host, type HostArm, macFor, SERVICES, type Topology } from './topology.ts';
 
-const VIP = '2001:db8::100';
+const VIP = '2001:db8::99';
 const SEGMENT = 'lan';
 
 function host(name: string, role: Host['role'], address: string): Host {

@@ -2,7 +2,7 @@
 // translate addresses; who balances them this way keeps ports, or addresses, of his reals to himself.
 import { type Host, type HostArm, macFor, SERVICES, type Topology } from './topology.ts';
 
-const VIP = '2001:db8::100';
+const VIP = '2001:db8::99';
 const GATEWAY = 'fd77::1';
 
 function outside(address: string): HostArm {
