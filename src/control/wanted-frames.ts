@@ -1,5 +1,5 @@
-// Which frames a datapath shall let in for a table: to its VIPs, and from the reals whose replies
-// come back through the director.
+// Which frames a datapath shall let in for a table: to its VIPs, from the reals whose replies come
+// back through the director, and from those behind a tunnel: with them the ICMP errors of anybody.
 import type { Wanted } from '../datapath/datapath.ts';
 import { address6Of, type Table } from '../director/table.ts';
 
@@ -8,7 +8,7 @@ export function wantedFrames(table: Table): Wanted {
     Int32Array.from([...handles].flatMap((handle) => [...address6Of(table, handle)]));
   return {
     vips: table.vips,
-    reals: table.natAddresses,
+    reals: Int32Array.of(...table.natAddresses, ...table.tunnelAddresses),
     vips6: wordsOf(table.vips6),
     reals6: wordsOf(table.natAddresses6),
   };

@@ -1,11 +1,13 @@
 // What the director answers itself: ARP for its VIPs (they are on no interface, so the kernel does
-// not) and pings to a VIP. The answer is made in the very frame that asked.
+// not) and for the sources of its tunnels, and pings to a VIP. The answer is made in the very frame
+// that asked.
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { GLOBAL } from './counters.ts';
 import { type Director, layWays } from './director.ts';
+import { isTunnelSource } from './encapsulate.ts';
 import { learnNeighbour } from './neighbours.ts';
 import { setMacs } from './rewrite.ts';
 import { isVip } from './table.ts';
@@ -35,7 +37,8 @@ export function answerArp(director: Director, frame: DataView, at: number, arm: 
     return PASS;
   }
   const target = arp.targetAddress(frame, packet);
-  if (arp.operation(frame, packet) !== arp.REQUEST || !isVip(table, target)) return PASS;
+  if (arp.operation(frame, packet) !== arp.REQUEST) return PASS;
+  if (!isVip(table, target) && !isTunnelSource(director, target)) return PASS;
   const macHigh = director.armMacHigh[arm] as number;
   const macLow = director.armMacLow[arm] as number;
   setMacs(frame, at, high, low, macHigh, macLow);

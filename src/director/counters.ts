@@ -55,6 +55,7 @@ export const GLOBAL_FIELDS = [
   'ownErrors',
   'withheldErrors',
   'cutFrames',
+  'segmentedFrames',
   'heldFrames',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];

@@ -11,6 +11,7 @@ import { inSubnet } from '../wire/address.ts';
 import { HEADER_BYTES } from '../wire/ethernet.ts';
 import { judgeReals } from './availability.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
+import { layTunnels, TUNNEL_WORDS } from './encapsulate.ts';
 import {
   adoptNeighbours,
   arpRequest,
@@ -43,8 +44,8 @@ export interface Director {
   readonly armFrameBytes: Int32Array;
   /** Frames of up to so many bytes are short enough for every arm. */
   readonly safeFrameBytes: number;
-  /** The arm that the last packet was too long for. */
-  narrowArm: number;
+  /** Longest IP packet that the last one could have been that was too long. */
+  narrowMtu: number;
   readonly fragments: FragmentTable;
   /** How many ICMP errors of its own the director may make at once; see tell-sender.ts. */
   readonly errorBudget: ErrorBudget;
@@ -59,6 +60,9 @@ export interface Director {
    * Like the neighbours' ways, but by real id; GONE instead of an arm if no table holds the real.
    */
   readonly ways: Int32Array;
+  /** The tunnel of each real id, and the latest identification of an outer header. */
+  readonly tunnels: Int32Array;
+  tunnelId: number;
   table: Table;
   /** Scheduler of each service id. */
   schedulers: readonly (Scheduler | undefined)[];
@@ -121,7 +125,7 @@ export function createDirector(options: DirectorOptions): Director {
     armMacLow: Uint16Array.from(arms, (arm) => arm.macLow),
     armFrameBytes: Int32Array.from(arms, (arm) => arm.mtu + HEADER_BYTES),
     safeFrameBytes: Math.min(...arms.map((arm) => arm.mtu)) + HEADER_BYTES,
-    narrowArm: 0,
+    narrowMtu: 0,
     fragments: createFragmentTable(FRAGMENT_ROOM, options.flowSeed),
     errorBudget: createErrorBudget(nowMs),
     flows,
@@ -129,6 +133,8 @@ export function createDirector(options: DirectorOptions): Director {
     realRowsAt: realAt(counters.room, 0),
     // With a buffer of its own it lies outside V8's heap, and compiled code knows its address.
     ways: new Int32Array(new ArrayBuffer(counters.room.reals * WAY_WORDS * 4)),
+    tunnels: new Int32Array(counters.room.reals * TUNNEL_WORDS),
+    tunnelId: 0,
     counters,
     totals: createTotals(counters),
     table,
@@ -194,6 +200,7 @@ export function takeTable(director: Director, table: Table): void {
   director.load.ids = table.serviceReals;
   director.table = table;
   layWays(director);
+  layTunnels(director);
   announceVips(director);
 }
 

@@ -7,6 +7,7 @@
 import { changeState, findFlow } from '../flow/flow-table.ts';
 import { isEnded, nextState } from '../flow/tcp-states.ts';
 import type { Director } from './director.ts';
+import { fitsTunnel, sendThroughTunnel } from './encapsulate.ts';
 import { isTooLong } from './length.ts';
 import { mendReply, mendRequest } from './rewrite.ts';
 import type { Verdict } from './verdict.ts';
@@ -72,6 +73,8 @@ export function forwardFound(
     if (isReply === 0) return -2; // NO_WAY: NOT_RESOLVED
   }
   if (nat !== 0 && timeProtocol < 0x200) return -3; // NO_TIME_TO_LIVE
+  const tunnel = meta & 0x40000; // TUNNEL_BIT
+  if (tunnel !== 0 && !fitsTunnel(director, frame, at, real, out, offload)) return -4; // TOO_LONG
   let state = meta & 0xff;
   if ((timeProtocol & 0xff) === 6) {
     const flags = frame.getUint8(l4 + 13);
@@ -94,6 +97,7 @@ export function forwardFound(
     const ports = records[record + 4] as number; // REPLY_PORTS
     frame.setInt32(l4, (ports << 16) | (ports >>> 16));
   }
+  if (tunnel !== 0) return sendThroughTunnel(director, frame, at, l4, end, real, offload);
   return sendRequest(director, frame, at, end, real, out);
 }
 

@@ -77,7 +77,7 @@ export function forwardKnown6(
   return send(out);
 }
 
-/** Whether it will be too long, on the wire, for this arm, which is noted then. */
+/** Whether it will be too long, on the wire, for this arm; how long it may be is noted. */
 function isTooLong(
   director: Director,
   frame: DataView,
@@ -86,7 +86,7 @@ function isTooLong(
   out: number,
   offload: number,
 ): boolean {
-  director.narrowArm = out;
+  director.narrowMtu = (director.armFrameBytes[out] as number) - ethernet.HEADER_BYTES;
   const longest = director.armFrameBytes[out] as number;
   const l3 = at + ethernet.HEADER_BYTES;
   const payload = segmentBytes(offload);

@@ -1,7 +1,17 @@
-// How long a frame may be: judged by what will be on the wire, so a super-frame by its segments.
+// How long a frame may be: judged by what will be on the wire, so a super-frame by its segments. A
+// tunnel's own room is judged where the packet goes into it: see encapsulate.ts.
 // `offload` is what a batch says of a frame: the lowest bit for a partial checksum, the bits above
 // it for the bytes of payload in each segment of a super-frame.
-import { HOP_LOW, IDS, isOver, META, NAT_BIT, RECORD_WORDS } from '../flow/flow-table.ts';
+import {
+  HOP_LOW,
+  IDS,
+  isOver,
+  META,
+  NAT_BIT,
+  RECORD_WORDS,
+  TUNNEL_BIT,
+} from '../flow/flow-table.ts';
+import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
@@ -23,9 +33,18 @@ export const isLonger = (frame: DataView, l3: number, longest: number): boolean 
 export const mayCut = (frame: DataView, l3: number): boolean =>
   !ipv4.dontFragment(frame, l3) && ipv4.headerBytes(frame, l3) === ipv4.HEADER_BYTES;
 
+/** Finishes a partial checksum, which holds the sum of the pseudo-header: adds the rest. */
+export function finishChecksum(frame: DataView, l3: number, l4: number): void {
+  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+  const field = l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
+  const sum = checksum.sum(frame, l4, l3 + ipv4.totalBytes(frame, l3));
+  frame.setUint16(field, checksum.finish(sum) || (isTcp ? 0 : 0xffff));
+}
+
 /**
- * True if a packet of this flow will be too long, on the wire, for the arm that it goes out on; the
- * arm is noted then. False if there is another reason why it cannot be sent: that one comes first.
+ * True if a packet of this flow will be too long, on the wire, for the arm that it goes out on; how
+ * long it may be is noted then. False if there is another reason why it cannot be sent: that one
+ * comes first.
  * @param found as from findFlow
  */
 export function isTooLong(
@@ -41,6 +60,7 @@ export function isTooLong(
   }
   const { records } = director.flows;
   const record = (found >>> 1) * RECORD_WORDS;
+  if (((records[record + META] as number) & TUNNEL_BIT) !== 0) return false;
   const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
   const l3 = at + ethernet.HEADER_BYTES;
   if (isNat && ipv4.timeToLive(frame, l3) <= 1) return false;
@@ -50,8 +70,8 @@ export function isTooLong(
     ? (records[record + HOP_LOW] as number) >>> 16
     : (director.ways[way + WAY_ARM] as number);
   if (arm < 0) return false;
-  director.narrowArm = arm;
   const longest = director.armFrameBytes[arm] as number;
+  director.narrowMtu = longest - ethernet.HEADER_BYTES;
   const payload = segmentBytes(offload);
   if (payload === 0) return isLonger(frame, l3, longest);
   const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;

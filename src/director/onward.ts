@@ -6,10 +6,11 @@ import * as ipv4 from '../wire/ipv4.ts';
 import { ROW_STRIDE } from './counters.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
+import { encapsulate, TUNNEL_WORDS } from './encapsulate.ts';
 import { isLonger, mayCut } from './length.ts';
 import { GONE, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { setMacs } from './rewrite.ts';
-import { send, type Verdict } from './verdict.ts';
+import { detailOf, restOf, send, type Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const NO_FLOW = DROP['no-flow'];
@@ -20,6 +21,7 @@ const TTL_EXPIRED = DROP['ttl-expired'];
  * Why a packet cannot be sent on.
  * @param out the arm, or what a way has instead of one
  * @param nat whether it is routed, which takes one from its TTL, rather than bridged
+ * @param ahead bytes of outer headers that it will get
  * @returns 0 if it can be, else the number of a drop reason
  */
 export function obstacle(
@@ -28,12 +30,17 @@ export function obstacle(
   l3: number,
   out: number,
   nat: boolean,
+  ahead = 0,
 ): number {
   if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
   if (nat && ipv4.timeToLive(frame, l3) <= 1) return TTL_EXPIRED;
-  const isLong = isLonger(frame, l3, director.armFrameBytes[out] as number);
+  const isLong = isLonger(frame, l3, (director.armFrameBytes[out] as number) - ahead);
   return isLong && !mayCut(frame, l3) ? TOO_BIG : 0;
 }
+
+/** Bytes of outer headers before what goes to a real; 0 for one without a tunnel. */
+export const aheadOf = ({ tunnels }: Director, realId: number): number =>
+  tunnels[realId * TUNNEL_WORDS] as number;
 
 /** Addresses a frame to a real that is resolved. @returns the arm */
 export function addressToReal(director: Director, frame: DataView, at: number, id: number): number {
@@ -43,9 +50,14 @@ export function addressToReal(director: Director, frame: DataView, at: number, i
   return ways[way + WAY_ARM] as number;
 }
 
-/** Addresses a frame to a real that is resolved, and sends it. */
+/** Addresses a frame to a real that is resolved, with outer headers if need be, and sends it. */
 export function sendToReal(director: Director, frame: DataView, at: number, id: number): Verdict {
-  return sendOrCut(director, frame, at, addressToReal(director, frame, at, id));
+  if (aheadOf(director, id) === 0) {
+    return sendOrCut(director, frame, at, send(addressToReal(director, frame, at, id)));
+  }
+  const l3 = at + ethernet.HEADER_BYTES;
+  const l4 = l3 + ipv4.headerBytes(frame, l3);
+  return sendOrCut(director, frame, at, encapsulate(director, frame, at, l4, id));
 }
 
 /**
@@ -72,7 +84,7 @@ export function sendToHop(
   hopHigh: number,
   hopLow: number,
 ): Verdict {
-  return sendOrCut(director, frame, at, addressToHop(director, frame, at, hopHigh, hopLow));
+  return sendOrCut(director, frame, at, send(addressToHop(director, frame, at, hopHigh, hopLow)));
 }
 
 /** @param packets REQUEST_PACKETS or REPLY_PACKETS; the field of the bytes is the next one */
@@ -87,8 +99,8 @@ export function countTraffic(
   values[field + 1] = (values[field + 1] as number) + bytes;
 }
 
-function sendOrCut(director: Director, frame: DataView, at: number, out: number): Verdict {
-  const longest = director.armFrameBytes[out] as number;
-  if (!isLonger(frame, at + ethernet.HEADER_BYTES, longest)) return send(out);
-  return cutFrame(director, frame, at, out, 0);
+function sendOrCut(director: Director, frame: DataView, at: number, sent: Verdict): Verdict {
+  const longest = (director.armFrameBytes[detailOf(sent)] as number) - restOf(sent);
+  if (!isLonger(frame, at + ethernet.HEADER_BYTES, longest)) return sent;
+  return cutFrame(director, frame, at, sent, 0);
 }

@@ -1,7 +1,14 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
 import { holdAddress, releaseAddress } from '../flow/address-book.ts';
-import { addFlow, findFlow, NAT_BIT, REPLY_TAKEN, removeFlow } from '../flow/flow-table.ts';
+import {
+  addFlow,
+  findFlow,
+  NAT_BIT,
+  REPLY_TAKEN,
+  removeFlow,
+  TUNNEL_BIT,
+} from '../flow/flow-table.ts';
 import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
 import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
 import { DROP } from '../wire/drop-reason.ts';
@@ -18,7 +25,7 @@ import { isIpv6 } from './packet.ts';
 import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
-import { findService, IPV6_BIT, METHOD_NAT } from './table.ts';
+import { findService, IPV6_BIT, METHOD_GUE, METHOD_IPIP, METHOD_NAT } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -145,12 +152,12 @@ function fillNewFlow(
   newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
   newFlow.protocol = packet.protocol;
   newFlow.local = newFlow.client;
-  newFlow.bits = table.realMethod[realId] === METHOD_NAT ? NAT_BIT : 0;
+  newFlow.bits = bitsOf(table.realMethod[realId] as number);
   newFlow.realId = realId;
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);
   newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
-  newFlow.deltas = newFlow.bits === 0 ? 0 : deltasOf(director, vipPort, realPort);
+  newFlow.deltas = (newFlow.bits & NAT_BIT) === 0 ? 0 : deltasOf(director, vipPort, realPort);
 }
 
 function deltasOf({ newFlow, table, packet }: Director, vipPort: number, realPort: number) {
@@ -158,6 +165,12 @@ function deltasOf({ newFlow, table, packet }: Director, vipPort: number, realPor
   return isIpv6(packet)
     ? requestDeltas6(table.addresses6, vip, vipPort, real, realPort)
     : requestDeltas(vip, vipPort, real, realPort);
+}
+
+/** What a flow's record says of its real's method. */
+function bitsOf(method: number): number {
+  if (method === METHOD_NAT) return NAT_BIT;
+  return method === METHOD_IPIP || method === METHOD_GUE ? TUNNEL_BIT : 0;
 }
 
 function countOpened({ counters }: Director, realId: number): void {

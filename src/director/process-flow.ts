@@ -2,6 +2,7 @@
 // by its service; and what its sender is told if it can go neither way.
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
@@ -9,12 +10,14 @@ import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
 import { processNew } from './open-flow.ts';
 import { readIpv4 } from './packet.ts';
 import { dropped } from './refuse.ts';
+import { MOST_SEGMENTS, segmentFrame, segmentPayload } from './segment-frame.ts';
 import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
-import { detailOf, kindOf, SEND, type Verdict } from './verdict.ts';
+import { kindOf, SEND, type Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const TTL_EXPIRED = DROP['ttl-expired'];
 const TOO_BIG = DROP['too-big'];
+const TOO_MANY_SEGMENTS = DROP['too-many-segments'];
 
 /** @param l4 offset of the TCP or UDP header; of a fragment, the first one */
 export function processFlow(
@@ -40,7 +43,10 @@ export function processFlow(
   return dropped(director, TTL_EXPIRED);
 }
 
-/** A packet that its flow's next arm cannot send: cut if it may be (RFC 791, 3.2), else told of. */
+/**
+ * A packet that its flow's next arm cannot send, or the real's tunnel cannot take: cut if it may be
+ * (RFC 791, 3.2), a super-frame into its segments, else told of.
+ */
 function processTooLong(
   director: Director,
   frame: DataView,
@@ -51,11 +57,18 @@ function processTooLong(
   offload: number,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
-  if (!mayCut(frame, l3) || segmentBytes(offload) !== 0) {
-    tellTooBig(director, frame, at, arm, director.arms[director.narrowArm]?.mtu ?? 0);
+  const { narrowMtu } = director;
+  const isSuper = segmentBytes(offload) !== 0;
+  const payload = isSuper ? segmentPayload(frame, l3, l4, offload, narrowMtu) : 0;
+  if (isSuper ? payload === 0 : !mayCut(frame, l3)) {
+    tellTooBig(director, frame, at, arm, narrowMtu);
     return dropped(director, TOO_BIG);
+  }
+  if (isSuper && ipv4.totalBytes(frame, l3) > payload * MOST_SEGMENTS) {
+    return dropped(director, TOO_MANY_SEGMENTS);
   }
   const verdict = forwardKnown(director, frame, at, l4, end, arm, offload | ANY_LENGTH);
   if (kindOf(verdict) !== SEND) return dropped(director, TOO_BIG);
-  return cutFrame(director, frame, at, detailOf(verdict), offload & 1);
+  if (isSuper) return segmentFrame(director, frame, at, l4, verdict, payload, offload & 1);
+  return cutFrame(director, frame, at, verdict, offload & 1);
 }

@@ -38,7 +38,7 @@ import { answerEcho, turnRound } from './answer.ts';
 import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director, FirstPiece } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
+import { aheadOf, countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
 import { processFlow } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
@@ -49,6 +49,7 @@ import {
   detailOf,
   kindOf,
   PASS,
+  restOf,
   SEND,
   TAKEN,
   type Verdict,
@@ -240,7 +241,11 @@ function sendHeld(director: Director, entry: number): void {
     const kind = kindOf(verdict);
     if (kind === SEND || kind === ANSWER) {
       const countAs = kind === SEND ? GLOBAL.sentFrames : GLOBAL.answeredFrames;
-      outbox.push({ arm: detailOf(verdict), bytes: copyOut(held, at, end), countAs });
+      outbox.push({
+        arm: detailOf(verdict),
+        bytes: copyOut(held, at - restOf(verdict), end),
+        countAs,
+      });
     } else if (kind === PASS) {
       const passed = counters.values[GLOBAL.passedFrames] as number;
       counters.values[GLOBAL.passedFrames] = passed + 1;
@@ -309,7 +314,7 @@ function followToReal(
   const real = entries[entry + ADDRESS] as number;
   const id = entries[entry + DETAIL] as number;
   const out = director.ways[id * WAY_WORDS + WAY_ARM] as number;
-  const reason = obstacle(director, frame, l3, out, real !== 0);
+  const reason = obstacle(director, frame, l3, out, real !== 0, aheadOf(director, id));
   if (reason !== 0) return dropped(director, reason);
   if (real !== 0) {
     ipv4.setDestination(frame, l3, real);

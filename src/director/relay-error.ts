@@ -25,12 +25,13 @@ import * as tcp from '../wire/tcp.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { obstacle, sendToHop, sendToReal } from './onward.ts';
+import { aheadOf, obstacle, sendToHop, sendToReal } from './onward.ts';
 import { chooseReal } from './open-flow.ts';
 import { quotedHeader, setQuotedDestination, setQuotedSource, swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
 import { findService, isNatReal, isVip, METHOD_NAT } from './table.ts';
+import { isTunnelError, relayTunnelError } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -42,6 +43,7 @@ const ICMP_NO_FLOW = DROP['icmp-no-flow'];
 export function relayError(director: Director, frame: DataView, at: number, l4: number): Verdict {
   const { table, flows, nowMs } = director;
   const l3 = at + ethernet.HEADER_BYTES;
+  if (isTunnelError(director, frame, l3, l4)) return relayTunnelError(director, frame, l3, l4);
   const toVip = isVip(table, ipv4.destination(frame, l3));
   const quote = l4 + icmp.HEADER_BYTES;
   const quotedL4 = quotedHeader(frame, quote, l3 + ipv4.totalBytes(frame, l3));
@@ -115,7 +117,8 @@ function relayToReal(
   const l3 = at + ethernet.HEADER_BYTES;
   const end = l3 + ipv4.totalBytes(frame, l3);
   const out = director.ways[realId * WAY_WORDS + WAY_ARM] as number;
-  const reason = damage(frame, l3, l4, end) || obstacle(director, frame, l3, out, isNat);
+  const ahead = aheadOf(director, realId);
+  const reason = damage(frame, l3, l4, end) || obstacle(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) {
     const quote = l4 + icmp.HEADER_BYTES;

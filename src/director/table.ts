@@ -3,6 +3,7 @@
 // two batches. Plain data, so that it crosses to the worker by structured clone.
 import type { Schedule } from '../schedule/scheduler.ts';
 import type { Ipv6 } from '../wire/address.ts';
+import { GUE_PORT } from '../wire/tunnel.ts';
 import {
   ALL_PORTS,
   buildPortMap,
@@ -44,6 +45,17 @@ export interface RealInput {
   readonly method: MethodName;
   /** Arm that leads to the real. */
   readonly arm: number;
+  /** The router on that arm that frames to the real go to; none for a real on the segment. */
+  readonly hop?: number | undefined;
+}
+
+/** What the outer packets of tunnels are like. */
+export interface TunnelInput {
+  /** Their source address (int32), any address of this prefix; 0 for the arm's own. */
+  readonly source: number;
+  readonly prefixLength: number;
+  /** UDP port at the reals, for GUE. */
+  readonly port: number;
 }
 
 export interface ServiceInput {
@@ -98,7 +110,12 @@ export interface Table {
    * had. An address keeps its handle from table to table.
    */
   readonly addresses6: Int32Array;
+  readonly tunnel: TunnelInput;
+  /** Every IPv4 address that packets go to through a tunnel, once. */
+  readonly tunnelAddresses: Int32Array;
 }
+
+const OWN_ADDRESS: TunnelInput = { source: 0, prefixLength: 32, port: GUE_PORT };
 
 /** Stands for the address as such, in a map by protocol. */
 const ADDRESS_ALONE = 0;
@@ -118,7 +135,10 @@ const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
 
 const prefixKey = ({ family, address, prefixLength }: FamilyPrefix) =>
   `${family} ${address}/${prefixLength}`;
-const neighbourKey = (real: FamilyReal) => `${real.arm} ${prefixKey(real)}`;
+/** The address that is resolved for a real: its own, or its router's. */
+const hopOf = ({ hop, address }: RealInput) => hop ?? address;
+const neighbourKey = (real: FamilyReal) =>
+  `${real.arm} ${prefixKey({ ...real, address: hopOf(real) })}`;
 
 /** The addresses of one family. */
 const addressesOf = (list: readonly FamilyPrefix[], family: 4 | 6): Int32Array =>
@@ -140,6 +160,7 @@ const eachOnce = <T>(list: readonly T[], key: (each: T) => string): T[] => [
 export function buildTable(
   services: readonly ServiceInput[],
   addresses6: readonly Ipv6[] = [],
+  tunnel: TunnelInput = OWN_ADDRESS,
 ): Table {
   const serviceIds = services.reduce((most, service) => Math.max(most, service.id + 1), 0);
   const allReals = services.flatMap(realsOf);
@@ -161,7 +182,7 @@ export function buildTable(
     realPort: new Uint16Array(realIds),
     realMethod: new Uint8Array(realIds),
     realNeighbour: new Int32Array(realIds).fill(-1),
-    neighbourAddress: Int32Array.from(neighbours, (real) => real.address),
+    neighbourAddress: Int32Array.from(neighbours, hopOf),
     neighbourArm: Uint8Array.from(neighbours, (real) => real.arm),
     neighbourFamily: Uint8Array.from(neighbours, (real) => real.family),
     replies: buildPortMap([...natAddresses.map(aloneEntry), ...services.flatMap(replyEntries)]),
@@ -171,6 +192,8 @@ export function buildTable(
     natAddresses: addressesOf(natAddresses, 4),
     natAddresses6: addressesOf(natAddresses, 6),
     addresses6: Int32Array.from(addresses6.flat()),
+    tunnel,
+    tunnelAddresses: addressesOf(eachOnce(allReals.filter(isTunnelled), prefixKey), 4),
   };
   let firstReal = 0;
   for (const service of services) {
@@ -188,6 +211,8 @@ export function buildTable(
   }
   return table;
 }
+
+const isTunnelled = ({ method }: RealInput): boolean => method === 'ipip' || method === 'gue';
 
 /** True if the real's replies come back through the director, which rewrites their addresses. */
 export const comesBack = (method: MethodName): boolean => method === 'nat' || method === 'fullnat';

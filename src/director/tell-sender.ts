@@ -59,9 +59,12 @@ function mayTell(frame: DataView, at: number): boolean {
   const l3 = at + ethernet.HEADER_BYTES;
   if ((ipv4.fragmentField(frame, l3) & FRAGMENT_OFFSET) !== 0) return false;
   if ((ethernet.sourceHigh(frame, at) & GROUP_BIT) !== 0) return false;
-  const firstByte = ipv4.source(frame, l3) >>> 24;
-  if (firstByte === 0 || firstByte === 127 || firstByte >= 224) return false;
-  return ipv4.hasGoodChecksum(frame, l3);
+  return isHost(ipv4.source(frame, l3)) && ipv4.hasGoodChecksum(frame, l3);
+}
+
+function isHost(address: number): boolean {
+  const firstByte = address >>> 24;
+  return firstByte !== 0 && firstByte !== 127 && firstByte < 224;
 }
 
 function takeBudget({ errorBudget, counters, nowMs }: Director, kind: number): boolean {
@@ -78,6 +81,22 @@ function takeBudget({ errorBudget, counters, nowMs }: Director, kind: number): b
   return mayTake;
 }
 
+/** The station that an error goes to. */
+interface Hop {
+  readonly high: number;
+  readonly low: number;
+  readonly arm: number;
+}
+
+/** Tells a client how long its packets may be for the path behind the director. */
+export function tellClient(director: Director, packet: Uint8Array, to: Hop, nextHopMtu: number) {
+  const view = new DataView(packet.buffer);
+  if (!isHost(ipv4.source(view, 0)) || !takeBudget(director, KIND_LENGTH)) return;
+  const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
+  pushTo(director, view, 0, to, { type, code, nextHopMtu });
+}
+
+/** To the station that the packet came from. */
 function pushError(
   director: Director,
   frame: DataView,
@@ -85,13 +104,24 @@ function pushError(
   arm: number,
   error: Omit<icmp.ErrorMessage, 'quote'>,
 ): void {
-  const l3 = at + ethernet.HEADER_BYTES;
+  const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
+  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error);
+}
+
+/** @param l3 offset of the packet, of which no more may be there than a quote */
+function pushTo(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  { high, low, arm }: Hop,
+  error: Omit<icmp.ErrorMessage, 'quote'>,
+): void {
   const room = LONGEST_ERROR - ipv4.HEADER_BYTES - icmp.HEADER_BYTES;
-  const quoted = Math.min(room, ipv4.totalBytes(frame, l3));
+  const quoted = Math.min(room, ipv4.totalBytes(frame, l3), frame.byteLength - l3);
   const payloadBytes = icmp.HEADER_BYTES + quoted;
   const bytes = new Uint8Array(ethernet.HEADER_BYTES + ipv4.HEADER_BYTES + payloadBytes);
   const view = new DataView(bytes.buffer);
-  ethernet.setDestination(view, 0, ethernet.sourceHigh(frame, at), ethernet.sourceLow(frame, at));
+  ethernet.setDestination(view, 0, high, low);
   const { armMacHigh, armMacLow } = director;
   ethernet.setSource(view, 0, armMacHigh[arm] as number, armMacLow[arm] as number);
   ethernet.setType(view, 0, ethernet.TYPE_IPV4);

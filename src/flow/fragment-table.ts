@@ -5,6 +5,7 @@
 // ring. Where there is no room the older gives way: in a flood it is the newest that still has all
 // its fragments under way. No allocation, no clock: `nowMs` is any int32 millisecond count that
 // only grows.
+import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import { hashKey } from './flow-table.ts';
 
 /** Int32 words of an entry. An entry is named by the index of its first word. */
@@ -82,7 +83,7 @@ export function createFragmentTable(room: FragmentRoom, seed: number): FragmentT
     seed,
     bucketMask: buckets - 1,
     entries: new Int32Array(buckets * BUCKET_ENTRIES * ENTRY_WORDS),
-    held: new DataView(new ArrayBuffer(room.frames * SLOT_BYTES)),
+    held: new DataView(new ArrayBuffer(room.frames * (HEADROOM_BYTES + SLOT_BYTES))),
     heldEntry: new Int32Array(room.frames).fill(-1),
     heldBytes: new Int32Array(room.frames),
     heldArm: new Uint8Array(room.frames),
@@ -250,7 +251,7 @@ export function holdFrame(
     freeSlot(table, slot);
     table.displaced++;
   }
-  const start = slot * SLOT_BYTES;
+  const start = slotAt(slot);
   const bytes = end - at;
   let done = 0;
   for (; done + 4 <= bytes; done += 4) held.setInt32(start + done, frame.getInt32(at + done));
@@ -265,7 +266,7 @@ export function holdFrame(
 
 /**
  * The slot of the oldest frame that is held for an entry, or -1. The frame lies in `held` from
- * `slotAt` on; `freeSlot` gives the slot back.
+ * `slotAt` on, with the room of every frame before it; `freeSlot` gives the slot back.
  */
 export function heldSlot({ entries, heldEntry, nextSlot }: FragmentTable, entry: number): number {
   if (entries[entry + HELD] === 0) return -1;
@@ -277,7 +278,8 @@ export function heldSlot({ entries, heldEntry, nextSlot }: FragmentTable, entry:
   return -1;
 }
 
-export const slotAt = (slot: number): number => slot * SLOT_BYTES;
+export const slotAt = (slot: number): number =>
+  slot * (HEADROOM_BYTES + SLOT_BYTES) + HEADROOM_BYTES;
 
 export function freeSlot(table: FragmentTable, slot: number): void {
   const { entries, heldEntry } = table;

@@ -40,6 +40,8 @@ export const DROP_REASONS = [
   ['ipv6-extension', 'IPv6 extension headers that leave the packet, or too many of them'],
   ['udp-no-checksum', 'UDP over IPv6 without a checksum (RFC 8200, 8.1)'],
   ['ndp-malformed', 'an IPv6 neighbour message against the rules, or from another link'],
+  ['too-many-segments', 'a super-frame for a tunnel, of more segments than are made of one'],
+  ['tunnel-error', 'an ICMP error about a packet of a tunnel, that has nothing to tell its client'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

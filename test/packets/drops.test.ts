@@ -193,10 +193,17 @@ const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
 const BY_FRAGMENTS = ['fragment-timeout', 'fragment-table-full'];
 const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
 const BY_LENGTH = ['too-big'];
+const BY_TUNNELS = ['too-many-segments', 'tunnel-error'];
 
 test('every reason is one of these', () => {
   const seen = new Set([...refused, ...withState].map(({ verdict }) => verdict.slice(5)));
   const all = DROP_REASONS.map(([name]) => name);
-  const elsewhere = [...GIVEN_BY_OTHERS, ...BY_FRAGMENTS, ...BY_ERRORS, ...BY_LENGTH];
+  const elsewhere = [
+    ...GIVEN_BY_OTHERS,
+    ...BY_FRAGMENTS,
+    ...BY_ERRORS,
+    ...BY_LENGTH,
+    ...BY_TUNNELS,
+  ];
   expect([...seen, ...elsewhere].sort()).toEqual([...all].sort());
 });

@@ -17,8 +17,13 @@ import {
 import { createDirector, type Director } from '../../src/director/director.ts';
 import type { OutboxFrame } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
-import { buildTable, type MethodName, type Table } from '../../src/director/table.ts';
-import { detailOf, kindOf } from '../../src/director/verdict.ts';
+import {
+  buildTable,
+  type MethodName,
+  type Table,
+  type TunnelInput,
+} from '../../src/director/table.ts';
+import { detailOf, kindOf, restOf, SEND, TAKEN } from '../../src/director/verdict.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';
 import { parseIpv4, parseMac } from '../../src/wire/address.ts';
@@ -81,6 +86,8 @@ export interface SceneReal {
   readonly weight?: number;
   /** That of its service unless given. */
   readonly method?: MethodName;
+  /** The router that leads to it. */
+  readonly hop?: string;
 }
 
 const numberOf = (address: string): number => {
@@ -130,7 +137,7 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
     reals: service.reals.filter(({ address }) => address !== host.address),
   }));
 
-export function tableOf(services: readonly SceneService[]): Table {
+export function tableOf(services: readonly SceneService[], tunnel?: TunnelInput): Table {
   return buildTable(
     services.map(({ vip, port, protocol, scheduler, reals, method, ...service }) => ({
       ...service,
@@ -141,8 +148,13 @@ export function tableOf(services: readonly SceneService[]): Table {
         reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
         { seed: 7 },
       ),
-      reals: reals.map((real) => ({ method, ...real, address: numberOf(real.address) })),
+      reals: reals.map(({ hop, ...real }) => ({
+        ...{ method, ...real, address: numberOf(real.address) },
+        hop: hop === undefined ? undefined : numberOf(hop),
+      })),
     })),
+    [],
+    tunnel,
   );
 }
 
@@ -152,6 +164,8 @@ export interface SceneOptions {
   readonly nowMs?: number;
   /** ARMS unless given. */
   readonly arms?: readonly Arm[];
+  /** What outer packets are like. */
+  readonly tunnel?: TunnelInput;
   /** Hosts whose MAC address is known from the start; all reals unless given. */
   readonly resolved?: readonly Host[];
 }
@@ -173,12 +187,14 @@ export interface ReceiveOptions {
 export interface Outcome {
   /** `send 1`, `answer 0`, `pass`, `taken`, or `drop` and the reason's name. */
   readonly verdict: string;
-  /** The frame as it is afterwards. */
+  /** The frame as it is afterwards, with outer headers if it got some. */
   readonly frame: Uint8Array;
   /** Counters that moved, by name, and by how much. */
   readonly moved: Record<string, number>;
   /** What it left in the outbox. */
   readonly own: readonly OutboxFrame[];
+  /** What stands in its place. */
+  readonly segments: readonly OutboxFrame[];
 }
 
 const ROOM = { arms: 2, services: 8, reals: 16 };
@@ -186,7 +202,7 @@ const ROOM = { arms: 2, services: 8, reals: 16 };
 export function makeScene(options: SceneOptions = {}): Scene {
   const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
-  const table = tableOf(services);
+  const table = tableOf(services, options.tunnel);
   const start = { arms, table, counters, maximumFlows, flowSeed: 99, nowMs };
   const director = createDirector(start);
   const scene = { director, counters, receive: receiver(director) };
@@ -223,14 +239,19 @@ function receiver(director: Director): Scene['receive'] {
     const view = new DataView(memory.buffer);
     const offload = (segmentBytes << 1) | (partial ? 1 : 0);
     const verdict = processFrame(director, view, GUARD_BYTES, end, arm, offload);
-    for (let at = 0; at < memory.length; at = at === GUARD_BYTES - 1 ? end : at + 1) {
+    const start = GUARD_BYTES - (kindOf(verdict) === SEND ? restOf(verdict) : 0);
+    // A packet that was cut got its outer headers first.
+    const firstFree = kindOf(verdict) === TAKEN ? 0 : start;
+    for (let at = 0; at < memory.length; at++) {
+      if (at === firstFree) at = end;
       if (memory[at] !== GUARD) throw new Error('a write left the frame');
     }
     const after = director.counters.values.slice();
     return {
       verdict: nameVerdict(verdict),
-      frame: memory.slice(GUARD_BYTES, end),
+      frame: memory.slice(start, end),
       own: director.outbox.splice(0),
+      segments: director.segments.splice(0),
       get moved() {
         return movedCounters(director.counters, before, after);
       },
