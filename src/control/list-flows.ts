@@ -1,5 +1,7 @@
 // The flows as people want to see them: a few records of the table as plain objects.
 import type { Director } from '../director/director.ts';
+import { IPV6_BIT } from '../director/table.ts';
+import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
 import {
   CLIENT,
   EXPIRES_MS,
@@ -13,7 +15,7 @@ import {
   VIP,
 } from '../flow/flow-table.ts';
 import { STATE_NAMES } from '../flow/tcp-states.ts';
-import { formatIpv4 } from '../wire/address.ts';
+import { formatIpv4, formatIpv6 } from '../wire/address.ts';
 import type { FlowStatus } from './status.ts';
 
 /** The first `limit` flows that are alive. */
@@ -24,13 +26,17 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
     const word = (field: number) => flows.records[at + field] as number;
     const meta = word(META);
     if (meta === 0 || isOver(flows, number, nowMs)) continue;
+    const key = (meta >>> 8) & 0xff;
+    const isIpv6 = (key & IPV6_BIT) !== 0;
+    const address = (field: number) =>
+      isIpv6 ? formatHandle(flows.book, word(field)) : formatIpv4(word(field));
     list.push({
-      protocol: ((meta >>> 8) & 0xff) === 6 ? 'tcp' : 'udp',
-      client: formatIpv4(word(CLIENT)),
+      protocol: (key & ~IPV6_BIT) === 6 ? 'tcp' : 'udp',
+      client: address(CLIENT),
       clientPort: word(PORTS) >>> 16,
-      vip: formatIpv4(word(VIP)),
+      vip: address(VIP),
       vipPort: word(PORTS) & 0xffff,
-      real: formatIpv4(word(REAL)),
+      real: address(REAL),
       realPort: word(REPLY_PORTS) >>> 16,
       method: meta & NAT_BIT ? 'nat' : 'dsr',
       state: STATE_NAMES[meta & 0xff] ?? 'NONE',
@@ -38,4 +44,10 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
     });
   }
   return list;
+}
+
+function formatHandle(book: AddressBook, handle: number): string {
+  const [words, at] = [wordsOf(book, handle), wordsAt(handle)];
+  const word = (index: number) => words[at + index] ?? 0;
+  return formatIpv6([word(0), word(1), word(2), word(3)]);
 }

@@ -7,7 +7,7 @@ import { createDirector, type Director, linkIsUp, takeTable, tick } from '../dir
 import { createBatchProcessor } from '../director/process-batch.ts';
 import type { Table } from '../director/table.ts';
 import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director/verdict.ts';
-import { formatIpv4, formatMac } from '../wire/address.ts';
+import { formatIpv4, formatIpv6, formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
@@ -159,8 +159,9 @@ function tellNews(
   post: (message: FromDataPlane) => void,
 ): void {
   sendOwn(director, datapath);
-  for (const { vip, arm, macHigh, macLow } of director.conflicts.splice(0)) {
-    post({ type: 'conflict', vip: formatIpv4(vip), arm, mac: formatMac(macHigh, macLow) });
+  for (const { vip, vip6, arm, macHigh, macLow } of director.conflicts.splice(0)) {
+    const text = vip6 === undefined ? formatIpv4(vip) : formatIpv6(vip6);
+    post({ type: 'conflict', vip: text, arm, mac: formatMac(macHigh, macLow) });
   }
   const { values } = director.counters;
   for (let arm = 0; arm < datapath.counters.length; arm++) {

@@ -18,7 +18,7 @@ const CONFLICTS_KEPT = 16;
 /** The bit of a MAC address's first byte that marks a group: multicast or broadcast. */
 const GROUP_BIT = 0x0100_0000;
 /** TTL of what the director says itself: what IANA recommends (IP parameters) and hosts use. */
-const OWN_TTL = 64;
+export const OWN_TTL = 64;
 
 /** An ARP packet that passed `arp.check`: learn from it, and answer if it asks for a VIP. */
 export function answerArp(director: Director, frame: DataView, at: number, arm: number): Verdict {
@@ -56,19 +56,19 @@ export function answerArp(director: Director, frame: DataView, at: number, arm: 
 }
 
 /** RFC 1812, 3.3.2: nobody's address is a broadcast or multicast one; it is not all zero either. */
-function isStation(high: number, low: number): boolean {
+export function isStation(high: number, low: number): boolean {
   return (high & GROUP_BIT) === 0 && (high | low) !== 0;
 }
 
 /** Two arms on one segment hear each other's announcements. */
-function isOwnMac({ armMacHigh, armMacLow }: Director, high: number, low: number): boolean {
+export function isOwnMac({ armMacHigh, armMacLow }: Director, high: number, low: number): boolean {
   for (let arm = 0; arm < armMacHigh.length; arm++) {
     if (armMacHigh[arm] === high && armMacLow[arm] === low) return true;
   }
   return false;
 }
 
-function noteConflict(director: Director, conflict: Director['conflicts'][number]): void {
+export function noteConflict(director: Director, conflict: Director['conflicts'][number]): void {
   const { values } = director.counters;
   values[GLOBAL.vipConflicts] = (values[GLOBAL.vipConflicts] as number) + 1;
   if (director.conflicts.length < CONFLICTS_KEPT) director.conflicts.push(conflict);

@@ -57,6 +57,7 @@ export const GLOBAL_FIELDS = [
   'cutFrames',
   'segmentedFrames',
   'heldFrames',
+  'ndpAnswers',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

@@ -7,13 +7,14 @@ import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../fl
 import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
-import { inSubnet } from '../wire/address.ts';
+import { type Ipv6, inSubnet, inSubnet6 } from '../wire/address.ts';
 import { HEADER_BYTES } from '../wire/ethernet.ts';
 import { judgeReals } from './availability.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import { layTunnels, TUNNEL_WORDS } from './encapsulate.ts';
 import {
   adoptNeighbours,
+  announcement6,
   arpRequest,
   askAgain,
   askNeighbours,
@@ -25,12 +26,14 @@ import {
 } from './neighbours.ts';
 import { emptyPacket, type Packet } from './packet.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
-import { realsOfService, type Table } from './table.ts';
+import { address6Of, realsOfService, type Table } from './table.ts';
 import { createErrorBudget, type ErrorBudget } from './tell-sender.ts';
 
 /** Another host says that a VIP is its own. */
 export interface VipConflict {
   readonly vip: number;
+  /** Of IPv6, where `vip` is a handle. */
+  readonly vip6?: Ipv6;
   readonly arm: number;
   readonly macHigh: number;
   readonly macLow: number;
@@ -240,6 +243,7 @@ export function linkIsUp(director: Director, arm: number): void {
 function announceVips(director: Director, only?: number): void {
   const { arms, table, leader } = director;
   if (leader !== undefined) return;
+  announceVips6(director, only);
   for (const [number, vip] of table.vips.entries()) {
     // A prefix has too many addresses to call them all out; its hosts ask.
     if (table.vipPrefixLengths[number] !== 32) continue;
@@ -251,6 +255,22 @@ function announceVips(director: Director, only?: number): void {
       if (near.length > 0 && !near.includes(arm)) continue;
       const bytes = arpRequest(arm, { target: vip, sender: vip, high: -1, low: 0xffff });
       director.outbox.push({ arm: index, bytes });
+    }
+  }
+}
+
+/** Unsolicited advertisements (RFC 4861, 7.2.6), which are the same for IPv6. */
+function announceVips6({ arms, table, outbox }: Director, only?: number): void {
+  for (const handle of table.vips6) {
+    const vip = address6Of(table, handle);
+    const near = arms.filter(
+      ({ address6, prefixLength6 = 0 }) =>
+        address6 !== undefined && prefixLength6 > 0 && inSubnet6(vip, address6, prefixLength6),
+    );
+    for (const [index, arm] of arms.entries()) {
+      if (only !== undefined && only !== index) continue;
+      if (near.length > 0 && !near.includes(arm)) continue;
+      outbox.push({ arm: index, bytes: announcement6(arm, vip) });
     }
   }
 }

@@ -1,10 +1,13 @@
-// The MAC addresses of the reals: resolved by ARP of the director's own (RFC 826), confirmed again
-// and again while the director runs, and told to control through the counters. No clock: time comes
-// in with every call; no I/O: requests are left in an outbox.
+// The MAC addresses of the reals: resolved by ARP (RFC 826), or by solicitations (RFC 4861), of the
+// director's own, confirmed again and again while the director runs, and told to control through
+// the counters. No clock: time comes in with every call; no I/O: requests are left in an outbox.
 
 import type { Arm } from '../datapath/datapath.ts';
+import type { Ipv6 } from '../wire/address.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import * as ndp from '../wire/ndp.ts';
 import {
   type Counters,
   NEIGHBOUR_MAC_HIGH,
@@ -15,7 +18,7 @@ import {
   NEIGHBOUR_UNREACHABLE,
   realAt,
 } from './counters.ts';
-import type { Table } from './table.ts';
+import { address6Of, type Table } from './table.ts';
 
 /**
  * A resolved address is asked again after this time, to its last MAC address (RFC 1122 2.3.2.1).
@@ -36,7 +39,12 @@ export interface OutboxFrame {
 
 /** Struct of arrays, one entry per neighbour of the table. */
 export interface Neighbours {
+  /** IPv4 addresses, or handles of IPv6. */
   readonly address: Int32Array;
+  /** 4 or 6. */
+  readonly family: Uint8Array;
+  /** Four words for each handle. */
+  readonly addresses6: Int32Array;
   readonly arm: Uint8Array;
   /** NEIGHBOUR_RESOLVING, _RESOLVED or _UNREACHABLE. */
   readonly state: Uint8Array;
@@ -64,7 +72,13 @@ export const NO_WAY = -1;
 /** Instead of an arm, for a real that no table holds any more. */
 export const GONE = -2;
 
-const keyOf = (arm: number, address: number) => (address >>> 0) * 256 + arm;
+export const NEIGHBOUR_FAMILY6 = 6;
+
+/** Beyond the keys of IPv4. */
+const IPV6_KEYS = 2 ** 40;
+
+const keyOf = (arm: number, address: number, family: number) =>
+  (address >>> 0) * 256 + arm + (family === NEIGHBOUR_FAMILY6 ? IPV6_KEYS : 0);
 
 /** Neighbours of a new table; what was known of an address stays known. */
 export function createNeighbours(
@@ -76,6 +90,8 @@ export function createNeighbours(
   const count = table.neighbourAddress.length;
   const neighbours: Neighbours = {
     address: table.neighbourAddress,
+    family: table.neighbourFamily,
+    addresses6: table.addresses6,
     arm: table.neighbourArm,
     state: new Uint8Array(count).fill(NEIGHBOUR_RESOLVING),
     macHigh: new Int32Array(count),
@@ -88,7 +104,8 @@ export function createNeighbours(
     changed: true,
   };
   for (let index = 0; index < count; index++) {
-    const key = keyOf(neighbours.arm[index] as number, neighbours.address[index] as number);
+    const [arm, address] = [neighbours.arm[index] as number, neighbours.address[index] as number];
+    const key = keyOf(arm, address, neighbours.family[index] as number);
     neighbours.byAddress.set(key, index);
     const before = old?.byAddress.get(key);
     if (old === undefined || before === undefined) continue;
@@ -119,18 +136,34 @@ function layWay(neighbours: Neighbours, index: number): void {
   ways[at + WAY_ARM] = armIndex;
 }
 
-/** Takes an answer in: any ARP packet in which the neighbour itself names its MAC address. */
+/** Who a neighbour says that it is. */
+export interface NeighbourNews {
+  readonly arm: number;
+  readonly address: number;
+  /** 4 unless given. */
+  readonly family?: number;
+  readonly high: number;
+  readonly low: number;
+  /** False if it does not replace another MAC address that is known (RFC 4861, 7.2.5). */
+  readonly mayReplace?: boolean;
+}
+
+/**
+ * Takes an answer in: any packet of ARP or neighbour discovery in which the neighbour itself names
+ * its MAC address.
+ */
 export function learnNeighbour(
   neighbours: Neighbours,
-  { arm, address, high, low }: { arm: number; address: number; high: number; low: number },
+  { arm, address, family = 4, high, low, mayReplace = true }: NeighbourNews,
   nowMs: number,
 ): void {
-  const index = neighbours.byAddress.get(keyOf(arm, address));
+  const index = neighbours.byAddress.get(keyOf(arm, address, family));
   if (index === undefined) return;
-  neighbours.asked[index] = 0;
-  neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
   const { state, macHigh, macLow } = neighbours;
   const isKnown = macHigh[index] === high && macLow[index] === low;
+  if (!isKnown && !mayReplace && state[index] === NEIGHBOUR_RESOLVED) return;
+  neighbours.asked[index] = 0;
+  neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
   // Nearly always no news; a way is laid anew for all reals, so it must not be for every answer.
   if (isKnown && state[index] === NEIGHBOUR_RESOLVED) return;
   macHigh[index] = high;
@@ -200,6 +233,9 @@ function requestFor(neighbours: Neighbours, index: number, arm: Arm): Uint8Array
   // A known neighbour that still has tries left is asked directly, an unknown one by broadcast.
   const direct =
     neighbours.state[index] === NEIGHBOUR_RESOLVED && (neighbours.asked[index] as number) <= 2;
+  if (neighbours.family[index] === NEIGHBOUR_FAMILY6) {
+    return solicitation(neighbours, index, arm, direct);
+  }
   return arpRequest(arm, {
     target: neighbours.address[index] as number,
     sender: arm.address,
@@ -207,6 +243,35 @@ function requestFor(neighbours: Neighbours, index: number, arm: Arm): Uint8Array
     low: direct ? (neighbours.macLow[index] as number) : 0xffff,
   });
 }
+
+/** Asks the group of the address, or the station that had it. */
+function solicitation(neighbours: Neighbours, index: number, arm: Arm, direct: boolean) {
+  const target = address6Of(neighbours, neighbours.address[index] as number);
+  const high = neighbours.macHigh[index] as number;
+  return ndp.message({
+    type: icmpv6.NEIGHBOUR_SOLICITATION,
+    source: arm.address6 ?? linkLocalOf(arm),
+    destination: direct ? target : ndp.groupOf(target),
+    target,
+    macHigh: arm.macHigh,
+    macLow: arm.macLow,
+    to: direct ? { high, low: neighbours.macLow[index] as number } : undefined,
+  });
+}
+
+/** The link-local address that an interface makes of its MAC address (RFC 4291, appendix A). */
+export function linkLocalOf({ macHigh, macLow }: Arm): Ipv6 {
+  const third = (((macHigh >>> 8) ^ 0x020000) << 8) | 0xff;
+  return [0xfe800000 | 0, 0, third, 0xfe000000 | ((macHigh & 0xff) << 16) | macLow];
+}
+
+/** An unsolicited advertisement to all nodes, as gratuitous ARP is for IPv4 (RFC 4861, 7.2.6). */
+export const announcement6 = ({ macHigh, macLow }: Arm, vip: Ipv6): Uint8Array =>
+  ndp.message({
+    type: icmpv6.NEIGHBOUR_ADVERTISEMENT,
+    flags: ndp.OVERRIDE,
+    ...{ source: vip, target: vip, destination: ndp.ALL_NODES, macHigh, macLow },
+  });
 
 /** A whole ARP request; with sender 0 it is the probe of RFC 5227, which hosts answer as well. */
 export function arpRequest(

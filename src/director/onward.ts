@@ -3,6 +3,7 @@
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import { ROW_STRIDE } from './counters.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
@@ -41,6 +42,20 @@ export function obstacle(
 /** Bytes of outer headers before what goes to a real; 0 for one without a tunnel. */
 export const aheadOf = ({ tunnels }: Director, realId: number): number =>
   tunnels[realId * TUNNEL_WORDS] as number;
+
+/** The same for an IPv6 packet, which is never cut. */
+export function obstacle6(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  out: number,
+  nat: boolean,
+): number {
+  if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
+  if (nat && ipv6.hopLimit(frame, l3) <= 1) return TTL_EXPIRED;
+  const bytes = ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3);
+  return bytes > (director.armFrameBytes[out] as number) ? TOO_BIG : 0;
+}
 
 /** Addresses a frame to a real that is resolved. @returns the arm */
 export function addressToReal(director: Director, frame: DataView, at: number, id: number): number {

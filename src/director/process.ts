@@ -13,6 +13,7 @@ import type { Director } from './director.ts';
 import { plainProtocol } from './plain.ts';
 import { processFlow } from './process-flow.ts';
 import { processFragment } from './process-fragment.ts';
+import { processIpv6 } from './process-ipv6.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { relayError } from './relay-error.ts';
 import { isVip } from './table.ts';
@@ -40,6 +41,7 @@ export function processFrame(
   if (end - at < ethernet.HEADER_BYTES) return dropped(director, ETHERNET_TRUNCATED);
   const type = ethernet.type(frame, at);
   if (type !== ethernet.TYPE_IPV4) {
+    if (type === ethernet.TYPE_IPV6) return processIpv6(director, frame, at, end, arm, offload);
     return type === ethernet.TYPE_ARP ? processArp(director, frame, at, end, arm) : PASS;
   }
   // A frame that a switch flooded to us, but that is meant for another station, is not ours.

@@ -132,7 +132,7 @@ function relayToReal(
     ipv4.decrementTimeToLive(frame, l3);
     icmp.refreshChecksum(frame, l4, end);
   }
-  count(director);
+  countRelayed(director);
   return sendToReal(director, frame, at, realId);
 }
 
@@ -162,7 +162,7 @@ function relayToClient(
   ipv4.setSource(frame, l3, address);
   ipv4.decrementTimeToLive(frame, l3);
   icmp.refreshChecksum(frame, l4, end);
-  count(director);
+  countRelayed(director);
   return sendToHop(director, frame, at, records[record + HOP_HIGH] as number, hopLow);
 }
 
@@ -172,7 +172,8 @@ function damage(frame: DataView, l3: number, l4: number, end: number): number {
   return icmp.hasGoodChecksum(frame, l4, end) ? 0 : ICMP_CHECKSUM;
 }
 
-function count({ counters }: Director): void {
+/** Counts an error of somebody else that is sent on. */
+export function countRelayed({ counters }: Director): void {
   const { values } = counters;
   values[GLOBAL.relayedErrors] = (values[GLOBAL.relayedErrors] as number) + 1;
 }

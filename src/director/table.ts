@@ -275,7 +275,7 @@ export function isVip6(table: Table, handle: number): boolean {
 }
 
 /** The address that a handle of the table stands for. */
-export function address6Of({ addresses6 }: Table, handle: number): Ipv6 {
+export function address6Of({ addresses6 }: Pick<Table, 'addresses6'>, handle: number): Ipv6 {
   const word = (index: number) => addresses6[handle * 4 + index] ?? 0;
   return [word(0), word(1), word(2), word(3)];
 }

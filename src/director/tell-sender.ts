@@ -16,8 +16,8 @@ const BURST = 50;
 const LONGEST_ERROR = 576;
 /** Internetwork control (RFC 1812, 4.3.2.5). */
 const TYPE_OF_SERVICE = 0xc0;
-const TIME_TO_LIVE = 64;
-const GROUP_BIT = 0x0100_0000;
+export const TIME_TO_LIVE = 64;
+export const GROUP_BIT = 0x0100_0000;
 const FRAGMENT_OFFSET = 0x1fff;
 const NO_OPTIONS = new Uint8Array(0);
 
@@ -27,8 +27,8 @@ export interface ErrorBudget {
   filledMs: number;
 }
 
-const KIND_TIME = 0;
-const KIND_LENGTH = 1;
+export const KIND_TIME = 0;
+export const KIND_LENGTH = 1;
 
 export const createErrorBudget = (nowMs: number): ErrorBudget => ({
   left: Int32Array.of(BURST, BURST),
@@ -67,7 +67,8 @@ function isHost(address: number): boolean {
   return firstByte !== 0 && firstByte !== 127 && firstByte < 224;
 }
 
-function takeBudget({ errorBudget, counters, nowMs }: Director, kind: number): boolean {
+/** Whether one more error of this kind may be made; counted either way. */
+export function takeBudget({ errorBudget, counters, nowMs }: Director, kind: number): boolean {
   const { left } = errorBudget;
   const more = Math.max(0, (nowMs - errorBudget.filledMs) | 0);
   errorBudget.filledMs = nowMs;

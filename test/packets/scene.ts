@@ -20,13 +20,14 @@ import { processFrame } from '../../src/director/process.ts';
 import {
   buildTable,
   type MethodName,
+  type ServiceInput,
   type Table,
   type TunnelInput,
 } from '../../src/director/table.ts';
 import { detailOf, kindOf, restOf, SEND, TAKEN } from '../../src/director/verdict.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';
-import { parseIpv4, parseMac } from '../../src/wire/address.ts';
+import { type Ipv6, parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
 import {
@@ -90,8 +91,23 @@ export interface SceneReal {
   readonly hop?: string;
 }
 
+/** Every IPv6 address that any table had; its place is its handle. */
+const addresses6: Ipv6[] = [];
+const handles = new Map<string, number>();
+
+function handleOf(text: string): number {
+  const known = handles.get(text);
+  if (known !== undefined) return known;
+  const address = parseIpv6(text);
+  if (address === undefined) throw new TypeError(`'${text}' is no address`);
+  handles.set(text, addresses6.length);
+  return addresses6.push(address) - 1;
+}
+
+const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
 const numberOf = (address: string): number => {
-  const number = parseIpv4(address);
+  const number = familyOf(address) === 6 ? handleOf(address) : parseIpv4(address);
   if (number === undefined) throw new TypeError(`'${address}' is no address`);
   return number;
 };
@@ -138,9 +154,10 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
   }));
 
 export function tableOf(services: readonly SceneService[], tunnel?: TunnelInput): Table {
-  return buildTable(
-    services.map(({ vip, port, protocol, scheduler, reals, method, ...service }) => ({
+  const inputs = services.map(
+    ({ vip, port, protocol, scheduler, reals, method, ...service }): ServiceInput => ({
       ...service,
+      family: familyOf(vip),
       vips: [{ address: numberOf(vip), prefixLength: 32 }],
       ports: [{ from: port, to: port }],
       protocols: [protocol],
@@ -152,10 +169,10 @@ export function tableOf(services: readonly SceneService[], tunnel?: TunnelInput)
         ...{ method, ...real, address: numberOf(real.address) },
         hop: hop === undefined ? undefined : numberOf(hop),
       })),
-    })),
-    [],
-    tunnel,
+    }),
   );
+  const hasIpv6 = inputs.some(({ family }) => family === 6);
+  return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel);
 }
 
 export interface SceneOptions {

@@ -1,0 +1,210 @@
+// ICMPv6 errors of others: what relay-error.ts does for IPv4. An error quotes the packet that it
+// speaks of, which tells where it belongs; by NAT the quoted packet is turned back into the one that
+// its sender sent.
+import { findAddress } from '../flow/address-book.ts';
+import {
+  DELTAS,
+  findFlow,
+  HOP_HIGH,
+  HOP_LOW,
+  IDS,
+  isOver,
+  META,
+  NAT_BIT,
+  PORTS,
+  RECORD_WORDS,
+  VIP,
+} from '../flow/flow-table.ts';
+import * as checksum from '../wire/checksum.ts';
+import { DROP } from '../wire/drop-reason.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import type { Director } from './director.ts';
+import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
+import { addressToHop, addressToReal, obstacle6 } from './onward.ts';
+import { chooseReal } from './open-flow.ts';
+import { swappedPorts } from './quote.ts';
+import { dropped, isOwnAddress6 } from './refuse.ts';
+import { countRelayed } from './relay-error.ts';
+import { requestDeltas6, setHandle } from './rewrite6.ts';
+import { findService, IPV6_BIT, isNatReal, isVip6, METHOD_NAT } from './table.ts';
+import { PASS, send, type Verdict } from './verdict.ts';
+
+const ICMP_CHECKSUM = DROP['icmp-checksum'];
+const ICMP_QUOTE = DROP['icmp-quote'];
+const ICMP_NO_FLOW = DROP['icmp-no-flow'];
+
+/** As many bytes behind the quoted headers as show the ports, and the checksum of UDP. */
+const QUOTED_BYTES = 8;
+const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
+
+/** The packet that an error quotes; filled again for each, since no packet allocates one. */
+const quote = { l3: 0, l4: 0, end: 0, protocol: 0, sender: 0, receiver: 0 };
+
+/** @returns false if it shows no ports */
+function readQuote({ flows }: Director, frame: DataView, l3: number, end: number): boolean {
+  if (end - l3 < ipv6.HEADER_BYTES || frame.getUint8(l3) >>> 4 !== 6) return false;
+  const first = l3 + ipv6.HEADER_BYTES;
+  const upper = ipv6.findUpper(frame, l3, first, ipv6.nextHeader(frame, l3), end);
+  if (upper === ipv6.BROKEN) return false;
+  quote.l3 = l3;
+  quote.l4 = l3 + (upper >>> 8);
+  quote.protocol = upper & 0xff;
+  if (quote.protocol === ipv6.FRAGMENT && end - quote.l4 >= ipv6.FRAGMENT_HEADER_BYTES) {
+    // Of a packet in pieces, the first one shows the ports.
+    if (ipv6.fragmentOffsetBytes(frame, quote.l4) !== 0) return false;
+    quote.protocol = frame.getUint8(quote.l4);
+    quote.l4 += ipv6.FRAGMENT_HEADER_BYTES;
+  }
+  quote.end = end;
+  quote.sender = findAddress(flows.book, frame, l3 + ipv6.SOURCE_OFFSET);
+  quote.receiver = findAddress(flows.book, frame, l3 + ipv6.DESTINATION_OFFSET);
+  const hasPorts = quote.protocol === PROTOCOL_TCP || quote.protocol === PROTOCOL_UDP;
+  return hasPorts && end - quote.l4 >= QUOTED_BYTES;
+}
+
+/** An error whose header has been checked, to a VIP or to anybody else. */
+export function relayError6(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+): Verdict {
+  const { table, flows, packet, nowMs } = director;
+  const toVip = isVip6(table, packet.destination);
+  const l3 = at + ethernet.HEADER_BYTES;
+  // It speaks of a packet that its receiver sent, or it is a forgery.
+  const isQuote = readQuote(director, frame, l4 + icmpv6.HEADER_BYTES, end);
+  if (!isQuote || !isToSender(frame, l3)) return toVip ? dropped(director, ICMP_QUOTE) : PASS;
+  const { sender, receiver } = quote;
+  const protocol = quote.protocol ^ IPV6_BIT;
+  const found = findFlow(flows, receiver, sender, swappedPorts(frame, quote.l4), protocol);
+  if (found >= 0 && !isOver(flows, found >>> 1, nowMs)) {
+    return relayByFlow(director, frame, at, l4, found);
+  }
+  if (toVip) return relayByHash(director, frame, at, l4, protocol);
+  const isOurs = isNatReal(table, receiver, tcp.destinationPort(frame, quote.l4), protocol);
+  if (!isOurs || isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET)) return PASS;
+  return dropped(director, ICMP_NO_FLOW);
+}
+
+function isToSender(frame: DataView, l3: number): boolean {
+  for (let word = 0; word < 4; word++) {
+    const receiver = ipv6.word(frame, l3 + ipv6.DESTINATION_OFFSET, word);
+    if (receiver !== ipv6.word(frame, quote.l3 + ipv6.SOURCE_OFFSET, word)) return false;
+  }
+  return true;
+}
+
+function relayByFlow(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  found: number,
+): Verdict {
+  const { records } = director.flows;
+  const record = (found >>> 1) * RECORD_WORDS;
+  if ((found & 1) !== 0) return relayToClient(director, frame, at, l4, record);
+  const realId = (records[record + IDS] as number) & 0xffff;
+  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
+  return relayToReal(director, frame, at, l4, realId, isNat);
+}
+
+/** Where all directors choose alike, the real can be told without its flow. */
+function relayByHash(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  protocol: number,
+): Verdict {
+  const { table, schedulers } = director;
+  const service = findService(table, quote.sender, tcp.sourcePort(frame, quote.l4), protocol);
+  if (!(schedulers[service]?.consistent ?? false)) return dropped(director, ICMP_NO_FLOW);
+  const client = ipv6.fold(frame, quote.l3 + ipv6.DESTINATION_OFFSET);
+  const vip = ipv6.fold(frame, quote.l3 + ipv6.SOURCE_OFFSET);
+  const clientPort = tcp.destinationPort(frame, quote.l4);
+  const realId = chooseReal(director, service, client, clientPort, vip);
+  if (realId < 0) return dropped(director, ICMP_NO_FLOW);
+  const isNat = table.realMethod[realId] === METHOD_NAT;
+  return relayToReal(director, frame, at, l4, realId, isNat);
+}
+
+/** The error is about a reply: its real hears it as about the packet that it sent itself. */
+function relayToReal(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  realId: number,
+  isNat: boolean,
+): Verdict {
+  const { table, ways, flows } = director;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const out = ways[realId * WAY_WORDS + WAY_ARM] as number;
+  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, isNat);
+  if (reason !== 0) return dropped(director, reason);
+  if (isNat) {
+    const address = table.realAddress[realId] as number;
+    const vipPort = tcp.sourcePort(frame, quote.l4);
+    const port = (table.realPort[realId] as number) || vipPort;
+    const deltas = requestDeltas6(table.addresses6, quote.sender, vipPort, address, port);
+    mendQuote(frame, deltas >>> 16);
+    setHandle(frame, quote.l3 + ipv6.SOURCE_OFFSET, flows.book, address);
+    frame.setUint16(quote.l4, port);
+    setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, flows.book, address);
+    finish(frame, l3, l4);
+  }
+  addressToReal(director, frame, at, realId);
+  countRelayed(director);
+  return send(out);
+}
+
+/** The error is about a NAT request: to the client there is only the VIP. */
+function relayToClient(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  record: number,
+): Verdict {
+  const { records, book } = director.flows;
+  const l3 = at + ethernet.HEADER_BYTES;
+  const hopLow = records[record + HOP_LOW] as number;
+  const out = hopLow >>> 16;
+  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, true);
+  if (reason !== 0) return dropped(director, reason);
+  const vip = records[record + VIP] as number;
+  mendQuote(frame, ~(records[record + DELTAS] as number) >>> 16);
+  setHandle(frame, quote.l3 + ipv6.DESTINATION_OFFSET, book, vip);
+  frame.setUint16(quote.l4 + 2, records[record + PORTS] as number);
+  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, vip);
+  finish(frame, l3, l4);
+  addressToHop(director, frame, at, records[record + HOP_HIGH] as number, hopLow);
+  countRelayed(director);
+  return send(out);
+}
+
+/** 0, or the reason to drop an error that came damaged. */
+const damage = (frame: DataView, l3: number, l4: number): number =>
+  icmpv6.hasGoodChecksum(frame, l3, l4, quote.end) ? 0 : ICMP_CHECKSUM;
+
+function finish(frame: DataView, l3: number, l4: number): void {
+  ipv6.setHopLimit(frame, l3, ipv6.hopLimit(frame, l3) - 1);
+  icmpv6.refreshChecksum(frame, l3, l4, quote.end);
+}
+
+/** Mends the quoted packet's own checksum, if that much of it is quoted. */
+function mendQuote(frame: DataView, delta: number): void {
+  const isTcp = quote.protocol === PROTOCOL_TCP;
+  const field = quote.l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
+  if (field + 2 > quote.end) return;
+  const mended = checksum.apply(frame.getUint16(field), delta);
+  frame.setUint16(field, isTcp ? mended : mended || 0xffff);
+}

@@ -1,0 +1,79 @@
+// ICMPv6 errors of the director's own (RFC 4443): a packet whose hop limit is over, or that is too
+// long for the next network, for IPv6 is never cut on its way. The rules about whom never to tell
+// are those of RFC 4443, 2.4; the limit is that of tell-sender.ts.
+import type { Ipv6 } from '../wire/address.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import type { Director } from './director.ts';
+import { linkLocalOf } from './neighbours.ts';
+import { address6Of, isVip6 } from './table.ts';
+import { GROUP_BIT, KIND_LENGTH, KIND_TIME, TIME_TO_LIVE, takeBudget } from './tell-sender.ts';
+
+/** Tells the sender of a packet that its hop limit is over (RFC 4443, 3.3). */
+export function tellTimeExceeded6(director: Director, frame: DataView, at: number, arm: number) {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
+  pushError(director, frame, at, arm, icmpv6.TIME_EXCEEDED, 0);
+}
+
+/** Tells the sender of a packet how long the next one may be (RFC 4443, 3.2). */
+export function tellTooBig6(
+  director: Director,
+  frame: DataView,
+  at: number,
+  arm: number,
+  mtu: number,
+): void {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
+  pushError(director, frame, at, arm, icmpv6.PACKET_TOO_BIG, mtu);
+}
+
+/** Only to one station with an address of its own. */
+function mayTell(frame: DataView, at: number): boolean {
+  const source = at + ethernet.HEADER_BYTES + ipv6.SOURCE_OFFSET;
+  if ((ethernet.sourceHigh(frame, at) & GROUP_BIT) !== 0) return false;
+  return !ipv6.isMulticast(frame, source) && !ipv6.isUnspecified(frame, source);
+}
+
+function pushError(
+  director: Director,
+  frame: DataView,
+  at: number,
+  arm: number,
+  type: number,
+  word: number,
+): void {
+  const l3 = ethernet.HEADER_BYTES;
+  const room = ipv6.MINIMUM_MTU - ipv6.HEADER_BYTES - icmpv6.HEADER_BYTES;
+  const quoted = Math.min(room, ipv6.totalBytes(frame, at + l3));
+  const payloadBytes = icmpv6.HEADER_BYTES + quoted;
+  const bytes = new Uint8Array(l3 + ipv6.HEADER_BYTES + payloadBytes);
+  const view = new DataView(bytes.buffer);
+  const { armMacHigh, armMacLow } = director;
+  ethernet.setDestination(view, 0, ethernet.sourceHigh(frame, at), ethernet.sourceLow(frame, at));
+  ethernet.setSource(view, 0, armMacHigh[arm] as number, armMacLow[arm] as number);
+  ethernet.setType(view, 0, ethernet.TYPE_IPV6);
+  ipv6.emit(view, l3, {
+    ...{ trafficClass: 0, flowLabel: 0, nextHeader: ipv6.PROTOCOL_ICMPV6, payloadBytes },
+    hopLimit: TIME_TO_LIVE,
+    source: speakerOn(director, arm),
+    destination: ipv6.addressAt(frame, at + l3 + ipv6.SOURCE_OFFSET),
+  });
+  const data = new Uint8Array(frame.buffer, frame.byteOffset + at + l3, quoted);
+  icmpv6.emit(view, l3, l3 + ipv6.HEADER_BYTES, { type, word, data });
+  director.outbox.push({ arm, bytes });
+}
+
+/**
+ * The address that the director speaks from: the arm's own, if it is of use beyond the link, else
+ * another arm's; with none the VIP that was asked, and to a real the arm's link-local address.
+ */
+function speakerOn({ arms, table, packet }: Director, arm: number): Ipv6 {
+  const isGlobal = ({ address6 }: Director['arms'][number]) =>
+    address6 !== undefined && (address6[0] & 0xffc00000) !== (0xfe800000 | 0);
+  const own = arms[arm] as Director['arms'][number];
+  const speaker = isGlobal(own) ? own : arms.find(isGlobal);
+  if (speaker?.address6 !== undefined) return speaker.address6;
+  const asked = packet.destination;
+  return isVip6(table, asked) ? address6Of(table, asked) : linkLocalOf(own);
+}
