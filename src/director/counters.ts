@@ -25,6 +25,11 @@ export const ACTIVE_FLOWS = 5;
 export const NEIGHBOUR_STATE = 6;
 export const NEIGHBOUR_MAC_HIGH = 7;
 export const NEIGHBOUR_MAC_LOW = 8;
+/** Likewise: bits that keep it closed (availability.ts), and what is left of its slow start. */
+export const CLOSED_BITS = 9;
+export const START_LEFT_MS = 10;
+/** Milliseconds until the old flows of a drained real are cut or reset. */
+export const DRAIN_LEFT_MS = 11;
 
 /** Columns of one row; rows are padded to a multiple of cache lines by this stride. */
 export const ROW_STRIDE = 16;
@@ -35,8 +40,8 @@ export const NEIGHBOUR_UNREACHABLE = 2;
 
 /**
  * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
- * of the director itself, and not made because too many were. `heldFrames` is how many are held
- * now.
+ * of the director itself, and not made because too many were. `heldFrames` and `templates` is how
+ * many there are now; templates are refused where their table has no room.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -58,6 +63,9 @@ export const GLOBAL_FIELDS = [
   'segmentedFrames',
   'heldFrames',
   'ndpAnswers',
+  'templates',
+  'refusedTemplates',
+  'resetFlows',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

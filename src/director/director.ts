@@ -5,11 +5,20 @@ import type { Arm } from '../datapath/datapath.ts';
 import { fixAddresses } from '../flow/address-book.ts';
 import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
 import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
+import { sweepTemplates } from '../flow/template-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { type Ipv6, inSubnet, inSubnet6 } from '../wire/address.ts';
 import { HEADER_BYTES } from '../wire/ethernet.ts';
-import { judgeReals } from './availability.ts';
+import {
+  areAllDown,
+  createRealStates,
+  DOWN,
+  isDrainDue,
+  judgeReals,
+  type RealStates,
+} from './availability.ts';
+import { type Choice, createChoice, makeTemplates } from './choose-real.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import { layTunnels, TUNNEL_WORDS } from './encapsulate.ts';
 import {
@@ -22,6 +31,7 @@ import {
   GONE,
   type Neighbours,
   type OutboxFrame,
+  WAY_ARM,
   WAY_WORDS,
 } from './neighbours.ts';
 import { emptyPacket, type Packet } from './packet.ts';
@@ -85,8 +95,12 @@ export interface Director {
   /** What the scheduler is told of it, and how many flows the reals have. */
   readonly arrival: Arrival;
   readonly load: Load;
-  /** Why a real id takes no new flows just now, in bits: see availability.ts. */
-  readonly closed: Uint8Array;
+  /** Which reals take new flows just now, and why not. */
+  readonly states: RealStates;
+  /** How the last choice of a real came about. */
+  readonly choice: Choice;
+  /** The flow of a datagram that is scheduled alone, while that is on its way; else -1. */
+  onePacketFlow: number;
   /** Filled for each first fragment. */
   readonly firstPiece: FirstPiece;
 }
@@ -120,7 +134,7 @@ export interface DirectorOptions {
 
 export function createDirector(options: DirectorOptions): Director {
   const { arms, table, counters, nowMs } = options;
-  const closed = new Uint8Array(counters.room.reals);
+  const states = createRealStates(counters.room.reals);
   const flows = createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed);
   const director: Director = {
     arms,
@@ -154,11 +168,13 @@ export function createDirector(options: DirectorOptions): Director {
     load: {
       flows: flows.flowsByReal,
       active: flows.activeByReal,
-      closed,
+      closed: states.closed,
       ids: new Int32Array(0),
       first: 0,
     },
-    closed,
+    states,
+    choice: createChoice(),
+    onePacketFlow: -1,
     firstPiece: { source: 0, destination: 0, protocol: 0, id: 0, payloadBytes: 0, ports: 0 },
   };
   takeTable(director, table);
@@ -190,9 +206,6 @@ export function takeTable(director: Director, table: Table): void {
   if (table.realAddress.length > room.reals || table.serviceRealCount.length > room.services) {
     throw new RangeError('the table has more services or reals than the counters have room for');
   }
-  for (let id = 0; id < room.reals; id++) {
-    director.flows.goneReals[id] = (table.realNeighbour[id] ?? -1) < 0 ? 1 : 0;
-  }
   fixAddresses(director.flows.book, table.addresses6);
   mapReals(director.totals, table);
   director.neighbours = createNeighbours(table, director.arms, director.neighbours, director.nowMs);
@@ -202,6 +215,8 @@ export function takeTable(director: Director, table: Table): void {
   for (const id of table.schedules.keys()) takeOverSchedule(director, table, id);
   director.load.ids = table.serviceReals;
   director.table = table;
+  director.flows.timeoutsMs.set(table.life.timeoutsMs);
+  makeTemplates(director);
   layWays(director);
   layTunnels(director);
   announceVips(director);
@@ -219,18 +234,33 @@ function takeOverSchedule({ table: before, schedulers }: Director, table: Table,
   scheduler.takeOver(schedule, previous, moved);
 }
 
-/** Brings the ways of all reals in line with their neighbours'. */
+/** Brings the states of all reals, and the ways to them, in line with their neighbours'. */
 export function layWays(director: Director): void {
-  const { ways, table, neighbours } = director;
+  const { ways, table, neighbours, states } = director;
+  judgeReals(director);
   for (let at = 0; at < ways.length; at += WAY_WORDS) {
-    const neighbour = table.realNeighbour[at / WAY_WORDS] ?? -1;
+    const isSpent = states.spent[at / WAY_WORDS] !== 0;
+    const neighbour = isSpent ? -1 : (table.realNeighbour[at / WAY_WORDS] ?? -1);
     const from = neighbour * WAY_WORDS;
     for (let word = 0; word < WAY_WORDS; word++) {
       ways[at + word] = neighbour < 0 ? GONE : (neighbours.ways[from + word] as number);
     }
   }
   neighbours.changed = false;
-  judgeReals(director);
+  for (const [service, life] of table.life.services.entries()) {
+    if (life?.failOpen && areAllDown(director, service)) layLastWays(director, service);
+  }
+}
+
+/** Nobody is up: what is sent all the same goes where each real was when it last answered. */
+function layLastWays({ ways, table, neighbours, states }: Director, service: number): void {
+  for (const id of realsOfService(table, service)) {
+    const neighbour = table.realNeighbour[id] as number;
+    const wasKnown = neighbours.macHigh[neighbour] !== 0 || neighbours.macLow[neighbour] !== 0;
+    if (((states.closed[id] as number) & DOWN) === 0 || !wasKnown) continue;
+    if (states.spent[id] === 0)
+      ways[id * WAY_WORDS + WAY_ARM] = neighbours.arm[neighbour] as number;
+  }
 }
 
 /** An arm's link is back: the neighbours are asked again and the VIPs announced. */
@@ -281,17 +311,20 @@ const SWEEP_BUDGET = 1024;
 const SWEEP_TICKS = 6000;
 /** Entries of packets in pieces looked at by one tick: all of them in a third of a second. */
 const FRAGMENT_BUDGET = 128;
+/** Templates looked at by one tick: of 262,144, all in 10 s. */
+const TEMPLATE_BUDGET = 256;
 
 /** What happens every few milliseconds beside the packets. */
 export function tick(director: Director, nowMs: number): void {
   director.nowMs = nowMs;
   const { flows, neighbours, outbox, counters } = director;
-  sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
-  sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
   const { leader, table } = director;
   if (leader !== undefined) adoptNeighbours(neighbours, table, leader);
   const probes = leader === undefined ? askNeighbours(neighbours, outbox, nowMs) : 0;
-  if (neighbours.changed) layWays(director);
+  if (neighbours.changed || isDrainDue(director)) layWays(director);
+  sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
+  sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
+  if (flows.templates !== undefined) sweepTemplates(flows.templates, nowMs, TEMPLATE_BUDGET);
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
   publish(director);

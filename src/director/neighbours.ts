@@ -57,8 +57,9 @@ export interface Neighbours {
   readonly byAddress: Map<number, number>;
   readonly arms: readonly Arm[];
   /**
-   * WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as they go into a frame,
-   * and the arm to send on, or NO_WAY while the neighbour is not resolved.
+   * WAY_WORDS int32 a neighbour: the twelve bytes of both MAC addresses as they go into a frame, of
+   * one that is unreachable the last that were known, and the arm to send on, or NO_WAY while the
+   * neighbour is not resolved.
    */
   readonly ways: Int32Array;
   /** Whether a way is another since this was last set to false. */
@@ -126,14 +127,11 @@ function layWay(neighbours: Neighbours, index: number): void {
   neighbours.changed = true;
   const armIndex = neighbours.arm[index] as number;
   const arm = arms[armIndex];
-  if (state[index] !== NEIGHBOUR_RESOLVED || arm === undefined) {
-    ways[at + WAY_ARM] = NO_WAY;
-    return;
-  }
+  ways[at + WAY_ARM] = state[index] === NEIGHBOUR_RESOLVED ? armIndex : NO_WAY;
+  if (arm === undefined) return;
   ways[at] = macHigh[index] as number;
   ways[at + 1] = ((macLow[index] as number) << 16) | (arm.macHigh >>> 16);
   ways[at + 2] = (arm.macHigh << 16) | arm.macLow;
-  ways[at + WAY_ARM] = armIndex;
 }
 
 /** Who a neighbour says that it is. */

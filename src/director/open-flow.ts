@@ -10,12 +10,13 @@ import {
   TUNNEL_BIT,
 } from '../flow/flow-table.ts';
 import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
-import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
+import type { Scheduler } from '../schedule/scheduler.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
+import { chooseReal, noteChoice, noteClient6 } from './choose-real.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
@@ -66,6 +67,7 @@ export function processNew(
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
     return dropped(director, NO_FLOW);
   }
+  if (ofIpv6) noteClient6(director.choice, frame, l3);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
@@ -83,33 +85,13 @@ export function processNew(
   if (ofIpv6) releaseAddress(flows.book, packet.source);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
+  noteChoice(director, service, number, realId);
+  if (state === UDP && table.life.services[service]?.onePacket) director.onePacketFlow = number;
   countOpened(director, realId);
   // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.
   return ofIpv6
     ? forwardKnown6(director, frame, at, l4, end, arm, offload)
     : forwardKnown(director, frame, at, l4, end, arm, offload);
-}
-
-/**
- * Asks the service's scheduler.
- * @param client the client's address and the VIP, of IPv6 as hashes: see packet.ts
- * @returns a real id, or -1
- */
-export function chooseReal(
-  { table, schedulers, arrival, load, nowMs }: Director,
-  service: number,
-  client: number,
-  clientPort: number,
-  vip: number,
-): number {
-  arrival.client = client;
-  arrival.clientPort = clientPort;
-  arrival.vip = vip;
-  arrival.nowMs = nowMs;
-  load.first = table.serviceFirstReal[service] as number;
-  const scheduler = schedulers[service] as Scheduler;
-  const choice = scheduler.choose(table.schedules[service] as Schedule, arrival, load);
-  return choice < 0 ? -1 : (load.ids[load.first + choice] as number);
 }
 
 /**

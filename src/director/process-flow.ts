@@ -1,8 +1,11 @@
 // The way of a TCP or UDP packet whose headers have been checked: by its flow if there is one, else
 // by its service; and what its sender is told if it can go neither way.
+import { findFlow, IDS, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
+import { DOWN } from './availability.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
 import { forwardKnown, NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
@@ -11,6 +14,7 @@ import { processNew } from './open-flow.ts';
 import { readIpv4 } from './packet.ts';
 import { dropped } from './refuse.ts';
 import { MOST_SEGMENTS, segmentFrame, segmentPayload } from './segment-frame.ts';
+import { IPV6_BIT } from './table.ts';
 import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
 import { kindOf, SEND, type Verdict } from './verdict.ts';
 
@@ -19,8 +23,26 @@ const TTL_EXPIRED = DROP['ttl-expired'];
 const TOO_BIG = DROP['too-big'];
 const TOO_MANY_SEGMENTS = DROP['too-many-segments'];
 
-/** @param l4 offset of the TCP or UDP header; of a fragment, the first one */
+/** @param l4 offset of the TCP or UDP header */
 export function processFlow(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const verdict = processPiece(director, frame, at, l4, end, arm, offload);
+  if (director.onePacketFlow >= 0) endOnePacket(director);
+  return verdict;
+}
+
+/**
+ * The same for a first fragment, whose flow the others ask for.
+ * The caller calls endOnePacket when they have.
+ */
+export function processPiece(
   director: Director,
   frame: DataView,
   at: number,
@@ -32,15 +54,35 @@ export function processFlow(
   const known = forwardKnown(director, frame, at, l4, end, arm, offload);
   if (known >= 0) return known;
   let verdict = known;
-  if (known === NOT_KNOWN) {
+  if (known === NOT_KNOWN || known === NOT_RESOLVED) {
     readIpv4(director.packet, frame, at + ethernet.HEADER_BYTES);
-    verdict = processNew(director, frame, at, l4, end, arm, offload);
+    const isNew = known === NOT_KNOWN || mayMove(director, frame, l4);
+    if (isNew) verdict = processNew(director, frame, at, l4, end, arm, offload);
   }
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
   if (verdict === TOO_LONG) return processTooLong(director, frame, at, l4, end, arm, offload);
   if (verdict !== NO_TIME_TO_LIVE) return verdict;
   tellTimeExceeded(director, frame, at, arm);
   return dropped(director, TTL_EXPIRED);
+}
+
+/** One-packet scheduling: the flow of a datagram is over when that has gone its way. */
+export function endOnePacket(director: Director): void {
+  if (director.onePacketFlow >= 0) removeFlow(director.flows, director.onePacketFlow);
+  director.onePacketFlow = -1;
+}
+
+/**
+ * A flow whose real is down. An exchange of UDP goes to another real at once, and so does a client
+ * that opens its connection anew; an established one waits until its real is back.
+ */
+export function mayMove({ flows, states, packet }: Director, frame: DataView, l4: number): boolean {
+  const { source, destination, protocol } = packet;
+  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  const realId = (flows.records[(found >>> 1) * RECORD_WORDS + IDS] as number) & 0xffff;
+  if (found < 0 || ((states.closed[realId] as number) & DOWN) === 0) return false;
+  if ((protocol & ~IPV6_BIT) !== ipv4.PROTOCOL_TCP) return true;
+  return (tcp.flags(frame, l4) & (tcp.SYN | tcp.ACK)) === tcp.SYN;
 }
 
 /**

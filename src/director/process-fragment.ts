@@ -39,7 +39,7 @@ import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director, FirstPiece } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
-import { processFlow } from './process-flow.ts';
+import { endOnePacket, processPiece } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
 import { isNatAddress, isVip } from './table.ts';
@@ -131,21 +131,27 @@ function processFirst(
   end: number,
   arm: number,
 ): Verdict {
-  const { fragments, nowMs, firstPiece } = director;
+  const { firstPiece } = director;
   // The decision rewrites the frame, so what the others look like is noted before.
   notePiece(firstPiece, frame, at + ethernet.HEADER_BYTES);
   const verdict = decideFirst(director, frame, at, end, arm);
+  noteWay(director, verdict);
+  endOnePacket(director);
+  return verdict;
+}
+
+function noteWay(director: Director, verdict: Verdict): void {
+  const { fragments, nowMs, firstPiece } = director;
   const { source, destination, id } = firstPiece;
   const flowFound = findItsFlow(director, verdict);
   const way = wayAfter(verdict, flowFound);
   let entry = findEntry(fragments, source, destination, id, nowMs);
   if (entry < 0) entry = addEntry(fragments, source, destination, id, way, nowMs);
   else restartEntry(fragments, entry, way, nowMs);
-  if (entry < 0) return verdict;
+  if (entry < 0) return;
   countFragment(fragments, entry, firstPiece.payloadBytes, 0, nowMs);
   describeWay(director, entry, verdict, flowFound);
   sendHeld(director, entry);
-  return verdict;
 }
 
 function notePiece(piece: FirstPiece, frame: DataView, l3: number): void {
@@ -175,7 +181,7 @@ function decideFirst(
       ? tcp.check(frame, l4, packetEnd) !== 0
       : packetEnd - l4 < udp.HEADER_BYTES || udp.lengthBytes(frame, l4) <= packetEnd - l4;
   if (bad) return notForwarded(director, frame, at, MALFORMED);
-  return processFlow(director, frame, at, l4, end, arm, 0);
+  return processPiece(director, frame, at, l4, end, arm, 0);
 }
 
 /** A ping is answered piece by piece: all that its reply differs in are addresses and the type. */

@@ -3,9 +3,12 @@
 // moved on by differences: they never sink, neither when a real leaves its service nor when a new
 // data plane goes on with the counters of an old one.
 import { DROP } from '../wire/drop-reason.ts';
+import { judgeFull } from './availability.ts';
 import {
   ACTIVE_FLOWS,
+  CLOSED_BITS,
   type Counters,
+  DRAIN_LEFT_MS,
   dropAt,
   GLOBAL,
   NEIGHBOUR_MAC_HIGH,
@@ -13,6 +16,7 @@ import {
   NEIGHBOUR_STATE,
   REQUEST_PACKETS,
   realAt,
+  START_LEFT_MS,
   serviceAt,
 } from './counters.ts';
 import type { Director } from './director.ts';
@@ -55,6 +59,8 @@ export function mapReals({ serviceOfReal }: Totals, table: Table): void {
     const first = table.serviceFirstReal[service] as number;
     const count = table.serviceRealCount[service] as number;
     for (const id of table.serviceReals.subarray(first, first + count)) serviceOfReal[id] = service;
+    const sorry = table.life.services[service]?.sorry ?? -1;
+    if (sorry >= 0) serviceOfReal[sorry] = service;
   }
 }
 
@@ -63,6 +69,7 @@ export function publish(director: Director): void {
   const { flows, totals, counters } = director;
   const { values } = counters;
   values[GLOBAL.activeFlows] = flows.active;
+  values[GLOBAL.templates] = flows.templates?.active ?? 0;
   const ended = flows.ended - totals.endedFlows;
   const evicted = flows.evicted - totals.evictedFlows;
   totals.endedFlows = flows.ended;
@@ -90,7 +97,8 @@ function addDrops(values: Float64Array, reason: number, times: number): void {
   values[GLOBAL.droppedFrames] = (values[GLOBAL.droppedFrames] as number) + times;
 }
 
-function publishNeighbours({ table, neighbours, counters }: Director): void {
+function publishNeighbours(director: Director): void {
+  const { table, neighbours, counters } = director;
   const { values, room } = counters;
   for (let id = 0; id < table.realNeighbour.length; id++) {
     const neighbour = table.realNeighbour[id] as number;
@@ -100,7 +108,23 @@ function publishNeighbours({ table, neighbours, counters }: Director): void {
     values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
     values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
     values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
+    publishState(director, id, row);
   }
+}
+
+/** Whether a real takes new flows, and what is left of its slow start and of its drain. */
+function publishState(director: Director, id: number, row: number): void {
+  const { states, table, totals, counters, nowMs } = director;
+  const { values } = counters;
+  const terms = table.life.reals[id];
+  if (terms !== undefined) judgeFull(director, id);
+  const slowStartMs = table.life.services[totals.serviceOfReal[id] as number]?.slowStartMs ?? 0;
+  const isStarting = states.starting[id] !== 0 && slowStartMs > 0;
+  const startedMs = (nowMs - (states.startedMs[id] as number)) | 0;
+  const drainedMs = (nowMs - (states.drainedMs[id] as number)) | 0;
+  values[row + CLOSED_BITS] = states.closed[id] as number;
+  values[row + START_LEFT_MS] = isStarting ? Math.max(0, slowStartMs - startedMs) : 0;
+  values[row + DRAIN_LEFT_MS] = terms?.stopsNew ? Math.max(0, terms.oldAfterMs - drainedMs) : 0;
 }
 
 /** Adds what has come to a real's row since the last time to its service's row. */

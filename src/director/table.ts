@@ -4,6 +4,7 @@
 import type { Schedule } from '../schedule/scheduler.ts';
 import type { Ipv6 } from '../wire/address.ts';
 import { GUE_PORT } from '../wire/tunnel.ts';
+import { PLAIN_LIFE, type RealTerms, type ServiceLife, type TableLife } from './life.ts';
 import {
   ALL_PORTS,
   buildPortMap,
@@ -47,6 +48,8 @@ export interface RealInput {
   readonly arm: number;
   /** The router on that arm that frames to the real go to; none for a real on the segment. */
   readonly hop?: number | undefined;
+  /** What it takes, if not everything. */
+  readonly terms?: RealTerms;
 }
 
 /** What the outer packets of tunnels are like. */
@@ -70,6 +73,9 @@ export interface ServiceInput {
   readonly schedule: Schedule;
   /** In the order that the schedule was built for. */
   readonly reals: readonly RealInput[];
+  /** What it wants beside its scheduler; its sorry server is `sorry`. */
+  readonly life?: ServiceLife;
+  readonly sorry?: RealInput;
 }
 
 /**
@@ -80,10 +86,11 @@ export interface Table {
   readonly services: PortMap;
   /** Schedule of each service id; undefined for an id that this table does not hold. */
   readonly schedules: readonly (Schedule | undefined)[];
+  readonly life: TableLife;
   /** Where a service's reals start in `serviceReals`. */
   readonly serviceFirstReal: Int32Array;
   readonly serviceRealCount: Int32Array;
-  /** Real ids, service by service, in schedule order. */
+  /** Real ids, service by service, in schedule order; behind them its sorry server, not counted. */
   readonly serviceReals: Int32Array;
   readonly realAddress: Int32Array;
   /** 0 where a real takes each packet at the port that its client asked for. */
@@ -127,8 +134,12 @@ interface FamilyPrefix extends Prefix {
 
 interface FamilyReal extends RealInput, FamilyPrefix {}
 
-const realsOf = ({ family = 4, reals }: ServiceInput): FamilyReal[] =>
-  reals.map((real) => ({ ...real, prefixLength: 32, family }));
+const realsOf = ({ family = 4, reals, sorry }: ServiceInput): FamilyReal[] =>
+  (sorry === undefined ? reals : [...reals, sorry]).map((real) => ({
+    ...real,
+    prefixLength: 32,
+    family,
+  }));
 
 const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
   vips.map((vip) => ({ ...vip, family }));
@@ -156,11 +167,13 @@ const eachOnce = <T>(list: readonly T[], key: (each: T) => string): T[] => [
  * Builds the table from the services of one configuration. Arrays are as long as the largest id;
  * an id that no service of this configuration has stays empty.
  * @param addresses6 what the handles of this configuration, and of those before it, stand for
+ * @param timeoutsMs how long a flow lives without a packet, by state
  */
 export function buildTable(
   services: readonly ServiceInput[],
   addresses6: readonly Ipv6[] = [],
   tunnel: TunnelInput = OWN_ADDRESS,
+  timeoutsMs: Int32Array = PLAIN_LIFE.timeoutsMs,
 ): Table {
   const serviceIds = services.reduce((most, service) => Math.max(most, service.id + 1), 0);
   const allReals = services.flatMap(realsOf);
@@ -175,6 +188,7 @@ export function buildTable(
   const table: Table = {
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
     schedules,
+    life: { ...lifeOf(services, allReals), timeoutsMs },
     serviceFirstReal: new Int32Array(serviceIds),
     serviceRealCount: new Int32Array(serviceIds),
     serviceReals: Int32Array.from(allReals, (real) => real.id),
@@ -201,8 +215,8 @@ export function buildTable(
     schedules[id] = service.schedule;
     table.serviceFirstReal[id] = firstReal;
     table.serviceRealCount[id] = reals.length;
-    firstReal += reals.length;
     for (const real of realsOf(service)) {
+      firstReal++;
       table.realAddress[real.id] = real.address;
       table.realPort[real.id] = real.port;
       table.realMethod[real.id] = METHOD_NAMES.indexOf(real.method);
@@ -217,6 +231,14 @@ const isTunnelled = ({ method }: RealInput): boolean => method === 'ipip' || met
 /** True if the real's replies come back through the director, which rewrites their addresses. */
 export const comesBack = (method: MethodName): boolean => method === 'nat' || method === 'fullnat';
 
+/** By id; empty where nobody wants anything. */
+function lifeOf(services: readonly ServiceInput[], reals: readonly RealInput[]) {
+  const life: { services: ServiceLife[]; reals: RealTerms[] } = { services: [], reals: [] };
+  for (const each of services) if (each.life !== undefined) life.services[each.id] = each.life;
+  for (const { id, terms } of reals) if (terms !== undefined) life.reals[id] = terms;
+  return life;
+}
+
 const aloneEntry = ({ address, prefixLength, family }: FamilyPrefix): PortEntry => {
   const protocol = protocolKey(ADDRESS_ALONE, family);
   return { address, prefixLength, ...ALL_PORTS, protocol, owner: 0 };
@@ -226,7 +248,7 @@ const serviceEntries = (service: ServiceInput): PortEntry[] =>
   service.vips.flatMap((vip) => portEntries(vip, service.ports, service, service.id));
 
 const replyEntries = (service: ServiceInput): PortEntry[] =>
-  service.reals.flatMap(({ id, address, port, method }) => {
+  realsOf(service).flatMap(({ id, address, port, method }) => {
     if (!comesBack(method)) return [];
     const answering = port === 0 ? service.ports : [{ from: port, to: port }];
     return portEntries({ address, prefixLength: 32 }, answering, service, id);

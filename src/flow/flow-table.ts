@@ -5,6 +5,7 @@
 // come round within the 24 days in which a time that is over can be told from one to come).
 import { type AddressBook, createAddressBook, holdAgain, releaseAddress } from './address-book.ts';
 import { ACTIVE_STATES, ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
+import { releaseTemplate, type TemplateTable } from './template-table.ts';
 
 /** Int32 words in a record. */
 export const RECORD_WORDS = 12;
@@ -66,8 +67,11 @@ export interface FlowTable {
   readonly flowsByReal: Int32Array;
   /** Those of them in an active state, as schedulers count them; see ACTIVE_STATES. */
   readonly activeByReal: Int32Array;
-  /** 1 for a real id that takes no packets any more: its flows are over. The director sets it. */
+  /** Which flows of a real id are over whatever their time; the director sets it. */
   readonly goneReals: Uint8Array;
+  /** Where clients' flows go, once a service wants that; and of each flow its template + 1. */
+  templates: TemplateTable | undefined;
+  templateOf: Int32Array;
   active: number;
   ended: number;
   evicted: number;
@@ -78,6 +82,11 @@ export interface FlowTable {
   /** Where the sweep goes on. */
   hand: number;
 }
+
+/** In `goneReals`: no flows of the real, all, or its exchanges of UDP. */
+export const NONE_OVER = 0;
+export const ALL_OVER = 1;
+export const UDP_OVER = 2;
 
 /** What a new flow is made of; a scratch object that the caller fills again and again. */
 export interface NewFlow {
@@ -120,6 +129,8 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     flowsByReal: new Int32Array(realIds),
     activeByReal: new Int32Array(realIds),
     goneReals: new Uint8Array(realIds),
+    templates: undefined,
+    templateOf: new Int32Array(0),
     active: 0,
     ended: 0,
     evicted: 0,
@@ -272,6 +283,14 @@ export function removeFlow(table: FlowTable, number: number): void {
   const realId = (records[at + IDS] as number) & 0xffff;
   flowsByReal[realId] = (flowsByReal[realId] as number) - 1;
   countActive(table, realId, -activity(meta & 0xff));
+  if (table.templates !== undefined) letTemplateGo(table, table.templates, number);
+}
+
+function letTemplateGo({ templateOf }: FlowTable, templates: TemplateTable, number: number): void {
+  const template = (templateOf[number] as number) - 1;
+  if (template < 0) return;
+  releaseTemplate(templates, template);
+  templateOf[number] = 0;
 }
 
 /**
@@ -282,7 +301,10 @@ export function isOver(table: FlowTable, number: number, nowMs: number): boolean
   const { records, goneReals } = table;
   const at = number * RECORD_WORDS;
   if ((((records[at + EXPIRES_MS] as number) - nowMs) | 0) <= 0) return true;
-  return goneReals[(records[at + IDS] as number) & 0xffff] !== 0;
+  const gone = goneReals[(records[at + IDS] as number) & 0xffff];
+  return (
+    gone === ALL_OVER || (gone === UDP_OVER && ((records[at + META] as number) & 0xff) === UDP)
+  );
 }
 
 /** Looks at the next `budget` records and removes the flows that are over. */

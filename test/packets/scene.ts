@@ -15,6 +15,7 @@ import {
   wrapCounters,
 } from '../../src/director/counters.ts';
 import { createDirector, type Director } from '../../src/director/director.ts';
+import type { RealTerms, ServiceLife } from '../../src/director/life.ts';
 import type { OutboxFrame } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
 import {
@@ -25,6 +26,7 @@ import {
   type TunnelInput,
 } from '../../src/director/table.ts';
 import { detailOf, kindOf, restOf, SEND, TAKEN } from '../../src/director/verdict.ts';
+import { TIMEOUT_MS } from '../../src/flow/tcp-states.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';
 import { type Ipv6, parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts';
@@ -77,6 +79,8 @@ export interface SceneService {
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
   readonly reals: readonly SceneReal[];
+  readonly life?: ServiceLife;
+  readonly sorry?: SceneReal;
 }
 
 export interface SceneReal {
@@ -89,6 +93,7 @@ export interface SceneReal {
   readonly method?: MethodName;
   /** The router that leads to it. */
   readonly hop?: string;
+  readonly terms?: RealTerms;
 }
 
 /** Every IPv6 address that any table had; its place is its handle. */
@@ -153,10 +158,19 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
     reals: service.reals.filter(({ address }) => address !== host.address),
   }));
 
-export function tableOf(services: readonly SceneService[], tunnel?: TunnelInput): Table {
+export function tableOf(
+  services: readonly SceneService[],
+  tunnel?: TunnelInput,
+  timeoutsMs = TIMEOUT_MS,
+): Table {
+  const realOf = ({ hop, ...real }: SceneReal) => ({
+    ...{ ...real, address: numberOf(real.address) },
+    hop: hop === undefined ? undefined : numberOf(hop),
+  });
   const inputs = services.map(
-    ({ vip, port, protocol, scheduler, reals, method, ...service }): ServiceInput => ({
+    ({ vip, port, protocol, scheduler, reals, method, sorry, ...service }): ServiceInput => ({
       ...service,
+      ...(sorry === undefined ? {} : { sorry: { method, ...realOf(sorry) } }),
       family: familyOf(vip),
       vips: [{ address: numberOf(vip), prefixLength: 32 }],
       ports: [{ from: port, to: port }],
@@ -165,14 +179,11 @@ export function tableOf(services: readonly SceneService[], tunnel?: TunnelInput)
         reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
         { seed: 7 },
       ),
-      reals: reals.map(({ hop, ...real }) => ({
-        ...{ method, ...real, address: numberOf(real.address) },
-        hop: hop === undefined ? undefined : numberOf(hop),
-      })),
+      reals: reals.map((real) => ({ method, ...realOf(real) })),
     }),
   );
   const hasIpv6 = inputs.some(({ family }) => family === 6);
-  return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel);
+  return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel, timeoutsMs);
 }
 
 export interface SceneOptions {
