@@ -85,6 +85,18 @@ const CLAIMS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'who answers ARP for the VIP:',
     'what real1 asks: who-has 10.0.0.1 tell 10.0.0.11',
   ],
+  'show-ndp.sh': [
+    '--- the VIP on lo of real1',
+    'who asks for the VIP is answered: nothing',
+    'real1 answers a client from the VIP and asks: who has 2001:db8::1',
+    /^its source is fe80::/,
+    '--- and real1 forwards',
+    'who asks for the VIP is answered: nothing',
+    '--- the VIP on eth0 of real1',
+    'who asks for the VIP is answered: tgt is 2001:db8::99',
+    'eth0.forwarding=1: no',
+    'all.forwarding=1: yes',
+  ],
   'show-cap.sh': [
     /^Assertion `status == 0'/,
     'ended by SIGABRT',

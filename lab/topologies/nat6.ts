@@ -1,5 +1,5 @@
-// The topology nat over IPv6, with unique local addresses inside. IPv6 knows few networks that
-// translate addresses; who balances them this way keeps ports, or addresses, of his reals to himself.
+// The topology nat over IPv6, with unique local addresses inside. Few networks translate IPv6; who
+// does it for a service keeps ports and addresses of his reals to himself.
 import { type Host, type HostArm, macFor, SERVICES, type Topology } from './topology.ts';
 
 const VIP = '2001:db8::99';

@@ -2,11 +2,20 @@
 // stay the same from table to table.
 import { describe, expect, test } from 'vitest';
 import type { Config, RealConfig, ServiceConfig } from '../../src/config/config.ts';
-import { createTableBuilder, findArm } from '../../src/control/build-table.ts';
+import { type BuiltTable, createTableBuilder, findArm } from '../../src/control/build-table.ts';
+import { wantedFrames } from '../../src/control/wanted-frames.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
-import { findService, isNatReal, isVip, METHOD_DSR, METHOD_NAT } from '../../src/director/table.ts';
+import {
+  address6Of,
+  findService,
+  isNatReal,
+  isVip,
+  METHOD_DSR,
+  METHOD_NAT,
+  protocolKey,
+} from '../../src/director/table.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';
-import { parseIpv4 } from '../../src/wire/address.ts';
+import { formatIpv6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 
 const ip = (address: string) => parseIpv4(address)!;
 
@@ -214,5 +223,48 @@ describe('the arm of a real', () => {
     expect(() => createTableBuilder().build(config(far), [OUT, IN])).toThrow(
       'no interface leads to 203.0.113.9',
     );
+  });
+});
+
+describe('IPv6', () => {
+  const SUBNET6 = { address: parseIpv6('2001:db8:1::1')!, prefixLength: 64 };
+  const WITH6: Arm = { ...IN, name: 'six', subnets6: [SUBNET6] };
+  const web6 = (vip: string, ...addresses: string[]) =>
+    service({ name: 'web6', vip, reals: addresses.map((address) => real(address)) });
+  const textOf = (table: BuiltTable['table'], handle: number) =>
+    formatIpv6(address6Of(table, handle));
+
+  test('an arm is found by any of its subnets, as with IPv4', () => {
+    expect(findArm(real('2001:db8:1::21'), [OUT, WITH6])).toBe(1);
+    expect(findArm(real('2001:db8:2::21'), [OUT, WITH6])).toBe(-1);
+    expect(findArm(real('2001:db8:2::21'), [WITH6])).toBe(0);
+    expect(findArm(real('2001:db8:2::21', { interface: 'out' }), [WITH6, OUT])).toBe(1);
+  });
+
+  test('addresses become handles that they keep, whatever comes and goes', () => {
+    const builder = createTableBuilder();
+    const build = (...services: ServiceConfig[]) =>
+      builder.build(config(...services), [WITH6]).table;
+    const before = build(service(), web6('2001:db8::10', '2001:db8:1::21', '2001:db8:1::22'));
+    const [vip] = before.vips6;
+    expect(textOf(before, vip!)).toBe('2001:db8::10');
+    expect(findService(before, vip!, 80, protocolKey(6, 6))).toBe(1);
+    expect(findService(before, vip!, 80, 6)).toBe(-1);
+    expect([...before.vips]).toEqual([ip('192.0.2.80')]);
+    const after = build(web6('2001:db8::11', '2001:db8:1::22'), web6('2001:db8::10', 'fd00::1'));
+    expect([...after.vips6].map((handle) => textOf(after, handle))).toEqual([
+      ...['2001:db8::11', '2001:db8::10'],
+    ]);
+    expect(after.vips6[1]).toBe(vip);
+    expect(after.addresses6.subarray(0, before.addresses6.length)).toEqual(before.addresses6);
+  });
+
+  test('frames to VIPs and from reals whose replies come back are wanted, by their words', () => {
+    const builder = createTableBuilder();
+    const six = { ...web6('2001:db8::10', 'fd00::1'), method: 'nat' } as const;
+    const wanted = wantedFrames(builder.build(config(service(), six), [WITH6]).table);
+    expect([...wanted.vips]).toEqual([ip('192.0.2.80')]);
+    expect([...(wanted.vips6 ?? [])]).toEqual([0x20010db8, 0, 0, 0x10]);
+    expect([...(wanted.reals6 ?? [])]).toEqual([0xfd000000 | 0, 0, 0, 1]);
   });
 });

@@ -197,3 +197,54 @@ describe('the choice of a guard', () => {
     expect(chooseGuard(off, hostFacts())).toEqual(why('guard: off'));
   });
 });
+
+describe('IPv6', () => {
+  const withIpv6 = (vip: string, address: string) => {
+    const [web] = sampleConfig().services;
+    const reals = [{ ...web!.reals[0]!, name: 'r6', address, interface: undefined }];
+    return sampleConfig({ services: [{ ...web!, name: 'web6', vip, reals }] });
+  };
+
+  test('a real in a subnet of an interface is no problem', () => {
+    expect(findProblems(withIpv6('2001:db8::10', '2001:db8:1::21'), hostFacts())).toEqual([]);
+  });
+
+  test('a VIP or real that the host owns, alone or in a range, is refused', () => {
+    const own = [
+      { address: '2001:db8::10', prefixLength: 128 },
+      { address: '2001:db8:1::', prefixLength: 64 },
+    ];
+    const facts = hostFacts({ local: [...hostFacts().local, ...own] });
+    const problems = findProblems(withIpv6('2001:db8::10', '2001:db8:1::21'), facts);
+    expect(problems.join('\n')).toContain(
+      'services.web6: the VIP 2001:db8::10 is an address of this host (2001:db8::10/128)',
+    );
+    expect(problems.join('\n')).toContain(
+      'the real r6 (2001:db8:1::21) is an address of this host',
+    );
+    expect(problems).toHaveLength(2);
+  });
+
+  test('a real in no subnet is refused beside those that there are', () => {
+    const problem = onlyProblem(withIpv6('2001:db8::10', '2001:db8:9::21'), hostFacts());
+    expect(problem).toContain(
+      'no interface leads to the real r6 (2001:db8:9::21) ' +
+        '(there are eth0 2001:db8:0::1/64, eth1 2001:db8:1::1/64)',
+    );
+  });
+
+  test('without a guard, forwarding and proxy NDP are refused, if there is a service of it', () => {
+    const facts = hostFacts({ nft: false, forwarding6: ['eth0'], proxyNdp: ['eth1'] });
+    const [forwarding, proxy, ...others] = findProblems(
+      withIpv6('2001:db8::10', '2001:db8:1::21'),
+      facts,
+    );
+    expect(forwarding).toContain('eth0 forwards IPv6 packets');
+    expect(forwarding).toContain('sysctl -w net.ipv6.conf.all.forwarding=0');
+    expect(proxy).toContain('eth1 answers NDP for others');
+    expect(others).toEqual([]);
+    expect(findProblems(sampleConfig(), facts)).toEqual([]);
+    const guarded = hostFacts({ forwarding6: ['eth0'], proxyNdp: ['eth1'] });
+    expect(findProblems(withIpv6('2001:db8::10', '2001:db8:1::21'), guarded)).toEqual([]);
+  });
+});

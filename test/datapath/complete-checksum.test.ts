@@ -113,7 +113,7 @@ test('any bytes at all: no throw, no write outside the frame', () => {
   );
 });
 
-/** A frame of IPv6 with the sum of the pseudo-header, or the finished checksum, by plain addition. */
+/** A frame of IPv6, its checksum partial or finished, by plain addition. */
 function frame6(some: Frame6, isPartial: boolean): Uint8Array {
   const { protocol, extension, addresses, payload } = some;
   const headerBytes = protocol === 6 ? 20 : 8;

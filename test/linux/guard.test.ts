@@ -70,6 +70,25 @@ describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, ()
     expect(table).toContain('ip daddr != { 10.1.0.1, 127.0.0.1 } drop');
   });
 
+  test('holds rules of IPv6 beside those of IPv4', async () => {
+    const result = await install(['eth0']);
+    if (!result.ok) throw new Error(result.problem);
+    const rules = {
+      vips: ['10.9.9.9', '2001:db8::10', '2001:db8:0:1::'],
+      replies: [{ address: 'fd00::11', protocol: 'udp', port: 53 }],
+      own: ['10.1.0.1', 'fd00::1', '2001:db8:5::/64'],
+    } as const;
+    expect(await result.guard.update(rules)).toBeUndefined();
+    expect(ruleset()).toContain('ip daddr 10.9.9.9 drop');
+    expect(ruleset()).toContain('ip6 daddr { 2001:db8::10, 2001:db8:0:1:: } drop');
+    expect(ruleset()).toContain(
+      'icmpv6 type nd-neighbor-solicit @th,64,128 { ' +
+        '0x20010db8000000000000000000000010, 0x20010db8000000010000000000000000 } drop',
+    );
+    expect(ruleset()).toContain('{ fd00::11 . udp . 53 }');
+    expect(ruleset()).toContain('ip6 daddr != { 2001:db8:5::/64, fd00::1 } drop');
+  });
+
   test('replaces the rules, down to none', async () => {
     const result = await install(['eth0']);
     if (!result.ok) throw new Error(result.problem);

@@ -5,7 +5,9 @@ import {
   interfaceNames,
   linkState,
   parseFibTrie,
+  parseIfInet6,
   parseIpAddresses,
+  parseIpv6Route,
   readInterface,
 } from '../../src/linux/interfaces.ts';
 
@@ -80,4 +82,34 @@ test('addresses from ip, IPv4 alone', () => {
     {"family":"inet6","local":"fe80::1","prefixlen":64}]}]`;
   expect(parseIpAddresses(json)).toEqual([{ address: '10.1.0.1', prefixLength: 24 }]);
   expect(parseIpAddresses('')).toEqual([]);
+});
+
+test('IPv6 addresses of an interface, in short form, without those that are taken already', () => {
+  const text = `fe800000000000000000000000000001 02 40 20 80     eth0
+20010db8000000000000000000000001 02 40 00 80     eth0
+20010db8000000000000000000000002 02 40 00 c8     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+`;
+  expect(parseIfInet6(text)).toEqual([
+    { name: 'eth0', address: 'fe80::1', prefixLength: 64, linkLocal: true },
+    { name: 'eth0', address: '2001:db8::1', prefixLength: 64, linkLocal: false },
+    { name: 'lo', address: '::1', prefixLength: 128, linkLocal: false },
+  ]);
+  expect(parseIfInet6('')).toEqual([]);
+});
+
+test('local routes of IPv6, ranges too, and no others', () => {
+  const zero = '00000000000000000000000000000000';
+  const row = (address: string, prefix: string, flags: string) =>
+    `${address} ${prefix} ${zero} 00 ${zero} 00000000 00000001 00000000 ${flags}       lo`;
+  const text = [
+    row('20010db8000000000000000000000000', '40', '00000001'),
+    row('20010db8000000000000000000000001', '80', '80200001'),
+    row('20010db8000500000000000000000000', '40', '80000001'),
+    row(zero, '00', '00200200'),
+  ].join('\n');
+  expect(parseIpv6Route(text)).toEqual([
+    { address: '2001:db8::1', prefixLength: 128 },
+    { address: '2001:db8:5::', prefixLength: 64 },
+  ]);
 });
