@@ -146,11 +146,9 @@ function realBefore(director: Director, service: number, persistence: Persistenc
   return isGone || ((states.closed[realId] as number) & (DOWN | DRAINED)) !== 0 ? -1 : realId;
 }
 
-/** To be called before an IPv6 client's real is chosen. */
-export function noteClient6({ client }: Choice, frame: DataView, l3: number): void {
-  for (let index = 0; index < 4; index++) {
-    client[index] = ipv6.word(frame, l3 + ipv6.SOURCE_OFFSET, index);
-  }
+/** To be called before the real of an IPv6 client is chosen. @param at where its address lies */
+export function noteClient6({ client }: Choice, frame: DataView, at: number): void {
+  for (let index = 0; index < 4; index++) client[index] = ipv6.word(frame, at, index);
 }
 
 /** An IPv4 address as IPv6 has it (RFC 4291, 2.5.5.2), so that neither is taken for the other. */

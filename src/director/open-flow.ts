@@ -67,7 +67,7 @@ export function processNew(
   if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
     return dropped(director, NO_FLOW);
   }
-  if (ofIpv6) noteClient6(director.choice, frame, l3);
+  if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
