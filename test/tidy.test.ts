@@ -25,7 +25,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   datapath: ['wire', 'linux'],
   health: [],
   // The names of schedulers and methods, and what an address is.
-  config: ['schedule/scheduler.ts', 'director/table.ts', 'wire/address.ts'],
+  config: [
+    ...['schedule/scheduler.ts', 'director/table.ts', 'director/port-map.ts', 'wire/address.ts'],
+  ],
   control: ['wire', 'schedule', 'flow', 'director', 'linux', 'datapath', 'health', 'config'],
   // The meanings of drop reasons, for people; the schedulers, which it compares; and the lab, which
   // is loaded when it is asked for.

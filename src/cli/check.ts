@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint } from '../config/endpoint.ts';
+import { formatPorts } from '../config/listening.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
 import type { SchedulerName } from '../schedule/scheduler.ts';
@@ -80,7 +81,7 @@ export function renderConfig(config: Config, colours: Colours): string {
     `socket ${config.socket}`,
   ];
   const rows = services.flatMap((service): Row[] => [
-    { heading: serviceTitle(service, colours) },
+    { heading: serviceTitle({ ...service, ports: service.ports.map(formatPorts) }, colours) },
     ...realRows(service, colours),
   ]);
   const columns = [left('REAL'), left('ADDRESS'), right('WEIGHT'), right('NEW FLOWS'), left('BY')];

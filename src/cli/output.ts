@@ -3,7 +3,8 @@
 import CliTable from 'cli-table3';
 import picocolors from 'picocolors';
 import type { ServiceConfig } from '../config/config.ts';
-import { formatEndpoint } from '../config/endpoint.ts';
+import { formatService } from '../config/listening.ts';
+import type { ServiceStatus } from '../control/status.ts';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 
 export type Colours = ReturnType<typeof picocolors.createColors>;
@@ -51,13 +52,13 @@ export function table(columns: readonly Column[], rows: readonly Row[], colours:
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
-type TitledKey = 'name' | 'protocol' | 'vip' | 'port' | 'method' | 'scheduler' | 'hash';
+type TitledKey = 'name' | 'protocols' | 'vips' | 'ports' | 'method' | 'scheduler' | 'hash';
 
 /** `web  tcp 192.0.2.10:80  dsr  maglev`: the line above a service's reals, here and in status. */
-export function serviceTitle(service: Pick<ServiceConfig, TitledKey>, colours: Colours): string {
-  const { name, protocol, vip, port, method } = service;
+export function serviceTitle(service: Pick<ServiceStatus, TitledKey>, colours: Colours): string {
+  const { name, method } = service;
   const chooser = schedulerTitle(service);
-  return `${colours.bold(name)}  ${protocol} ${formatEndpoint(vip, port)}  ${method}  ${chooser}`;
+  return `${colours.bold(name)}  ${formatService(service)}  ${method}  ${chooser}`;
 }
 
 /** `sh`, or `sh (port: true)` with the flags that are not as they are by default. */

@@ -1,13 +1,16 @@
 // The configuration after loading: checked, with every default filled in. What a file may say is
 // in schema.ts; how it is read is in load.ts.
+import type { PortRange } from '../director/port-map.ts';
 import type { MethodName } from '../director/table.ts';
 import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
+import type { Protocol } from './listening.ts';
 
 export interface RealConfig {
   /** Shown in status and logs; `address:port` unless given. */
   readonly name: string;
   /** IPv4 or IPv6, as the VIP of its service; the latter in the short form of RFC 5952. */
   readonly address: string;
+  /** 0: the port that the client asked for, because the service has several. */
   readonly port: number;
   readonly weight: number;
   /** The interface that leads to the real; undefined: the one whose subnet holds the address. */
@@ -16,9 +19,10 @@ export interface RealConfig {
 
 export interface ServiceConfig {
   readonly name: string;
-  readonly vip: string;
-  readonly port: number;
-  readonly protocol: 'tcp' | 'udp';
+  /** Addresses, or prefixes such as 192.0.2.0/28. */
+  readonly vips: readonly string[];
+  readonly ports: readonly PortRange[];
+  readonly protocols: readonly Protocol[];
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
   /** The flags that the scheduler knows, each of them; none for a scheduler that hashes nothing. */

@@ -6,6 +6,7 @@ import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
 import { formatEndpoint } from './endpoint.ts';
+import { onlyPort, parsePorts, plainVip } from './listening.ts';
 import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
 import { findMisfits } from './rules.ts';
 import {
@@ -75,23 +76,25 @@ function unreadable(file: string, error: NodeJS.ErrnoException): Problem {
   };
 }
 
+/** What zod says of a union where the schema says nothing of its own. */
+const UNION_MESSAGE = 'Invalid input';
+
 /** What the schema's complaint means to an operator. */
 function explain(issue: z.core.$ZodIssue, base: DataPath, data: unknown): Finding[] {
   const path = [...base, ...(issue.path as (string | number)[])];
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
   const value = valueAt(data, path);
-  if (issue.code === 'invalid_union' && value !== null && typeof value === 'object') {
-    const [, asMapping] = issue.errors;
-    return (asMapping ?? []).flatMap((inner) => explain(inner, path, data));
+  if (issue.code === 'invalid_union' && issue.message === UNION_MESSAGE) {
+    // The first of two ways to write it is for one value, the second for a mapping or a list.
+    const isOne = value === null || typeof value !== 'object';
+    const inners = isOne ? issue.errors[0]?.slice(0, 1) : issue.errors[1];
+    return (inners ?? []).flatMap((inner) => explain(inner, path, data));
   }
-  const allowed = issue.code === 'invalid_union' ? issue.errors[0]?.[0]?.message : issue.message;
   const near =
     issue.code === 'invalid_value' && typeof value === 'string'
       ? didYouMean(value, issue.values.map(String))
       : {};
-  return [
-    { path, at: 'value', found: describe(value), allowed: allowed ?? issue.message, ...near },
-  ];
+  return [{ path, at: 'value', found: describe(value), allowed: issue.message, ...near }];
 }
 
 function unknownKey(path: DataPath, key: string): Finding {
@@ -129,13 +132,18 @@ function complete(data: ConfigData, file: string): Config {
 }
 
 function completeService(name: string, service: ServiceData): ServiceConfig {
+  const { vip, port, protocol, ...rest } = service;
   const scheduler = schedulerOf(service.scheduler);
+  const ports = [port].flat().flatMap((each) => parsePorts(each) ?? []);
   return {
     name,
-    ...service,
+    ...rest,
+    vips: [vip].flat().map(plainVip),
+    ports,
+    protocols: [protocol].flat(),
     scheduler,
     hash: { ...FLAG_DEFAULTS[scheduler], ...service.hash },
-    reals: service.reals.map((real) => completeReal(real, service.port)),
+    reals: service.reals.map((real) => completeReal(real, onlyPort(ports))),
   };
 }
 

@@ -6,6 +6,14 @@ import type { MethodName } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { isIpv6Text } from './endpoint.ts';
+import {
+  formatPrefix,
+  PROTOCOLS,
+  parsePorts,
+  parsePrefix,
+  prefixAround,
+  SHORTEST_PREFIX,
+} from './listening.ts';
 import type { DataPath } from './problem.ts';
 
 export const DEFAULT_SOCKET = '/run/furiwake.sock';
@@ -88,12 +96,62 @@ const socketSchema = z
 
 const portSchema = wholeNumber(1, 65_535);
 
+const LONGEST_LIST = 256;
+const listOf = <T extends z.ZodType>(schema: T, allowed: string) =>
+  z.array(schema, allowed).min(1, allowed).max(LONGEST_LIST, allowed);
+
+const PREFIX_ALLOWED = `the network of the prefix, of ${SHORTEST_PREFIX} bits or more`;
+const prefixSchema = z
+  .string()
+  .regex(/^[\d.]+\/\d+$/, { abort: true })
+  .refine((text) => parsePrefix(text) !== undefined, { abort: true })
+  .refine(isHostAddress, { error: HOST_ALLOWED, abort: true })
+  .refine(isNetwork, { error: ({ input }) => networkAllowed(String(input)) });
+
+const VIP_ALLOWED = `${ADDRESS_ALLOWED}, or a prefix of IPv4, such as 192.0.2.0/28`;
+const vipSchema = z.union([addressSchema, prefixSchema], VIP_ALLOWED);
+const vipsSchema = z.union([vipSchema, listOf(vipSchema, `${VIP_ALLOWED}, or a list of them`)]);
+
+/** True if no bit of the address lies behind the prefix. */
+function isNetwork(text: string): boolean {
+  const prefix = parsePrefix(text);
+  if (prefix === undefined || prefix.prefixLength < SHORTEST_PREFIX) return false;
+  return prefixAround(prefix.address, prefix.prefixLength).address === prefix.address;
+}
+
+function networkAllowed(text: string): string {
+  const { address = 0, prefixLength = 0 } = parsePrefix(text) ?? {};
+  if (prefixLength < SHORTEST_PREFIX) return PREFIX_ALLOWED;
+  return `${formatPrefix(prefixAround(address, prefixLength))}, the network of that prefix`;
+}
+
+const RANGE_ALLOWED = 'a range from the lower port to the higher one, such as 8000-8100';
+const rangeSchema = z
+  .string()
+  .regex(/^\d+-\d+$/, { abort: true })
+  .refine((text) => parsePorts(text) !== undefined, RANGE_ALLOWED);
+const PORT_ALLOWED = 'a port from 1 to 65535, or a range, such as 8000-8100';
+const PORTS_ALLOWED = `${PORT_ALLOWED}, or any, or a list of ports and ranges`;
+const portOrRangeSchema = z.union([portSchema, rangeSchema], PORT_ALLOWED);
+const portsSchema = z.union([
+  z.union([portSchema, rangeSchema, z.literal('any')], PORTS_ALLOWED),
+  listOf(portOrRangeSchema, PORTS_ALLOWED),
+]);
+
+const protocolSchema = oneOf(PROTOCOLS);
+const protocolsSchema = z.union([
+  protocolSchema,
+  listOf(protocolSchema, `a protocol or a list of: ${PROTOCOLS.join(', ')}`),
+]);
+
 const realSchema = z.strictObject(
   {
     address: addressSchema.describe('Address of the real, of the same family as the VIP'),
     port: portSchema
       .optional()
-      .describe("Port at the real; the service's own by default, and always for method dsr"),
+      .describe(
+        'Port at the real; by default, and always for method dsr, the one that the client asked for',
+      ),
     weight: wholeNumber(0, 65_535)
       .default(1)
       .describe('Share of new flows among the reals of the service; 0 takes no new flows'),
@@ -138,12 +196,16 @@ const METHODS = ['dsr', 'nat'] as const satisfies readonly MethodName[];
 const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
-    vip: addressSchema.describe(
-      'Virtual IP address that clients talk to, of IPv4 or IPv6. The director answers ARP or NDP ' +
-        'for it: no interface of the director may have it',
+    vip: vipsSchema.describe(
+      'Virtual IP address that clients talk to, a prefix of such addresses, or a list. The ' +
+        'director answers ARP or NDP for every one of them: no interface of the director may ' +
+        'have it',
     ),
-    port: portSchema.describe('Port that clients connect to'),
-    protocol: oneOf(['tcp', 'udp']).default('tcp').describe('Transport protocol'),
+    port: portsSchema.describe(
+      'Port that clients connect to, a range (8000-8100), a list of ports and ranges, or any. Of ' +
+        'several services the more exact one takes a packet: by VIP first, then by port',
+    ),
+    protocol: protocolsSchema.default('tcp').describe('Transport protocol, or a list of them'),
     method: oneOf(METHODS).describe(
       'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
         'nat: by address and port, the answer comes back through the director',
@@ -242,8 +304,10 @@ export type RealData = ServiceData['reals'][number];
 /** The schemas of single values, for rules that look at files with problems elsewhere. */
 export const VALUE_SCHEMAS = {
   address: addressSchema,
+  vip: vipSchema,
   port: portSchema,
-  protocol: serviceSchema.shape.protocol,
+  portOrRange: portOrRangeSchema,
+  protocol: protocolSchema,
   method: serviceSchema.shape.method,
   scheduler: schedulerSchema,
   label: labelSchema,

@@ -2,6 +2,7 @@
 // every service and real gets an id that it keeps for as long as this director runs.
 import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
+import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
@@ -30,21 +31,24 @@ export interface TableBuilder {
 }
 
 export function createTableBuilder(): TableBuilder {
-  const serviceIds = new Map<string, number>();
+  const serviceIds = createServiceIds();
   const realIds = new Map<string, number>();
   const book = createBook();
   /** The latest weight above 0 of each real of the configuration before, by id. */
   let lastWeights = new Map<number, number>();
   return {
     build: (config, arms) => {
-      const services = config.services.map((service): BuiltService => {
-        const key = `${service.vip} ${service.port} ${service.protocol}`;
+      const services = serviceIds(config.services).map(([service, id]): BuiltService => {
+        const only = onlyPort(service.ports);
         const reals = service.reals.map((real) => ({
-          id: idOf(realIds, `${key} ${service.method} ${real.address} ${real.port}`),
+          id: idOf(
+            realIds,
+            `${id} ${service.method} ${real.address} ${real.port === only ? 0 : real.port}`,
+          ),
           arm: requireArm(real, arms),
           config: real,
         }));
-        return { id: idOf(serviceIds, key), config: service, reals };
+        return { id, config: service, reals };
       });
       lastWeights = weightsAfter(services, lastWeights);
       const inputs = services.map((service) =>
@@ -84,6 +88,27 @@ function weightsAfter(
 ): Map<number, number> {
   const reals = services.flatMap((service) => service.reals);
   return new Map(reals.map(({ id, config }) => [id, config.weight || (before.get(id) ?? 0)]));
+}
+
+/** Gives services their ids: each keeps its own as long as it keeps one thing it listens on. */
+function createServiceIds() {
+  const ids = new Map<string, number>();
+  let next = 0;
+  return (services: readonly ServiceConfig[]): [ServiceConfig, number][] => {
+    const taken = new Set<number>();
+    return services.map((service) => {
+      const keys = service.vips.flatMap((vip) =>
+        service.protocols.flatMap((protocol) =>
+          service.ports.map((ports) => `${vip} ${protocol} ${formatPorts(ports)}`),
+        ),
+      );
+      const known = keys.map((key) => ids.get(key) ?? -1);
+      const id = known.find((each) => each >= 0 && !taken.has(each)) ?? next++;
+      taken.add(id);
+      for (const key of keys) ids.set(key, id);
+      return [service, id];
+    });
+  };
 }
 
 function idOf(ids: Map<string, number>, key: string): number {
@@ -135,10 +160,12 @@ function serviceInput(
   }));
   return {
     id,
-    family: isIpv6Text(config.vip) ? 6 : 4,
-    vips: [{ address: numberOf(config.vip), prefixLength: 32 }],
-    ports: [{ from: config.port, to: config.port }],
-    protocols: [config.protocol === 'tcp' ? 6 : 17],
+    family: isIpv6Text(config.vips[0] ?? '') ? 6 : 4,
+    vips: config.vips.map(
+      (vip) => parsePrefix(vip) ?? { address: numberOf(vip), prefixLength: 32 },
+    ),
+    ports: config.ports,
+    protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     reals: reals.map((real) => ({
       id: real.id,

@@ -1,6 +1,7 @@
 // Fills a Status from what control knows and from the counters of the data plane.
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
+import { formatPorts } from '../config/listening.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import {
   ARM_FIELDS,
@@ -98,10 +99,11 @@ const isHostAddress6 = (arm: Arm): arm is Arm & { readonly address6: Ipv6 } =>
   arm.address6 !== undefined && (arm.prefixLength6 ?? 0) > 0;
 
 function serviceStatus(state: DirectorState, { id, config, reals }: BuiltService): ServiceStatus {
-  const { name, vip, port, protocol, method, scheduler, hash } = config;
+  const { name, protocols, vips, method, scheduler, hash } = config;
+  const ports = config.ports.map(formatPorts);
   const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
   const rows = reals.map((real) => realStatus(state, real));
-  return { name, vip, port, protocol, method, scheduler, hash, reals: rows, ...traffic };
+  return { name, protocols, vips, ports, method, scheduler, hash, reals: rows, ...traffic };
 }
 
 function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealStatus {

@@ -2,23 +2,47 @@
 // own. Of NAT it leaves later fragments of replies and ICMP errors about requests to the kernel
 // too: no port is to be seen in them, and the client takes no notice of what the kernel makes of
 // them.
-import type { Config } from '../config/config.ts';
+import type { Config, ServiceConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
-import type { GuardRules } from '../linux/guard.ts';
+import type { GuardedReal, GuardRules } from '../linux/guard.ts';
 import type { InterfaceAddress } from '../linux/interfaces.ts';
 
 /** @param local the addresses and ranges that the kernel takes for its own */
 export function guardRules(config: Config, local: readonly InterfaceAddress[]): GuardRules {
-  const replies = config.services
-    .filter((service) => service.method === 'nat')
-    .flatMap(({ protocol, reals }) =>
-      reals.map(({ address, port }) => ({ address, protocol, port })),
-    );
   // Loopback addresses never come from a wire.
   const own = local
     .filter(({ address }) => !address.startsWith('127.') && address !== '::1')
     .map(({ address, prefixLength }) =>
       prefixLength === (isIpv6Text(address) ? 128 : 32) ? address : `${address}/${prefixLength}`,
     );
-  return { vips: config.services.map((service) => service.vip), replies, own };
+  const vips = config.services.flatMap((service) => service.vips);
+  return { vips, replies: replySources(config.services), own };
+}
+
+/** Where NAT reals answer from: ranges that do not overlap, for nft takes no others. */
+function replySources(services: readonly ServiceConfig[]): GuardedReal[] {
+  const ranges = new Map<string, GuardedReal[]>();
+  for (const { method, protocols, ports, reals } of services) {
+    if (method !== 'nat') continue;
+    for (const { address, port } of reals) {
+      for (const protocol of protocols) {
+        const key = `${address} ${protocol}`;
+        const own = (port === 0 ? ports : [{ from: port, to: port }]).map((range) => ({
+          ...{ address, protocol, ...range },
+        }));
+        ranges.set(key, [...(ranges.get(key) ?? []), ...own]);
+      }
+    }
+  }
+  return [...ranges.values()].flatMap(merged);
+}
+
+function merged(ranges: readonly GuardedReal[]): GuardedReal[] {
+  const result: GuardedReal[] = [];
+  for (const range of ranges.toSorted((one, other) => one.from - other.from)) {
+    const last = result.at(-1);
+    if (last === undefined || range.from > last.to) result.push(range);
+    else result.splice(-1, 1, { ...last, to: Math.max(last.to, range.to) });
+  }
+  return result;
 }

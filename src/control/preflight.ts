@@ -3,6 +3,7 @@
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
 import type { Config, RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
+import { parsePrefix } from '../config/listening.ts';
 import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
@@ -79,7 +80,7 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
 }
 
 function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts): string[] {
-  const vips = [...new Set(services.map(({ vip }) => vip))];
+  const vips = [...new Set(services.flatMap((service) => service.vips))];
   const vips6 = vips.filter(isIpv6Text).length;
   return [
     ...(workers > Math.max(1, processors)
@@ -103,12 +104,14 @@ function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts
 function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   const problems: string[] = [];
   for (const service of config.services) {
-    const vipOwner = findOwner(service.vip, local);
-    if (vipOwner !== undefined) {
+    for (const vip of service.vips) {
+      const owner = findOwner(vip, local);
+      if (owner === undefined) continue;
+      const [what, which] = vip.includes('/') ? ['holds', 'ADDRESS'] : ['is', vip];
       problems.push(
-        `services.${service.name}: the VIP ${service.vip} is an address of this host ` +
-          `(${vipOwner}). A VIP is on no interface of the director: take it away with ` +
-          `"ip address del ${service.vip}/PREFIX dev INTERFACE"`,
+        `services.${service.name}: the VIP ${vip} ${what} an address of this host ` +
+          `(${owner}). A VIP is on no interface of the director: take it away with ` +
+          `"ip address del ${which}/PREFIX dev INTERFACE"`,
       );
     }
     for (const real of service.reals) {
@@ -123,7 +126,7 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   return [...new Set(problems)];
 }
 
-/** The host's address or range that holds an address, as `ADDRESS/PREFIX`. */
+/** The host's address or range that shares one with an address or prefix, as `ADDRESS/PREFIX`. */
 function findOwner(address: string, local: HostFacts['local']): string | undefined {
   const owner = local.find((range) => holds(range, address));
   return owner && `${owner.address}/${owner.prefixLength}`;
@@ -134,8 +137,9 @@ function holds({ address: range, prefixLength }: InterfaceAddress, address: stri
   if (wanted6 !== undefined && range6 !== undefined) {
     return inSubnet6(wanted6, range6, prefixLength);
   }
-  const [wanted, start] = [parseIpv4(address), parseIpv4(range)];
-  return wanted !== undefined && start !== undefined && inSubnet(wanted, start, prefixLength);
+  const [wanted, start] = [parsePrefix(address), parseIpv4(range)];
+  if (wanted === undefined || start === undefined) return false;
+  return inSubnet(wanted.address, start, Math.min(prefixLength, wanted.prefixLength));
 }
 
 /** Reals that no arm leads to; silent while an interface is missing, which is the first problem. */
@@ -144,7 +148,7 @@ function unreachableReals(config: Config, facts: HostFacts): string[] {
   if (arms.length < facts.interfaces.length) return [];
   return config.services.flatMap((service) => {
     const subnets = facts.interfaces.flatMap((found) =>
-      found.ok ? describe(found.interface, isIpv6Text(service.vip)) : [],
+      found.ok ? describe(found.interface, isIpv6Text(service.vips[0] ?? '')) : [],
     );
     return service.reals
       .filter((real) => findArm(real, arms) < 0)
@@ -187,7 +191,9 @@ function doubleHandling(config: Config, facts: HostFacts): string[] {
         `${name} answers ARP for others (proxy_arp = 1), so the kernel would answer for VIPs too: ` +
         `sysctl -w net/ipv4/conf/${name}/proxy_arp=0 net/ipv4/conf/all/proxy_arp=0, ${guard}`,
     ),
-    ...(config.services.some(({ vip }) => isIpv6Text(vip)) ? doubleHandling6(facts, guard) : []),
+    ...(config.services.some(({ vips }) => vips.some(isIpv6Text))
+      ? doubleHandling6(facts, guard)
+      : []),
   ];
 }
 

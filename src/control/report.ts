@@ -1,6 +1,6 @@
 // The two blocks of text around a run: what the director does, when it starts; what it did, when it
 // has stopped. Both are made from the Status that the API gives, so they never say anything else.
-import { formatEndpoint } from '../config/endpoint.ts';
+import { formatService } from '../config/listening.ts';
 import type { GuardChoice } from './preflight.ts';
 import type { ServiceStatus, Status } from './status.ts';
 
@@ -23,11 +23,12 @@ export function formatBanner(status: Status, guard: GuardChoice, socket: string)
   ].join('\n');
 }
 
-function describeService({ name, vip, port, protocol, method, scheduler, reals }: ServiceStatus) {
+function describeService(service: ServiceStatus) {
+  const { name, method, scheduler, reals } = service;
   const to = reals.map(
     (real) => `${real.name}${real.weight === 1 ? '' : ` weight ${real.weight}`}`,
   );
-  return `${name}: ${formatEndpoint(vip, port)}/${protocol} by ${method}, ${scheduler}, to ${to.join(', ')}`;
+  return `${name}: ${formatService(service)} by ${method}, ${scheduler}, to ${to.join(', ')}`;
 }
 
 /** What the director did from start to stop. */

@@ -1,4 +1,5 @@
 // What the API answers: the state of a running director, in plain JSON.
+import type { Protocol } from '../config/listening.ts';
 import type { LinkState } from '../datapath/datapath.ts';
 import type { GlobalField, Traffic } from '../director/counters.ts';
 import type { MethodName } from '../director/table.ts';
@@ -23,6 +24,7 @@ export interface ArmStatus {
 export interface RealStatus extends Traffic {
   readonly name: string;
   readonly address: string;
+  /** 0: the one that the client asked for. */
   readonly port: number;
   readonly weight: number;
   readonly arm: string;
@@ -33,9 +35,11 @@ export interface RealStatus extends Traffic {
 
 export interface ServiceStatus extends Traffic {
   readonly name: string;
-  readonly vip: string;
-  readonly port: number;
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocols: readonly Protocol[];
+  /** Addresses, or prefixes such as 192.0.2.0/28. */
+  readonly vips: readonly string[];
+  /** `80`, `8000-8100` or `any`. */
+  readonly ports: readonly string[];
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
   /** The scheduler's flags; empty if it knows none. */
@@ -69,7 +73,7 @@ export interface Status {
 }
 
 export interface FlowStatus {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: Protocol;
   readonly client: string;
   readonly clientPort: number;
   readonly vip: string;

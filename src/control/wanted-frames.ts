@@ -9,6 +9,7 @@ export function wantedFrames(table: Table): Wanted {
   return {
     vips: table.vips,
     reals: Int32Array.of(...table.natAddresses, ...table.tunnelAddresses),
+    vipPrefixLengths: table.vipPrefixLengths,
     vips6: wordsOf(table.vips6),
     reals6: wordsOf(table.natAddresses6),
   };

@@ -20,7 +20,7 @@ const ICMPV6_ERRORS = [1, 2, 3, 4];
 const NDP = [135, 136];
 
 export interface CapFilterOptions {
-  /** Addresses of both families; frames to them are taken. */
+  /** Addresses of both families, or prefixes of IPv4; frames to them are taken. */
   readonly vips: readonly string[];
   /** Frames from them are taken: under NAT, the replies. */
   readonly reals: readonly string[];
@@ -36,7 +36,9 @@ export function capFilter({ vips, reals, ownMac }: CapFilterOptions): string {
   const all = [...vips, ...reals];
   const counted = all.reduce((sum, address) => sum + (isIpv6(address) ? IPV6_COUNTS : 1), 0);
   const addresses = [
-    ...vips.map((address) => `${family(address)} dst host ${address}`),
+    ...vips.map(
+      (address) => `${family(address)} dst ${address.includes('/') ? 'net' : 'host'} ${address}`,
+    ),
     ...reals.map((address) => `${family(address)} src host ${address}`),
     ...(reals.every(isIpv6) ? [] : ICMP_ERRORS.map((type) => `icmp[0] == ${type}`)),
     ...(all.some(isIpv6) ? [icmpv6(reals.some(isIpv6) ? [...NDP, ...ICMPV6_ERRORS] : NDP)] : []),

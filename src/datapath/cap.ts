@@ -100,9 +100,16 @@ class CapDatapath implements EventDatapath {
     this.#handles = this.#capture(options);
   }
 
-  #capture({ vips, reals, vips6, reals6 }: Wanted): CapHandle[] {
+  #capture({ vips, vipPrefixLengths, reals, vips6, reals6 }: Wanted): CapHandle[] {
+    const suffix = (index: number) => {
+      const length = vipPrefixLengths?.[index] ?? 32;
+      return length === 32 ? '' : `/${length}`;
+    };
     const addresses = {
-      vips: [...Array.from(vips, formatIpv4), ...formatAll6(vips6)],
+      vips: [
+        ...Array.from(vips, (vip, index) => formatIpv4(vip) + suffix(index)),
+        ...formatAll6(vips6),
+      ],
       reals: [...Array.from(reals, formatIpv4), ...formatAll6(reals6)],
     };
     return this.arms.map((arm, index) =>

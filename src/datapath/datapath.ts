@@ -31,6 +31,8 @@ export interface Arm {
 export interface Wanted {
   /** IPv4 addresses, int32 each. */
   readonly vips: Int32Array;
+  /** Of each of these VIPs; 32 unless given. */
+  readonly vipPrefixLengths?: Uint8Array;
   readonly reals: Int32Array;
   /** IPv6 addresses, four int32 each; without any, no IPv6 frame is wanted. */
   readonly vips6?: Int32Array;

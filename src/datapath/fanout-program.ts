@@ -4,7 +4,7 @@
 // to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP
 // quotes a reply, whose receiver is the client. ARP and all else go to worker 0.
 import type { Wanted } from './datapath.ts';
-import { encodeProgram, type Instruction } from './socket-filter.ts';
+import { encodeProgram, type Instruction, testVips } from './socket-filter.ts';
 
 // Linux include/uapi/linux/bpf_common.h; offsets count from the network header here, where the
 // socket filter's count from the Ethernet header (net/packet/af_packet.c, fanout_demux_bpf).
@@ -72,7 +72,7 @@ const NONE = new Int32Array(0);
 
 /** The program, ready for PACKET_FANOUT_DATA. */
 export function buildFanoutProgram(
-  { vips, vips6 = NONE }: Pick<Wanted, 'vips' | 'vips6'>,
+  { vips6 = NONE, ...wanted }: Pick<Wanted, 'vips' | 'vipPrefixLengths' | 'vips6'>,
   workers: number,
 ): Uint8Array<ArrayBuffer> {
   const toWorker: readonly Instruction[] = [
@@ -81,7 +81,7 @@ export function buildFanoutProgram(
     [MODULO, 0, 0, workers],
     [RETURN_ACCUMULATOR, 0, 0, 0],
   ];
-  const ofIpv4 = [...ipv4Client(vips), ...toWorker];
+  const ofIpv4 = [...ipv4Client(wanted), ...toWorker];
   return encodeProgram([
     [LOAD_HALF, 0, 0, ETHERTYPE],
     [JUMP_EQUAL, 3, 0, IPV4],
@@ -95,14 +95,16 @@ export function buildFanoutProgram(
 }
 
 /** Loads the client of an IPv4 packet. How far to jump is counted from the next instruction. */
-function ipv4Client(vips: Int32Array): Instruction[] {
-  const byVip = [...vips].flatMap((vip, index): Instruction[] => [
-    [JUMP_EQUAL, 0, 1, vip >>> 0],
-    [JUMP, 0, 0, (vips.length - 1 - index) * PER_VIP + 1],
-  ]);
-  return [
+function ipv4Client(wanted: Pick<Wanted, 'vips' | 'vipPrefixLengths'>): Instruction[] {
+  const tests: readonly Instruction[] = [
+    ...testVips(wanted, DESTINATION_AT, [JUMP, 0, 0, 0]),
+    // The tests of prefixes mask it.
     [LOAD_WORD, 0, 0, DESTINATION_AT],
-    ...byVip,
+  ];
+  return [
+    ...tests.map(
+      (test, at): Instruction => (test[0] === JUMP ? [JUMP, 0, 0, tests.length - at] : test),
+    ),
     [JUMP, 0, 0, FROM_CLIENT.length],
     ...FROM_CLIENT,
   ];

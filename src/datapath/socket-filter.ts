@@ -4,6 +4,7 @@
 // reals, so do ICMP errors from anybody to anybody: a router behind the director that speaks of a
 // request names neither a VIP nor, as its sender, a real. The filter runs in the kernel, before the
 // copy. Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
+import { prefixMask } from '../wire/address.ts';
 import type { Wanted } from './datapath.ts';
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
@@ -19,6 +20,7 @@ const JUMP = 0x05;
 const JUMP_EQUAL = 0x15;
 const JUMP_GREATER = 0x25;
 const JUMP_ANY_BIT = 0x45;
+const MASK = 0x54;
 const RETURN = 0x06;
 
 /** Offsets that mean "about the packet", not "in the packet" (SKF_AD_OFF). */
@@ -53,6 +55,7 @@ const WHOLE_FRAME = 0x40000;
 /** The kernel takes 4,096 instructions (BPF_MAXINSNS); so many may be of addresses. */
 const MOST_FOR_ADDRESSES = 4000;
 const PER_ADDRESS = 2;
+const PER_LENGTH = 2;
 const PER_ADDRESS6 = 9;
 
 export type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
@@ -102,9 +105,10 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
 
 const NONE = new Int32Array(0);
 
-function fits({ vips, reals, vips6 = NONE, reals6 = NONE }: Wanted): boolean {
+function fits({ vips, vipPrefixLengths, reals, vips6 = NONE, reals6 = NONE }: Wanted): boolean {
   const instructions =
     (vips.length + reals.length) * PER_ADDRESS +
+    new Set(vipPrefixLengths).size * PER_LENGTH +
     ((vips6.length + reals6.length) / 4) * PER_ADDRESS6;
   return instructions <= MOST_FOR_ADDRESSES;
 }
@@ -138,17 +142,37 @@ function ifAddress6(at: number, words: Int32Array): Instruction[] {
   ]);
 }
 
-function wantedOfIpv4({ vips, reals }: Wanted): Instruction[] {
+function wantedOfIpv4(wanted: Wanted): Instruction[] {
+  const { reals } = wanted;
   return [
     [JUMP_EQUAL, 1, 0, IPV4],
     REJECT,
-    [LOAD_WORD, 0, 0, DESTINATION_AT],
-    ...[...vips].flatMap((vip) => ifEqual(vip, ACCEPT)),
+    ...testVips(wanted, DESTINATION_AT, ACCEPT),
     [LOAD_WORD, 0, 0, SOURCE_AT],
     ...[...reals].flatMap((real) => ifEqual(real, ACCEPT)),
     ...(reals.length > 0 ? icmpErrors() : []),
     REJECT,
   ];
+}
+
+/**
+ * Does `then` with a frame to a VIP: single addresses first, then those of each prefix length, for
+ * which the destination is masked.
+ */
+export function testVips(
+  { vips, vipPrefixLengths }: Pick<Wanted, 'vips' | 'vipPrefixLengths'>,
+  destinationAt: number,
+  then: Instruction,
+): Instruction[] {
+  const lengths = new Set([32, ...(vipPrefixLengths ?? [])]);
+  return [...lengths].flatMap((length): Instruction[] => {
+    const own = vips.filter((_, index) => (vipPrefixLengths?.[index] ?? 32) === length);
+    return [
+      [LOAD_WORD, 0, 0, destinationAt],
+      ...(length === 32 ? [] : [[MASK, 0, 0, prefixMask(length) >>> 0] as const]),
+      ...[...own].flatMap((vip) => ifEqual(vip, then)),
+    ];
+  });
 }
 
 /** The type is the first byte behind the IPv4 header, of a fragment only the first one's. */

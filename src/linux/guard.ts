@@ -7,11 +7,13 @@ import { type NftShell, openNft } from './nft-shell.ts';
 
 export interface GuardedReal {
   readonly address: string;
-  readonly protocol: 'tcp' | 'udp';
-  readonly port: number;
+  readonly protocol: string;
+  /** Ports from one to another. */
+  readonly from: number;
+  readonly to: number;
 }
 
-/** What is dropped; addresses are those of both families, as text. */
+/** What is dropped; addresses are those of both families, as text. VIPs may be prefixes. */
 export interface GuardRules {
   /** All packets to these, and questions for their MAC address, are the director's. */
   readonly vips: readonly string[];
@@ -137,7 +139,10 @@ function matchReplies(
   replies: GuardRules['replies'],
   own: readonly string[],
 ): string {
-  const sources = replies.map((real) => `${real.address} . ${real.protocol} . ${real.port}`);
+  const sources = replies.map(
+    ({ address, protocol, from, to }) =>
+      `${address} . ${protocol} . ${from === to ? from : `${from}-${to}`}`,
+  );
   const notOurs = own.length > 0 ? ` ${word} daddr != ${setOf(own)}` : '';
   return `${word} saddr . meta l4proto . th sport ${setOf(sources)}${notOurs}`;
 }

@@ -50,9 +50,9 @@ export const QUIET_STATUS: Status = {
   services: [
     {
       name: 'web',
-      vip: '192.0.2.10',
-      port: 80,
-      protocol: 'tcp',
+      vips: ['192.0.2.10'],
+      ports: ['80'],
+      protocols: ['tcp'],
       method: 'dsr',
       scheduler: 'maglev',
       hash: { port: true, fallback: true },
@@ -127,9 +127,9 @@ export const BUSY_STATUS: Status = {
     {
       ...NO_TRAFFIC,
       name: 'dns',
-      vip: '192.0.2.53',
-      port: 53,
-      protocol: 'udp',
+      vips: ['192.0.2.53'],
+      ports: ['53'],
+      protocols: ['udp'],
       method: 'nat',
       scheduler: 'sh',
       hash: { port: true, fallback: true },

@@ -7,7 +7,10 @@ const HOST =
   'the address of one host, outside 0.0.0.0/8, 127.0.0.0/8 (loopback), 224.0.0.0/4 (multicast) ' +
   'and 240.0.0.0/4 (broadcast, reserved)';
 const ADDRESS = 'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10';
+const VIP = `${ADDRESS}, or a prefix of IPv4, such as 192.0.2.0/28`;
 const PORT = 'a whole number from 1 to 65535';
+const PORT_OR_RANGE = 'a port from 1 to 65535, or a range, such as 8000-8100';
+const PORTS = `${PORT_OR_RANGE}, or any, or a list of ports and ranges`;
 const NAME = 'a name of 1 to 63 letters, digits, . _ or -, with a letter or digit first';
 const OWN = "the real's own address";
 const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
@@ -115,7 +118,7 @@ const CASES: Case[] = [
       withLine(5, `    vip: "${vip}"`),
       ':5:10 services.web.vip',
       `"${vip}"`,
-      ADDRESS,
+      VIP,
     ],
   ),
   ...['0.0.0.0', '127.0.0.1', '224.0.0.18', '239.1.1.1', '255.255.255.255'].map(
@@ -127,14 +130,8 @@ const CASES: Case[] = [
       HOST,
     ],
   ),
-  [
-    'a VIP that is a number',
-    withLine(5, '    vip: 19.2'),
-    ':5:10 services.web.vip',
-    '19.2',
-    ADDRESS,
-  ],
-  ['an empty VIP', withLine(5, '    vip:'), ':5:9 services.web.vip', 'nothing', ADDRESS],
+  ['a VIP that is a number', withLine(5, '    vip: 19.2'), ':5:10 services.web.vip', '19.2', VIP],
+  ['an empty VIP', withLine(5, '    vip:'), ':5:9 services.web.vip', 'nothing', VIP],
   [
     'a real in the short form with a port',
     withLine(10, '      - 192.0.2.21:80'),
@@ -163,7 +160,7 @@ const CASES: Case[] = [
       withLine(6, `    port: ${port}`),
       ':6:11 services.web.port',
       `${port === 'http' ? '"http"' : port}`,
-      PORT,
+      /^-?\d+$/.test(port) ? PORT : PORTS,
     ],
   ),
   ...['-1', '70000', '1.5', 'much'].map(

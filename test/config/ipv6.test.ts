@@ -21,7 +21,7 @@ test('addresses take the form of RFC 5952, and ports follow brackets', () => {
     '2001:DB8:0:0:0:0:0:10',
     '[2001:0db8::0:21, { address: fd00::22, weight: 2 }]',
   );
-  expect(service.vip).toBe('2001:db8::10');
+  expect(service.vips).toEqual(['2001:db8::10']);
   expect(service.reals.map(({ address }) => address)).toEqual(['2001:db8::21', 'fd00::22']);
   expect(service.reals.map(({ name }) => name)).toEqual(['[2001:db8::21]:80', '[fd00::22]:80']);
 });

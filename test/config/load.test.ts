@@ -24,9 +24,9 @@ describe('a good configuration', () => {
         services: [
           {
             name: 'web',
-            vip: '192.0.2.10',
-            port: 80,
-            protocol: 'tcp',
+            vips: ['192.0.2.10'],
+            ports: [{ from: 80, to: 80 }],
+            protocols: ['tcp'],
             method: 'dsr',
             scheduler: 'maglev',
             hash: { port: true, fallback: true },
@@ -43,9 +43,9 @@ describe('a good configuration', () => {
           },
           {
             name: 'dns',
-            vip: '192.0.2.53',
-            port: 53,
-            protocol: 'udp',
+            vips: ['192.0.2.53'],
+            ports: [{ from: 53, to: 53 }],
+            protocols: ['udp'],
             method: 'nat',
             scheduler: 'maglev',
             hash: { port: true, fallback: true },

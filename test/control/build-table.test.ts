@@ -31,8 +31,10 @@ const real = (address: string, more: Partial<RealConfig> = {}): RealConfig => ({
   ...{ name: address, address, port: 80, weight: 1, interface: undefined, ...more },
 });
 
+const at = (port: number) => [{ from: port, to: port }];
+
 const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => ({
-  ...{ name: 'web', vip: '192.0.2.80', port: 80, protocol: 'tcp', method: 'dsr' },
+  ...{ name: 'web', vips: ['192.0.2.80'], ports: at(80), protocols: ['tcp'], method: 'dsr' },
   ...{ scheduler: 'rr', hash: {}, reals: [real('192.0.2.11'), real('192.0.2.12')], ...more },
 });
 
@@ -43,7 +45,7 @@ const config = (...services: ServiceConfig[]): Config => ({
 
 const NAT_REALS = [real('10.0.0.11', { port: 8080 }), real('10.0.7.12', { port: 8081 })];
 const nat = (more: Partial<ServiceConfig> = {}) =>
-  service({ name: 'api', vip: '192.0.2.81', method: 'nat', reals: NAT_REALS, ...more });
+  service({ name: 'api', vips: ['192.0.2.81'], method: 'nat', reals: NAT_REALS, ...more });
 
 describe('a table', () => {
   const { table, services } = createTableBuilder().build(config(service(), nat()), [OUT, IN]);
@@ -127,13 +129,17 @@ describe('a table', () => {
 
   test('of many services finds each of them', () => {
     const many = Array.from({ length: 300 }, (_, index) =>
-      service({ name: `s${index}`, port: 1 + index, protocol: index % 2 ? 'udp' : 'tcp' }),
+      service({
+        ...{ name: `s${index}`, ports: at(1 + index), protocols: [index % 2 ? 'udp' : 'tcp'] },
+      }),
     );
     const built = createTableBuilder().build(config(...many), [OUT]);
     for (const [index, { id, config: each }] of built.services.entries()) {
       const protocol = index % 2 ? 17 : 6;
-      expect(findService(built.table, ip(each.vip), each.port, protocol)).toBe(id);
-      expect(findService(built.table, ip(each.vip), each.port, 23 - protocol)).toBe(-1);
+      expect(findService(built.table, ip(each.vips[0]!), each.ports[0]!.from, protocol)).toBe(id);
+      expect(findService(built.table, ip(each.vips[0]!), each.ports[0]!.from, 23 - protocol)).toBe(
+        -1,
+      );
     }
     expect(built.table.vips).toHaveLength(1);
     expect(built.table.neighbourAddress).toHaveLength(2);
@@ -179,9 +185,9 @@ describe('ids', () => {
   });
 
   test.each<[string, Partial<ServiceConfig>]>([
-    ['VIP', { vip: '192.0.2.90' }],
-    ['port', { port: 81 }],
-    ['protocol', { protocol: 'udp' }],
+    ['VIP', { vips: ['192.0.2.90'] }],
+    ['port', { ports: at(81) }],
+    ['protocol', { protocols: ['udp'] }],
   ])('are new for a service with another %s, and so are those of its reals', (_, change) => {
     const builder = createTableBuilder();
     builder.build(config(service()), [OUT]);

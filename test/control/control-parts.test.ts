@@ -51,7 +51,7 @@ test('the guard drops VIPs, and replies of NAT reals that are not for the host i
   ];
   expect(guardRules(sampleConfig(), local)).toEqual({
     vips: ['10.1.0.100', '10.1.0.101'],
-    replies: [{ address: '10.2.0.11', protocol: 'udp', port: 5353 }],
+    replies: [{ address: '10.2.0.11', protocol: 'udp', from: 5353, to: 5353 }],
     own: ['10.1.0.1', '10.9.0.0/16'],
   });
 });

@@ -106,7 +106,7 @@ services:
   test('starts, answers, and leaves nothing behind after SIGTERM', async () => {
     const director = run();
     await director.sees('furiwake status');
-    expect(director.output()).toContain('web: 10.1.0.100:80/tcp by dsr');
+    expect(director.output()).toContain('web: tcp 10.1.0.100:80 by dsr');
     expect(ruleset()).toContain('table netdev furiwake_eth0');
     const status = await fetchStatus(socket);
     expect(status).toMatchObject({ pid: director.child.pid, datapath: 'ring', guard: 'nft' });
@@ -172,7 +172,7 @@ services:
     await director.sees('reloaded');
     expect(ruleset()).toContain('10.1.0.200');
     expect((await fetchStatus(socket)).services).toMatchObject([
-      { vip: '10.1.0.200', scheduler: 'sh', hash: { port: false, fallback: true } },
+      { vips: ['10.1.0.200'], scheduler: 'sh', hash: { port: false, fallback: true } },
     ]);
     writeConfig({ vip: '10.1.0.300' });
     director.child.kill('SIGHUP');
@@ -180,7 +180,7 @@ services:
     writeConfig({ head: 'datapath: cap' });
     director.child.kill('SIGHUP');
     await director.sees(/not reloaded.*datapath is "ring"/);
-    expect((await fetchStatus(socket)).services[0]?.vip).toBe('10.1.0.200');
+    expect((await fetchStatus(socket)).services[0]?.vips).toEqual(['10.1.0.200']);
   });
 
   test.each(['ring', 'cap'])('%s outlives its link', async (datapath) => {

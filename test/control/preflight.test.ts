@@ -46,7 +46,7 @@ function onlyProblem(config: Config, facts: HostFacts): string {
 
 function withVip(vip: string): Config {
   const [web, dns] = sampleConfig().services;
-  return sampleConfig({ services: [{ ...web!, vip }, dns!] });
+  return sampleConfig({ services: [{ ...web!, vips: [vip] }, dns!] });
 }
 
 function withReal(changes: { address?: string; interface?: string }): Config {
@@ -72,7 +72,7 @@ describe('workers', () => {
     const [web] = sampleConfig().services;
     const services = Array.from({ length: 2001 }, (_, index) => ({
       ...web!,
-      vip: `10.9.${index >> 8}.${index & 255}`,
+      vips: [`10.9.${index >> 8}.${index & 255}`],
     }));
     expect(onlyProblem(sampleConfig({ workers: 2, services }), hostFacts())).toContain('2001 VIPs');
     expect(findProblems(sampleConfig({ services }), hostFacts())).toEqual([]);

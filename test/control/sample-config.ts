@@ -22,9 +22,9 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
   services: [
     {
       name: 'web',
-      vip: '10.1.0.100',
-      port: 80,
-      protocol: 'tcp',
+      vips: ['10.1.0.100'],
+      ports: [{ from: 80, to: 80 }],
+      protocols: ['tcp'],
       method: 'dsr',
       scheduler: 'rr',
       hash: {},
@@ -32,9 +32,9 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
     },
     {
       name: 'dns',
-      vip: '10.1.0.101',
-      port: 53,
-      protocol: 'udp',
+      vips: ['10.1.0.101'],
+      ports: [{ from: 53, to: 53 }],
+      protocols: ['udp'],
       method: 'nat',
       scheduler: 'rr',
       hash: {},

@@ -140,7 +140,7 @@ describe('the blocks of text', () => {
   test('the banner says what goes where, whether there is a guard, and how to look', () => {
     const text = formatBanner(fillStatus(state), { kind: 'nft' }, '/run/furiwake.sock');
     expect(text).toContain('eth0 (02:00:00:00:00:01, 10.1.0.1/24, MTU 1500)');
-    expect(text).toContain('web: 10.1.0.100:80/tcp by dsr, rr, to 10.1.0.11:80, 10.1.0.12:80');
+    expect(text).toContain('web: tcp 10.1.0.100:80 by dsr, rr, to 10.1.0.11:80, 10.1.0.12:80');
     expect(text).toContain('guard nft');
     expect(text).toContain('furiwake status --socket /run/furiwake.sock');
     const none = { kind: 'none', why: 'no CAP_NET_ADMIN' } as const;

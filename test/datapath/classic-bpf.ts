@@ -44,16 +44,11 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
         index = accumulator;
         break;
       case 0xac:
-        accumulator = (accumulator ^ index) >>> 0;
-        break;
       case 0x24:
-        accumulator = Math.imul(accumulator, operand) >>> 0;
-        break;
       case 0x74:
-        accumulator >>>= operand;
-        break;
       case 0x94:
-        accumulator %= operand;
+      case 0x54:
+        accumulator = compute(code, accumulator, code === 0xac ? index : operand);
         break;
       case 0x15:
         at += accumulator === operand ? ifTrue : ifFalse;
@@ -89,6 +84,14 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
     }
   }
   throw new Error('the program has no end');
+}
+
+/** Exclusive or, product, shift to the right, remainder, and. */
+function compute(code: number, one: number, other: number): number {
+  if (code === 0xac) return (one ^ other) >>> 0;
+  if (code === 0x24) return Math.imul(one, other) >>> 0;
+  if (code === 0x74) return one >>> other;
+  return code === 0x94 ? one % other : (one & other) >>> 0;
 }
 
 /** Undefined beyond the end of the frame: there the kernel ends the program with 0. */

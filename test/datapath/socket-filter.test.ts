@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Wanted } from '../../src/datapath/datapath.ts';
 import { buildSocketFilter, type FilterOptions } from '../../src/datapath/socket-filter.ts';
+import { inSubnet, prefixMask } from '../../src/wire/address.ts';
 import { type FilteredFrame, runClassicBpf } from './classic-bpf.ts';
 
 const LIMIT = 1800;
@@ -27,12 +28,19 @@ const address6 = fc.constantFrom(...ADDRESSES6);
 const addresses6 = fc
   .array(address6, { maxLength: 3 })
   .map((list) => Int32Array.from(list.flatMap((words) => [...words])));
-const wanted = fc.record({
-  vips: addresses,
-  reals: addresses,
-  vips6: addresses6,
-  reals6: addresses6,
-});
+/** Single addresses, or among them prefixes, whose host bits are 0. */
+const ownVips = fc.oneof(
+  fc.record({ vips: addresses }),
+  fc
+    .array(fc.tuple(address, fc.constantFrom(32, 32, 31, 24, 8, 1)), { maxLength: 4 })
+    .map((list) => ({
+      vips: Int32Array.from(list, ([vip, length]) => vip & prefixMask(length)),
+      vipPrefixLengths: Uint8Array.from(list, ([, length]) => length),
+    })),
+);
+const wanted = fc
+  .record({ ownVips, reals: addresses, vips6: addresses6, reals6: addresses6 })
+  .map(({ ownVips: own, ...others }) => ({ ...own, ...others }));
 const options: fc.Arbitrary<FilterOptions> = fc.record({
   wanted: fc.option(wanted, { nil: undefined, freq: 5 }),
   limitBytes: fc.constant(LIMIT),
@@ -102,7 +110,10 @@ function isWanted({ wanted: who, beyondLimit }: FilterOptions, given: FilteredFr
   if (view.getUint16(12) !== 0x0800) return false;
   if (who === undefined) return true;
   if (bytes.length < 34) return false;
-  if (who.vips.includes(view.getInt32(30)) || who.reals.includes(view.getInt32(26))) return true;
+  const isVip = [...who.vips].some((vip, index) =>
+    inSubnet(view.getInt32(30), vip, who.vipPrefixLengths?.[index] ?? 32),
+  );
+  if (isVip || who.reals.includes(view.getInt32(26))) return true;
   return who.reals.length > 0 && isIcmpError(view);
 }
 

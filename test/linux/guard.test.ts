@@ -8,7 +8,7 @@ import { makeNamespace, type Namespace, whyNoNamespace } from './namespace.ts';
 
 const RULES = {
   vips: ['10.9.9.9', '10.9.9.10', '10.9.9.9'],
-  replies: [{ address: '10.1.0.11', protocol: 'tcp', port: 80 }],
+  replies: [{ address: '10.1.0.11', protocol: 'tcp', from: 80, to: 80 }],
   own: ['10.1.0.1', '127.0.0.1'],
 } as const;
 
