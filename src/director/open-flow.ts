@@ -3,6 +3,7 @@
 import { holdAddress, releaseAddress } from '../flow/address-book.ts';
 import {
   addFlow,
+  FULLNAT_BIT,
   findFlow,
   NAT_BIT,
   REPLY_TAKEN,
@@ -24,9 +25,10 @@ import { forwardKnown6 } from './known-flow6.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
 import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
-import { requestDeltas } from './rewrite.ts';
+import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
-import { findService, IPV6_BIT, METHOD_GUE, METHOD_IPIP, METHOD_NAT } from './table.ts';
+import { takeSource } from './source-pool.ts';
+import { findService, IPV6_BIT } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -36,6 +38,13 @@ const NO_FLOW = DROP['no-flow'];
 const FLOW_TABLE_FULL = DROP['flow-table-full'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
+const NO_SOURCE_PORT = DROP['no-source-port'];
+
+/** Instead of a record's number, beside those of addFlow. */
+const NO_SOURCE = -3;
+
+/** What a flow's record says of its method, by the method's number. */
+export const METHOD_BITS = [0, NAT_BIT, NAT_BIT | FULLNAT_BIT, TUNNEL_BIT, TUNNEL_BIT] as const;
 
 /**
  * Opens a flow for a packet and sends it on, or says why not.
@@ -72,17 +81,20 @@ export function processNew(
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
-  const isRouted = table.realMethod[realId] === METHOD_NAT;
-  if (isRouted && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
+  const bits = METHOD_BITS[table.realMethod[realId] as number] as number;
+  if ((bits & NAT_BIT) !== 0 && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
   if (ofIpv6) packet.source = holdAddress(flows.book, frame, l3 + ipv6.SOURCE_OFFSET);
   fillNewFlow(director, frame, at, l4, service, realId, arm);
+  const hasSource = (bits & FULLNAT_BIT) === 0 || takeSource(director);
+  fillDeltas(director);
   const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
-  const number = addFlow(flows, director.newFlow, state, director.nowMs);
+  const number = hasSource ? addFlow(flows, director.newFlow, state, director.nowMs) : NO_SOURCE;
   // The flow holds the client's address by itself now.
   if (ofIpv6) releaseAddress(flows.book, packet.source);
+  if (number === NO_SOURCE) return dropped(director, NO_SOURCE_PORT);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return dropped(director, FLOW_TABLE_FULL);
   noteChoice(director, service, number, realId);
@@ -134,25 +146,25 @@ function fillNewFlow(
   newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
   newFlow.protocol = packet.protocol;
   newFlow.local = newFlow.client;
-  newFlow.bits = bitsOf(table.realMethod[realId] as number);
+  newFlow.bits = METHOD_BITS[table.realMethod[realId] as number] as number;
   newFlow.realId = realId;
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);
   newFlow.hopLow = ethernet.sourceLow(frame, at) | (arm << 16);
-  newFlow.deltas = (newFlow.bits & NAT_BIT) === 0 ? 0 : deltasOf(director, vipPort, realPort);
 }
 
-function deltasOf({ newFlow, table, packet }: Director, vipPort: number, realPort: number) {
-  const { vip, real } = newFlow;
-  return isIpv6(packet)
+/** What its requests' checksums change by, of a new flow that is known in all else. */
+function fillDeltas({ newFlow, table, packet }: Director): void {
+  const { client, vip, ports, real, replyPorts, local, bits } = newFlow;
+  const [vipPort, realPort] = [ports & 0xffff, replyPorts >>> 16];
+  newFlow.deltas = 0;
+  if ((bits & NAT_BIT) === 0) return;
+  newFlow.deltas = isIpv6(packet)
     ? requestDeltas6(table.addresses6, vip, vipPort, real, realPort)
     : requestDeltas(vip, vipPort, real, realPort);
-}
-
-/** What a flow's record says of its real's method. */
-function bitsOf(method: number): number {
-  if (method === METHOD_NAT) return NAT_BIT;
-  return method === METHOD_IPIP || method === METHOD_GUE ? TUNNEL_BIT : 0;
+  if ((bits & FULLNAT_BIT) === 0) return;
+  const more = requestDeltas(client, ports >>> 16, local, replyPorts & 0xffff);
+  newFlow.deltas = addDeltas(newFlow.deltas, more);
 }
 
 function countOpened({ counters }: Director, realId: number): void {

@@ -19,6 +19,7 @@ import {
   holdFrame,
   idProtocol,
   PASSED,
+  PEER,
   REFUSED,
   restartEntry,
   slotAt,
@@ -232,6 +233,7 @@ function describeWay(
   const address = records[record + (isReply ? flow.VIP : flow.REAL)] as number;
   entries[entry + DETAIL] = (records[record + flow.IDS] as number) & 0xffff;
   entries[entry + ADDRESS] = isNat ? address : 0;
+  entries[entry + PEER] = records[record + (isReply ? flow.CLIENT : flow.LOCAL)] as number;
   entries[entry + HOP_HIGH] = records[record + flow.HOP_HIGH] as number;
   entries[entry + HOP_LOW] = records[record + flow.HOP_LOW] as number;
 }
@@ -323,6 +325,7 @@ function followToReal(
   const reason = obstacle(director, frame, l3, out, real !== 0, aheadOf(director, id));
   if (reason !== 0) return dropped(director, reason);
   if (real !== 0) {
+    ipv4.setSource(frame, l3, entries[entry + PEER] as number);
     ipv4.setDestination(frame, l3, real);
     ipv4.decrementTimeToLive(frame, l3);
   }
@@ -343,6 +346,7 @@ function followToClient(
   const reason = obstacle(director, frame, l3, hopLow >>> 16, true);
   if (reason !== 0) return dropped(director, reason);
   ipv4.setSource(frame, l3, entries[entry + ADDRESS] as number);
+  ipv4.setDestination(frame, l3, entries[entry + PEER] as number);
   ipv4.decrementTimeToLive(frame, l3);
   countTraffic(director, entries[entry + DETAIL] as number, REPLY_PACKETS, end - at);
   return sendToHop(director, frame, at, entries[entry + HOP_HIGH] as number, hopLow);

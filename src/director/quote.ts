@@ -29,30 +29,28 @@ export function swappedPorts(frame: DataView, l4: number): number {
   return (ports << 16) | (ports >>> 16);
 }
 
-/** Gives the quoted packet another source; `deltas` are those of a flow's requests. */
-export function setQuotedSource(
-  frame: DataView,
-  at: number,
-  l4: number,
-  end: number,
-  { address, port, deltas }: { address: number; port: number; deltas: number },
-): void {
-  frame.setInt32(at + 12, address);
-  frame.setUint16(l4, port);
-  mendQuote(frame, at, l4, end, deltas & 0xffff, deltas >>> 16);
+/** What a quoted packet shall have been: from whom to whom, and what the sums change by. */
+export interface QuotedEnds {
+  readonly source: number;
+  readonly destination: number;
+  /** As they lie in the packet. */
+  readonly ports: number;
+  /** As those of a flow's requests; their complement takes these back. */
+  readonly deltas: number;
 }
 
-/** Gives it another destination; `deltas` are those of the requests, and are taken back. */
-export function setQuotedDestination(
+/** Gives the quoted packet other ends. */
+export function setQuotedEnds(
   frame: DataView,
   at: number,
   l4: number,
   end: number,
-  { address, port, deltas }: { address: number; port: number; deltas: number },
+  { source, destination, ports, deltas }: QuotedEnds,
 ): void {
-  frame.setInt32(at + 16, address);
-  frame.setUint16(l4 + 2, port);
-  mendQuote(frame, at, l4, end, ~deltas & 0xffff, ~deltas >>> 16);
+  frame.setInt32(at + 12, source);
+  frame.setInt32(at + 16, destination);
+  frame.setInt32(l4, ports);
+  mendQuote(frame, at, l4, end, deltas & 0xffff, deltas >>> 16);
 }
 
 function mendQuote(

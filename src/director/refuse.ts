@@ -38,9 +38,10 @@ export function notForwarded(
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const destination = ipv4.destination(frame, l3);
-  if (isVip(director.table, destination)) return dropped(director, reason);
-  if (!isReply(director, frame, l3) || isOwnAddress(director, destination)) return PASS;
-  return dropped(director, reason === NO_SERVICE ? NO_FLOW : reason);
+  const toVip = isVip(director.table, destination);
+  const fromReal = isReply(director, frame, l3);
+  if (!toVip && (!fromReal || isOwnAddress(director, destination))) return PASS;
+  return dropped(director, fromReal && reason === NO_SERVICE ? NO_FLOW : reason);
 }
 
 /** True if the packet comes from the port of a NAT real. Only a first fragment shows its port. */

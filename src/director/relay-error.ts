@@ -5,16 +5,20 @@
 // sent, or that sender would not know it. Sums of the quoted packet are mended and not judged,
 // because routers quote what they have already changed; the sum of the error itself must be right.
 import {
+  CLIENT,
   DELTAS,
   findFlow,
   HOP_HIGH,
   HOP_LOW,
   IDS,
   isOver,
+  LOCAL,
   META,
   NAT_BIT,
   PORTS,
+  REAL,
   RECORD_WORDS,
+  REPLY_PORTS,
   VIP,
 } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
@@ -27,10 +31,10 @@ import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, obstacle, sendToHop, sendToReal } from './onward.ts';
-import { quotedHeader, setQuotedDestination, setQuotedSource, swappedPorts } from './quote.ts';
+import { type QuotedEnds, quotedHeader, setQuotedEnds, swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
-import { findService, isNatReal, isVip, METHOD_NAT } from './table.ts';
+import { findService, isNatReal, isVip, METHOD_FULLNAT, METHOD_NAT } from './table.ts';
 import { isTunnelError, relayTunnelError } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
@@ -73,10 +77,16 @@ function relayByFlow(
 ): Verdict {
   const { records } = director.flows;
   const record = (found >>> 1) * RECORD_WORDS;
+  const word = (field: number) => records[record + field] as number;
   if ((found & 1) !== 0) return relayToClient(director, frame, at, l4, record);
-  const realId = (records[record + IDS] as number) & 0xffff;
-  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
-  return relayToReal(director, frame, at, l4, realId, isNat);
+  const realId = word(IDS) & 0xffff;
+  if ((word(META) & NAT_BIT) === 0) return relayToReal(director, frame, at, l4, realId);
+  return relayToReal(director, frame, at, l4, realId, {
+    source: word(REAL),
+    destination: word(LOCAL),
+    ports: word(REPLY_PORTS),
+    deltas: word(DELTAS),
+  });
 }
 
 /**
@@ -101,34 +111,50 @@ function relayByHash(
   const client = ipv4.destination(frame, quote);
   const realId = chooseReal(director, service, client, clientPort, vip);
   if (realId < 0) return dropped(director, ICMP_NO_FLOW);
-  const isNat = table.realMethod[realId] === METHOD_NAT;
-  return relayToReal(director, frame, at, l4, realId, isNat);
+  const method = table.realMethod[realId] as number;
+  // A port of the pool is known by the flow alone.
+  if (method === METHOD_FULLNAT) return dropped(director, ICMP_NO_FLOW);
+  if (method !== METHOD_NAT) return relayToReal(director, frame, at, l4, realId);
+  const vipPort = tcp.sourcePort(frame, quotedL4);
+  const source = table.realAddress[realId] as number;
+  const port = (table.realPort[realId] as number) || vipPort;
+  const ports = (port << 16) | clientPort;
+  const deltas = requestDeltas(vip, vipPort, source, port);
+  return relayToReal(director, frame, at, l4, realId, {
+    source,
+    destination: client,
+    ports,
+    deltas,
+  });
 }
 
-/** The error is about a reply: its real hears it as about the packet that it sent itself. */
+/**
+ * The error is about a reply: its real hears it as about the packet that it sent itself.
+ * @param sent the ends of that packet, if they were rewritten
+ */
 function relayToReal(
   director: Director,
   frame: DataView,
   at: number,
   l4: number,
   realId: number,
-  isNat: boolean,
+  sent?: QuotedEnds,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const end = l3 + ipv4.totalBytes(frame, l3);
   const out = director.ways[realId * WAY_WORDS + WAY_ARM] as number;
+  const isNat = sent !== undefined;
   const ahead = aheadOf(director, realId);
   const reason = damage(frame, l3, l4, end) || obstacle(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) {
     const quote = l4 + icmp.HEADER_BYTES;
-    const quotedL4 = quotedHeader(frame, quote, end);
-    const address = director.table.realAddress[realId] as number;
-    const [vip, vipPort] = [ipv4.source(frame, quote), tcp.sourcePort(frame, quotedL4)];
-    const port = (director.table.realPort[realId] as number) || vipPort;
-    const deltas = requestDeltas(vip, vipPort, address, port);
-    setQuotedSource(frame, quote, quotedL4, end, { address, port, deltas });
-    ipv4.setDestination(frame, l3, address);
+    // To a real that sees a client's stand-in, all that speaks of the client comes from there.
+    if (sent.destination !== ipv4.destination(frame, quote)) {
+      ipv4.setSource(frame, l3, sent.destination);
+    }
+    setQuotedEnds(frame, quote, quotedHeader(frame, quote, end), end, sent);
+    ipv4.setDestination(frame, l3, sent.source);
     ipv4.decrementTimeToLive(frame, l3);
     icmp.refreshChecksum(frame, l4, end);
   }
@@ -154,12 +180,14 @@ function relayToClient(
   const reason = damage(frame, l3, l4, end) || obstacle(director, frame, l3, hopLow >>> 16, true);
   if (reason !== 0) return dropped(director, reason);
   const quote = l4 + icmp.HEADER_BYTES;
-  const address = records[record + VIP] as number;
-  const port = (records[record + PORTS] as number) & 0xffff;
-  const deltas = records[record + DELTAS] as number;
+  const client = records[record + CLIENT] as number;
+  const vip = records[record + VIP] as number;
+  const ports = records[record + PORTS] as number;
+  const deltas = ~(records[record + DELTAS] as number);
   const quotedL4 = quotedHeader(frame, quote, end);
-  setQuotedDestination(frame, quote, quotedL4, end, { address, port, deltas });
-  ipv4.setSource(frame, l3, address);
+  setQuotedEnds(frame, quote, quotedL4, end, { source: client, destination: vip, ports, deltas });
+  ipv4.setSource(frame, l3, vip);
+  ipv4.setDestination(frame, l3, client);
   ipv4.decrementTimeToLive(frame, l3);
   icmp.refreshChecksum(frame, l4, end);
   countRelayed(director);

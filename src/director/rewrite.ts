@@ -1,6 +1,6 @@
 // The rewrites, in place. DSR changes the two MAC addresses and nothing else. NAT changes one
-// address and one port, the TTL and the MAC addresses, and mends the checksums by the difference
-// alone (RFC 1624), never by reading the payload.
+// address and one port, fullnat both of them, and either the TTL and the MAC addresses; they mend the
+// checksums by the difference alone (RFC 1624), never by reading the payload.
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 
@@ -30,6 +30,12 @@ export function requestDeltas(
   const address = checksum.fold(checksum.difference32(vip, real));
   const both = checksum.fold(address + checksum.difference16(vipPort, realPort));
   return address | (both << 16);
+}
+
+/** The change of checksums by two changes: that of the destination and that of the source. */
+export function addDeltas(one: number, other: number): number {
+  const address = checksum.fold((one & 0xffff) + (other & 0xffff));
+  return address | (checksum.fold((one >>> 16) + (other >>> 16)) << 16);
 }
 
 /** Mends a request's TTL and checksums for its new destination; `deltas` as from requestDeltas. */

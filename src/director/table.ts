@@ -78,6 +78,15 @@ export interface ServiceInput {
   readonly sorry?: RealInput;
 }
 
+/** The addresses and ports that stand for clients by fullnat; empty where nobody needs them. */
+export interface SourcePool {
+  readonly addresses: Int32Array;
+  readonly firstPort: number;
+  readonly portCount: number;
+}
+
+const NO_POOL: SourcePool = { addresses: new Int32Array(0), firstPort: 0, portCount: 0 };
+
 /**
  * The table itself. All arrays named `real...` are indexed by real id, `service...` by service id.
  */
@@ -112,6 +121,8 @@ export interface Table {
   /** Every address that replies come back from, once. */
   readonly natAddresses: Int32Array;
   readonly natAddresses6: Int32Array;
+  /** Its addresses are among the VIPs too: the director answers for them in the same way. */
+  readonly pool: SourcePool;
   /**
    * Four words for each handle: every IPv6 address that any configuration of this director ever
    * had. An address keeps its handle from table to table.
@@ -144,6 +155,9 @@ const realsOf = ({ family = 4, reals, sorry }: ServiceInput): FamilyReal[] =>
 const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
   vips.map((vip) => ({ ...vip, family }));
 
+const sourcesOf = ({ addresses }: SourcePool): FamilyPrefix[] =>
+  Array.from(addresses, (address) => ({ address, prefixLength: 32, family: 4 }));
+
 const prefixKey = ({ family, address, prefixLength }: FamilyPrefix) =>
   `${family} ${address}/${prefixLength}`;
 /** The address that is resolved for a real: its own, or its router's. */
@@ -174,6 +188,7 @@ export function buildTable(
   addresses6: readonly Ipv6[] = [],
   tunnel: TunnelInput = OWN_ADDRESS,
   timeoutsMs: Int32Array = PLAIN_LIFE.timeoutsMs,
+  pool: SourcePool = NO_POOL,
 ): Table {
   const serviceIds = services.reduce((most, service) => Math.max(most, service.id + 1), 0);
   const allReals = services.flatMap(realsOf);
@@ -183,7 +198,7 @@ export function buildTable(
   const schedules: (Schedule | undefined)[] = new Array(serviceIds).fill(undefined);
   const answering = allReals.filter((real) => comesBack(real.method));
   const natAddresses = eachOnce(answering, prefixKey);
-  const vips = eachOnce(services.flatMap(vipsOf), prefixKey);
+  const vips = eachOnce([...services.flatMap(vipsOf), ...sourcesOf(pool)], prefixKey);
   const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
@@ -205,6 +220,7 @@ export function buildTable(
     vips6: addressesOf(vips, 6),
     natAddresses: addressesOf(natAddresses, 4),
     natAddresses6: addressesOf(natAddresses, 6),
+    pool,
     addresses6: Int32Array.from(addresses6.flat()),
     tunnel,
     tunnelAddresses: addressesOf(eachOnce(allReals.filter(isTunnelled), prefixKey), 4),

@@ -9,7 +9,7 @@ import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import { hashKey } from './flow-table.ts';
 
 /** Int32 words of an entry. An entry is named by the index of its first word. */
-const ENTRY_WORDS = 12;
+const ENTRY_WORDS = 13;
 const SOURCE = 0;
 const DESTINATION = 1;
 /** Identification << 8 | protocol. */
@@ -29,6 +29,8 @@ export const DETAIL = 9;
 /** Of TO_CLIENT: where replies go, as a flow's record has it. */
 export const HOP_HIGH = 10;
 export const HOP_LOW = 11;
+/** Of a NAT flow: the other address, that of whom the packet comes from or goes to in the end. */
+export const PEER = 12;
 
 const FREE = 0;
 /** The first fragment has not come yet. */

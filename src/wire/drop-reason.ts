@@ -42,6 +42,7 @@ export const DROP_REASONS = [
   ['ndp-malformed', 'an IPv6 neighbour message against the rules, or from another link'],
   ['too-many-segments', 'a super-frame for a tunnel, of more segments than are made of one'],
   ['tunnel-error', 'an ICMP error about a packet of a tunnel, that has nothing to tell its client'],
+  ['no-source-port', 'fullnat: all ports of the source pool that were looked at are in use'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -20,6 +20,7 @@ import {
   OUTSIDE_ARM,
   ROUTER,
   replyTcp,
+  type Scene,
   type SceneService,
   standardServices,
 } from './scene.ts';
@@ -152,6 +153,12 @@ const twins = (): SceneService[] =>
     reals: [{ id, address: NAT_REALS[0]!.address, port: 8080, arm: INSIDE }],
   }));
 
+const fullnatOfOnePort = (): Scene => {
+  const services = twins().map((service) => ({ ...service, method: 'fullnat' }) as const);
+  const pool = { addresses: ['10.0.0.200'], firstPort: 5000, portCount: 1 };
+  return makeScene({ services, pool });
+};
+
 const withState: PacketCase[] = [
   refuse('arp-malformed', 'half of it', withBytes(dsrTcp(), 12, 0x08, 0x06).slice(0, 40)),
   refuse('no-real', 'all weights are 0', dsrTcp(SYN), {
@@ -172,6 +179,15 @@ const withState: PacketCase[] = [
     scene: () => makeScene({ services: twins() }),
     before: (scene) => void scene.receive(natTcp({ ...SYN, destinationPort: 81 })),
   }),
+  refuse(
+    'no-source-port',
+    'the one port of the pool is in use',
+    natTcp({ ...SYN, sourcePort: 4 }),
+    {
+      scene: fullnatOfOnePort,
+      before: (scene) => void scene.receive(natTcp({ ...SYN })),
+    },
+  ),
   ...[
     ['no-flow', 'a reply that belongs to nothing', replyTcp(NAT_REALS[0]!)] as const,
     ['tcp-data-offset', 'a reply', withBytes(replyTcp(NAT_REALS[0]!), L4 + 12, 0x40)] as const,

@@ -304,7 +304,8 @@ describe('for any flow and any quote', () => {
   const port = fc.integer({ min: 0, max: 0xffff });
   const flow = fc.record({
     ...{ vip: address, real: address, client: address, router: address },
-    ...{ clientPort: port, vipPort: port, realPort: port },
+    // A real's port of 0 would be the one that its client asked for.
+    ...{ clientPort: port, vipPort: port, realPort: fc.integer({ min: 1, max: 0xffff }) },
     ...{
       protocol: fc.constantFrom(6 as const, 17 as const),
       keep: fc.integer({ min: 28, max: 90 }),

@@ -158,10 +158,18 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
     reals: service.reals.filter(({ address }) => address !== host.address),
   }));
 
+/** A source pool for fullnat. */
+export interface ScenePool {
+  readonly addresses: readonly string[];
+  readonly firstPort: number;
+  readonly portCount: number;
+}
+
 export function tableOf(
   services: readonly SceneService[],
   tunnel?: TunnelInput,
   timeoutsMs = TIMEOUT_MS,
+  pool?: ScenePool,
 ): Table {
   const realOf = ({ hop, ...real }: SceneReal) => ({
     ...{ ...real, address: numberOf(real.address) },
@@ -183,10 +191,12 @@ export function tableOf(
     }),
   );
   const hasIpv6 = inputs.some(({ family }) => family === 6);
-  return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel, timeoutsMs);
+  const sources = pool && { ...pool, addresses: Int32Array.from(pool.addresses, numberOf) };
+  return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel, timeoutsMs, sources);
 }
 
 export interface SceneOptions {
+  readonly pool?: ScenePool;
   readonly services?: readonly SceneService[];
   readonly maximumFlows?: number;
   readonly nowMs?: number;
@@ -230,7 +240,7 @@ const ROOM = { arms: 2, services: 8, reals: 16 };
 export function makeScene(options: SceneOptions = {}): Scene {
   const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
-  const table = tableOf(services, options.tunnel);
+  const table = tableOf(services, options.tunnel, undefined, options.pool);
   const start = { arms, table, counters, maximumFlows, flowSeed: 99, nowMs };
   const director = createDirector(start);
   const scene = { director, counters, receive: receiver(director) };

@@ -1,0 +1,56 @@
+// Who speaks to a real by fullnat: the client's address and port become one of a pool that is the
+// director's own, so that the real's answers come back here whatever routes it has. A pool port is
+// taken as long as a flow to the same address, port and protocol of a real has it, which the flow
+// table knows by the key of the flow's replies: there is nothing to give back. A client keeps its
+// pool address where it can; its port begins at a keyed hash of the flow, so that a client that
+// comes again in time gets the same, and nobody outside can tell the next.
+import { findFlow, hashKey, isOver, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
+import { FROM_CLIENT, isEnded } from '../flow/tcp-states.ts';
+import type { Director } from './director.ts';
+import { IPV6_BIT } from './table.ts';
+
+/** How many ports are looked at for one flow: nine of ten in use cost fifty looks. */
+const SEARCH = 512;
+/** At least so many of each address, so that one in use up to the last port hinders nobody. */
+const LEAST_SEARCH = 8;
+
+/**
+ * Gives the new flow an address and a port of the pool; its real and real's port are known. If all
+ * are in use that were looked at, that of a connection that is closed and only waits for its last
+ * packets is taken over: its real has seen the end of it, and takes the SYN of another.
+ * @returns false if there is none, as always for IPv6, of which the pool has no addresses
+ */
+export function takeSource(director: Director): boolean {
+  const { table, flows, newFlow } = director;
+  const { addresses, portCount } = table.pool;
+  const { client, real, ports, protocol } = newFlow;
+  if ((protocol & IPV6_BIT) !== 0) return false;
+  const first = hashKey(flows.seed, client, 0, 0, 0) >>> 0;
+  const start = hashKey(flows.seed, client, real, ports, protocol) >>> 0;
+  const looks = Math.min(portCount, Math.max(LEAST_SEARCH, Math.floor(SEARCH / addresses.length)));
+  let endedLook = -1;
+  for (let look = 0; look < looks * addresses.length; look++) {
+    setSource(director, first + Math.floor(look / looks), start + (look % looks));
+    const holder = findHolder(director);
+    if (holder < 0) return true;
+    const state = (flows.records[holder * RECORD_WORDS + META] as number) & 0xff;
+    if (endedLook < 0 && isEnded(state, FROM_CLIENT)) endedLook = look;
+  }
+  if (endedLook < 0) return false;
+  setSource(director, first + Math.floor(endedLook / looks), start + (endedLook % looks));
+  removeFlow(flows, findHolder(director));
+  return true;
+}
+
+function setSource({ table, newFlow }: Director, address: number, port: number): void {
+  const { addresses, firstPort, portCount } = table.pool;
+  newFlow.local = addresses[address % addresses.length] as number;
+  newFlow.replyPorts = (newFlow.replyPorts & ~0xffff) | (firstPort + (port % portCount));
+}
+
+/** The flow that has this source towards this real, or -1. */
+function findHolder({ flows, newFlow, nowMs }: Director): number {
+  const { real, local, replyPorts, protocol } = newFlow;
+  const found = findFlow(flows, real, local, replyPorts, protocol);
+  return found < 0 || isOver(flows, found >>> 1, nowMs) ? -1 : found >>> 1;
+}
