@@ -236,7 +236,7 @@ describe('IPv6', () => {
   const SUBNET6 = { address: parseIpv6('2001:db8:1::1')!, prefixLength: 64 };
   const WITH6: Arm = { ...IN, name: 'six', subnets6: [SUBNET6] };
   const web6 = (vip: string, ...addresses: string[]) =>
-    service({ name: 'web6', vip, reals: addresses.map((address) => real(address)) });
+    service({ name: 'web6', vips: [vip], reals: addresses.map((address) => real(address)) });
   const textOf = (table: BuiltTable['table'], handle: number) =>
     formatIpv6(address6Of(table, handle));
 

@@ -202,7 +202,7 @@ describe('IPv6', () => {
   const withIpv6 = (vip: string, address: string) => {
     const [web] = sampleConfig().services;
     const reals = [{ ...web!.reals[0]!, name: 'r6', address, interface: undefined }];
-    return sampleConfig({ services: [{ ...web!, name: 'web6', vip, reals }] });
+    return sampleConfig({ services: [{ ...web!, name: 'web6', vips: [vip], reals }] });
   };
 
   test('a real in a subnet of an interface is no problem', () => {

@@ -75,7 +75,7 @@ describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, ()
     if (!result.ok) throw new Error(result.problem);
     const rules = {
       vips: ['10.9.9.9', '2001:db8::10', '2001:db8:0:1::'],
-      replies: [{ address: 'fd00::11', protocol: 'udp', port: 53 }],
+      replies: [{ address: 'fd00::11', protocol: 'udp', from: 53, to: 53 }],
       own: ['10.1.0.1', 'fd00::1', '2001:db8:5::/64'],
     } as const;
     expect(await result.guard.update(rules)).toBeUndefined();
