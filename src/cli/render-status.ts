@@ -146,12 +146,16 @@ function renderArms({ arms }: Status, colours: Colours): string {
 const armAddress = ({ address, address6 }: ArmStatus): string | null => address ?? address6;
 
 function renderTotals(status: Status, colours: Colours): string {
-  const { totals, maximumFlows } = status;
+  const { totals, maximumFlows, maximumHalfOpen } = status;
   const flows = [
     `${number(totals.activeFlows)} active of at most ${number(maximumFlows)}`,
     `${count(totals.openedFlows)} opened`,
     `${count(totals.endedFlows)} ended`,
     `${count(totals.evictedFlows)} evicted`,
+  ];
+  const floods = [
+    `${number(totals.halfOpenFlows)} half open of at most ${number(maximumHalfOpen)}`,
+    `${count(totals.statelessPackets)} packets sent on statelessly`,
   ];
   const frames = [
     `${count(totals.sentFrames)} sent on`,
@@ -169,6 +173,7 @@ function renderTotals(status: Status, colours: Colours): string {
   ];
   const lines = [
     `${colours.dim('flows ')}  ${flows.join(', ')}`,
+    `${colours.dim('floods')}  ${floods.join(', ')}`,
     `${colours.dim('frames')}  ${frames.join(', ')}`,
     `${colours.dim('errors')}  ${errors.join(', ')}`,
     ...workerLines(status.workers, colours),

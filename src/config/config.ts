@@ -45,6 +45,8 @@ export interface Config {
   readonly ringSlots: number;
   /** Most flows that are remembered. */
   readonly maximumFlows: number;
+  /** Most of them that are half open. */
+  readonly maximumHalfOpen: number;
   /** Key of every scheduler's hash, 0 to 2^32-1; directors that shall agree share it. */
   readonly hashSeed: number;
   readonly services: readonly ServiceConfig[];

@@ -115,6 +115,7 @@ function valueAt(data: unknown, path: DataPath): unknown {
 }
 
 function complete(data: ConfigData, file: string): Config {
+  const maximumFlows = data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS;
   return {
     file,
     interfaces: data.interfaces,
@@ -123,7 +124,8 @@ function complete(data: ConfigData, file: string): Config {
     guard: data.guard,
     socket: data.socket,
     ringSlots: data.ring?.slots ?? DEFAULT_RING_SLOTS,
-    maximumFlows: data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS,
+    maximumFlows,
+    maximumHalfOpen: data.flows?.halfOpenMaximum ?? maximumFlows >>> 2,
     hashSeed: data.hashSeed,
     services: Object.entries(data.services).map(([name, service]) =>
       completeService(name, service),

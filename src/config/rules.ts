@@ -5,7 +5,7 @@ import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import { formatEndpoint } from './endpoint.ts';
 import { findMatchMisfits } from './match-rules.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
-import { LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
+import { DEFAULT_MAXIMUM_FLOWS, LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch, sketchServices } from './sketch.ts';
 
 /** Everything in `data` (a parsed file) that does not fit together. */
@@ -16,6 +16,7 @@ export function findMisfits(data: unknown): Finding[] {
   return [
     ...repeatedInterfaces(interfaces),
     ...workersOfCap(data),
+    ...tooManyHalfOpen(data.flows),
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
     ...findMatchMisfits(services),
     ...services.flatMap((service) => [
@@ -32,6 +33,14 @@ const badName = ({ path, name }: ServiceSketch): Finding => ({
   found: `the service name ${describe(name)}`,
   allowed: LABEL_ALLOWED,
 });
+
+function tooManyHalfOpen(flows: unknown): Finding[] {
+  if (!isMapping(flows)) return [];
+  const { halfOpenMaximum: most, maximum = DEFAULT_MAXIMUM_FLOWS } = flows;
+  if (typeof most !== 'number' || typeof maximum !== 'number' || most <= maximum) return [];
+  const allowed = `at most ${maximum}, the maximum of all flows`;
+  return [{ path: ['flows', 'halfOpenMaximum'], at: 'value', found: describe(most), allowed }];
+}
 
 function repeatedInterfaces(interfaces: readonly unknown[]): Finding[] {
   const repeated = [...interfaces.entries()].filter(

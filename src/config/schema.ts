@@ -247,8 +247,15 @@ const flowsSchema = z.strictObject(
     maximum: wholeNumber(1024, 16_000_000)
       .optional()
       .describe(`Most flows that are remembered; ${DEFAULT_MAXIMUM_FLOWS} by default`),
+    halfOpenMaximum: wholeNumber(256, 16_000_000)
+      .optional()
+      .describe(
+        'Most of them that are half open: a connection without its third packet, a UDP exchange ' +
+          'without its second request. One more takes the place of the oldest, so that a flood ' +
+          'leaves room for others. By default a quarter of maximum',
+      ),
   },
-  'a mapping with maximum',
+  'a mapping with maximum and halfOpenMaximum',
 );
 
 const SERVICES_ALLOWED = 'a mapping of at least one service, by name';

@@ -5,6 +5,7 @@ import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
+import type { Schedule, ScheduledReal } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { type Ipv6, inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 
@@ -167,6 +168,7 @@ function serviceInput(
     ports: config.ports,
     protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
+    fallback: fallbackOf(config, scheduled, seed),
     reals: reals.map((real) => ({
       id: real.id,
       address: numberOf(real.config.address),
@@ -175,4 +177,14 @@ function serviceInput(
       arm: real.arm,
     })),
   };
+}
+
+/** What stands in for a scheduler that cannot do without flows, while there is no room for them. */
+function fallbackOf(
+  config: ServiceConfig,
+  scheduled: readonly ScheduledReal[],
+  seed: number,
+): Schedule | undefined {
+  if (schedulerNamed(config.scheduler).consistent) return undefined;
+  return schedulerNamed('rendezvous').build(scheduled, { seed });
 }

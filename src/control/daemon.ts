@@ -184,13 +184,14 @@ class Daemon {
 
   /** Runs one data plane to its end; gives the reason, or undefined if it was asked to stop. */
   #runDataPlane(): Promise<string | undefined> {
-    const { datapath, ringSlots, maximumFlows } = this.#config;
+    const { datapath, ringSlots, maximumFlows, maximumHalfOpen } = this.#config;
     const { counters, workers, memories } = this.#shared;
     for (const worker of workers) clearGauges(worker);
     this.#counterBase = counters.values.slice();
     return new Promise((resolve) => {
       const start = {
-        ...{ datapath, ringSlots, maximumFlows, arms: this.#arms, room: counters.room },
+        ...{ datapath, ringSlots, maximumFlows, maximumHalfOpen },
+        ...{ arms: this.#arms, room: counters.room },
         table: this.#built.table,
       };
       this.#plane = startWorkers(start, datapath === 'ring' ? memories : [undefined], {

@@ -23,14 +23,16 @@ process.once('message', (start: DataPlaneStart) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-function run({ arms, table, maximumFlows, room }: DataPlaneStart): void {
+function run({ arms, table, maximumFlows, maximumHalfOpen, room }: DataPlaneStart): void {
   const counters = wrapCounters(new ArrayBuffer(counterBytes(room)), room);
   const datapath = openCap({
     arms,
     ...wantedFrames(table),
     notice: (text) => post({ type: 'notice', text }),
   });
-  const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs: clockMs(), post });
+  const loop = createLoop({
+    ...{ datapath, table, maximumFlows, maximumHalfOpen, counters, nowMs: clockMs(), post },
+  });
   const due = duties(loop, counters);
   datapath.onReadable(() => {
     while (loop.turn(clockMs()) > 0);

@@ -45,12 +45,14 @@ function main(start: DataPlaneStart): void {
 
 function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   if (start.counters === undefined) throw new Error('the ring needs counters in shared memory');
-  const { maximumFlows, table, room, share } = start;
+  const { maximumFlows, maximumHalfOpen, table, room, share } = start;
   const counters = wrapCounters(start.counters, start.room);
   let nowMs = clockMs();
   const leads = share === undefined || share.worker === 0;
   const leader = leads ? undefined : wrapCounters(share.leader, room);
-  const loop = createLoop({ datapath, table, maximumFlows, counters, nowMs, post, leader });
+  const loop = createLoop({
+    ...{ datapath, table, maximumFlows, maximumHalfOpen, counters, nowMs, post, leader },
+  });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });
   let tickedMs = nowMs;

@@ -55,6 +55,7 @@ export function fillStatus(state: DirectorState): Status {
     guard: state.guard,
     residentBytes: process.memoryUsage.rss() + residentBytesOf(state.childPid),
     maximumFlows: config.maximumFlows,
+    maximumHalfOpen: config.maximumHalfOpen,
     totals: readRow(counters, 0, GLOBAL_FIELDS),
     drops: readDrops(counters),
     arms: state.arms.map((arm, index) => armStatus(state, arm, index)),

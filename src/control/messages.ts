@@ -12,6 +12,7 @@ export interface DataPlaneStart {
   readonly arms: readonly Arm[];
   readonly ringSlots: number;
   readonly maximumFlows: number;
+  readonly maximumHalfOpen: number;
   readonly room: CounterRoom;
   /** Shared memory for the counters; undefined in a child process, which posts them instead. */
   readonly counters: SharedArrayBuffer | undefined;

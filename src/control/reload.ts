@@ -14,6 +14,7 @@ const FIXED = [
   ['socket', 'socket'],
   ['ringSlots', 'ring.slots'],
   ['maximumFlows', 'flows.maximum'],
+  ['maximumHalfOpen', 'flows.halfOpenMaximum'],
 ] as const satisfies readonly (readonly [keyof Config, string])[];
 
 export type ReloadResult =

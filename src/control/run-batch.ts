@@ -30,6 +30,7 @@ export interface LoopOptions {
   readonly datapath: Datapath;
   readonly table: Table;
   readonly maximumFlows: number;
+  readonly maximumHalfOpen?: number;
   readonly counters: Counters;
   readonly nowMs: number;
   /** Worker 0's counters, unless this is worker 0. */
@@ -38,12 +39,14 @@ export interface LoopOptions {
 }
 
 export function createLoop(options: LoopOptions): Loop {
-  const { datapath, counters, post, table, maximumFlows, nowMs, leader } = options;
+  const { datapath, counters, post, table, nowMs, leader } = options;
+  const { maximumFlows, maximumHalfOpen } = options;
   const director = createDirector({
     arms: datapath.arms,
     table,
     counters,
     maximumFlows,
+    maximumHalfOpen,
     flowSeed: randomBytes(4).readInt32LE(),
     nowMs,
     leader,

@@ -29,10 +29,11 @@ export function startWorkers(
     const worker = planes.length;
     left++;
     const maximumFlows = Math.ceil(start.maximumFlows / workers);
+    const maximumHalfOpen = Math.ceil(start.maximumHalfOpen / workers);
     const share = { worker, workers, groups, leader: leader as SharedArrayBuffer, gate };
     planes.push(
       startDataPlane(
-        { ...start, maximumFlows, share, counters: memories[worker] },
+        { ...start, maximumFlows, maximumHalfOpen, share, counters: memories[worker] },
         {
           onMessage: (message) => hear(worker, message),
           onEnd: (why) => end(why),

@@ -65,6 +65,7 @@ export interface Status {
   readonly guard: 'nft' | 'none';
   readonly residentBytes: number;
   readonly maximumFlows: number;
+  readonly maximumHalfOpen: number;
   readonly totals: Record<GlobalField, number>;
   /** Drop reason to count; reasons that never happened are left out. */
   readonly drops: Record<string, number>;

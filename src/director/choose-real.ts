@@ -10,6 +10,7 @@ import {
   type TemplateTable,
 } from '../flow/template-table.ts';
 import { hashWord } from '../schedule/hash.ts';
+import { rendezvous } from '../schedule/rendezvous.ts';
 import type { Schedule, Scheduler } from '../schedule/scheduler.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { areAllDown, DOWN, DRAINED, isAnyOpen, judgeFull, STARTING } from './availability.ts';
@@ -77,9 +78,16 @@ export function chooseReal(
   return life.sorry >= 0 && director.states.closed[life.sorry] === 0 ? life.sorry : -1;
 }
 
-function askScheduler({ table, schedulers, arrival, load }: Director, service: number): number {
-  const scheduler = schedulers[service] as Scheduler;
-  const chosen = scheduler.choose(table.schedules[service] as Schedule, arrival, load);
+/** Asks the service's scheduler, or what stands in for it: see pass-statelessly.ts. */
+function askScheduler(director: Director, service: number): number {
+  const { table, schedulers, strain, arrival, load } = director;
+  const fallback = strain.services[service] === 0 ? undefined : table.fallbacks[service];
+  const scheduler = fallback === undefined ? (schedulers[service] as Scheduler) : rendezvous;
+  const chosen = scheduler.choose(
+    fallback ?? (table.schedules[service] as Schedule),
+    arrival,
+    load,
+  );
   return chosen < 0 ? -1 : (load.ids[load.first + chosen] as number);
 }
 

@@ -40,8 +40,9 @@ export const NEIGHBOUR_UNREACHABLE = 2;
 
 /**
  * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
- * of the director itself, and not made because too many were. `heldFrames` and `templates` is how
- * many there are now; templates are refused where their table has no room.
+ * of the director itself, and not made because too many were. `heldFrames`, `templates`,
+ * `activeFlows` and `halfOpenFlows` is how many there are now; templates are refused where their
+ * table has no room.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -66,6 +67,8 @@ export const GLOBAL_FIELDS = [
   'templates',
   'refusedTemplates',
   'resetFlows',
+  'halfOpenFlows',
+  'statelessPackets',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

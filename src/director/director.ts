@@ -35,6 +35,7 @@ import {
   WAY_WORDS,
 } from './neighbours.ts';
 import { emptyPacket, type Packet } from './packet.ts';
+import { createStrain, easeStrain, type Strain } from './pass-statelessly.ts';
 import { createTotals, mapReals, publish, type Totals } from './publish.ts';
 import { address6Of, realsOfService, type Table } from './table.ts';
 import { createErrorBudget, type ErrorBudget } from './tell-sender.ts';
@@ -63,6 +64,8 @@ export interface Director {
   /** How many ICMP errors of its own the director may make at once; see tell-sender.ts. */
   readonly errorBudget: ErrorBudget;
   readonly flows: FlowTable;
+  /** Services that choose by hash because the flow table was full; see pass-statelessly.ts. */
+  readonly strain: Strain;
   readonly counters: Counters;
   readonly totals: Totals;
   /** What a packet of a known flow needs, flat, so that it is one load away: see known-flow.ts. */
@@ -125,6 +128,8 @@ export interface DirectorOptions {
   readonly table: Table;
   readonly counters: Counters;
   readonly maximumFlows: number;
+  /** Most of them that are half open; see createFlowTable. */
+  readonly maximumHalfOpen?: number | undefined;
   /** Keys the flow table's hash: something that outsiders cannot guess. */
   readonly flowSeed: number;
   readonly nowMs: number;
@@ -135,7 +140,12 @@ export interface DirectorOptions {
 export function createDirector(options: DirectorOptions): Director {
   const { arms, table, counters, nowMs } = options;
   const states = createRealStates(counters.room.reals);
-  const flows = createFlowTable(options.maximumFlows, counters.room.reals, options.flowSeed);
+  const flows = createFlowTable(
+    options.maximumFlows,
+    counters.room.reals,
+    options.flowSeed,
+    options.maximumHalfOpen,
+  );
   const director: Director = {
     arms,
     armMacHigh: Int32Array.from(arms, (arm) => arm.macHigh),
@@ -146,6 +156,7 @@ export function createDirector(options: DirectorOptions): Director {
     fragments: createFragmentTable(FRAGMENT_ROOM, options.flowSeed),
     errorBudget: createErrorBudget(nowMs),
     flows,
+    strain: createStrain(counters.room.services),
     values: counters.values,
     realRowsAt: realAt(counters.room, 0),
     // With a buffer of its own it lies outside V8's heap, and compiled code knows its address.
@@ -322,6 +333,7 @@ export function tick(director: Director, nowMs: number): void {
   if (leader !== undefined) adoptNeighbours(neighbours, table, leader);
   const probes = leader === undefined ? askNeighbours(neighbours, outbox, nowMs) : 0;
   if (neighbours.changed || isDrainDue(director)) layWays(director);
+  easeStrain(director);
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
   sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
   if (flows.templates !== undefined) sweepTemplates(flows.templates, nowMs, TEMPLATE_BUDGET);

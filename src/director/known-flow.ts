@@ -84,6 +84,9 @@ export function forwardFound(
     const next = nextState(direction, flags, state);
     if (next !== state) changeState(director.flows, found >>> 1, next);
     state = next;
+  } else if (state === 12 && isReply === 0) {
+    changeState(director.flows, found >>> 1, 11); // UDP_NEW, UDP
+    state = 11;
   }
   records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
   if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, offload & 1);

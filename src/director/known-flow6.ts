@@ -19,7 +19,15 @@ import {
   REPLY_PORTS,
   VIP,
 } from '../flow/flow-table.ts';
-import { CLIENT_ONLY, FROM_CLIENT, FROM_SERVER, isEnded, nextState } from '../flow/tcp-states.ts';
+import {
+  CLIENT_ONLY,
+  FROM_CLIENT,
+  FROM_SERVER,
+  isEnded,
+  nextState,
+  UDP,
+  UDP_NEW,
+} from '../flow/tcp-states.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
@@ -46,11 +54,27 @@ export function forwardKnown6(
   arm: number,
   offload: number,
 ): Verdict {
+  const { source, destination, protocol } = director.packet;
+  const found = findFlow(director.flows, source, destination, frame.getInt32(l4), protocol);
+  if (found < 0) return NOT_KNOWN;
+  return forwardFound6(director, frame, at, l4, end, arm, offload, found);
+}
+
+/** Like forwardKnown6, for a packet whose flow has just been found. */
+export function forwardFound6(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+  found: number,
+): Verdict {
   const { flows, packet, ways, nowMs } = director;
-  const { source, destination, protocol } = packet;
+  const { protocol } = packet;
   const { records } = flows;
-  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
-  if (found < 0 || isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
+  if (isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
   const isReply = (found & 1) !== 0;
   const record = (found >>> 1) * RECORD_WORDS;
   const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
@@ -114,6 +138,9 @@ function advance({ flows, nowMs }: Director, found: number, flags: number): bool
     const next = nextState(direction, flags, state);
     if (next !== state) changeState(flows, found >>> 1, next);
     state = next;
+  } else if (state === UDP_NEW && (found & 1) === 0) {
+    changeState(flows, found >>> 1, UDP);
+    state = UDP;
   }
   records[record + EXPIRES_MS] = (nowMs + (timeoutsMs[state] as number)) | 0;
   return true;

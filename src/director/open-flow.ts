@@ -3,6 +3,7 @@
 import { holdAddress, releaseAddress } from '../flow/address-book.ts';
 import {
   addFlow,
+  changeState,
   FULLNAT_BIT,
   findFlow,
   NAT_BIT,
@@ -10,8 +11,14 @@ import {
   removeFlow,
   TUNNEL_BIT,
 } from '../flow/flow-table.ts';
-import { FROM_CLIENT, NONE, nextState, UDP } from '../flow/tcp-states.ts';
-import type { Scheduler } from '../schedule/scheduler.ts';
+import {
+  ESTABLISHED,
+  FROM_CLIENT,
+  NONE,
+  nextState,
+  SYN_RECV,
+  UDP_NEW,
+} from '../flow/tcp-states.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -24,6 +31,7 @@ import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
 import { forwardKnown6 } from './known-flow6.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
+import { choosesByHash, passStatelessly, strainService } from './pass-statelessly.ts';
 import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
@@ -35,7 +43,6 @@ const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const NO_SERVICE = DROP['no-service'];
 const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
-const FLOW_TABLE_FULL = DROP['flow-table-full'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
 const NO_SOURCE_PORT = DROP['no-source-port'];
@@ -71,9 +78,8 @@ export function processNew(
       : notForwarded(director, frame, at, NO_SERVICE);
   }
   if (!ofIpv6 && !ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
-  const scheduler = director.schedulers[service] as Scheduler;
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
-  if (isTcp && !mayOpen(tcp.flags(frame, l4), scheduler.consistent)) {
+  if (isTcp && !mayOpen(tcp.flags(frame, l4), choosesByHash(director, service))) {
     return dropped(director, NO_FLOW);
   }
   if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
@@ -90,20 +96,55 @@ export function processNew(
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const hasSource = (bits & FULLNAT_BIT) === 0 || takeSource(director);
   fillDeltas(director);
-  const state = isTcp ? nextState(FROM_CLIENT, tcp.flags(frame, l4), NONE) : UDP;
+  const state = isTcp ? firstState(tcp.flags(frame, l4)) : UDP_NEW;
   const number = hasSource ? addFlow(flows, director.newFlow, state, director.nowMs) : NO_SOURCE;
   // The flow holds the client's address by itself now.
   if (ofIpv6) releaseAddress(flows.book, packet.source);
   if (number === NO_SOURCE) return dropped(director, NO_SOURCE_PORT);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
-  if (number < 0) return dropped(director, FLOW_TABLE_FULL);
+  if (number < 0) return processRoomless(director, frame, at, l4, end, service, arm, offload);
   noteChoice(director, service, number, realId);
-  if (state === UDP && table.life.services[service]?.onePacket) director.onePacketFlow = number;
+  if (state === UDP_NEW && table.life.services[service]?.onePacket) director.onePacketFlow = number;
   countOpened(director, realId);
   // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.
-  return ofIpv6
+  const verdict = ofIpv6
     ? forwardKnown6(director, frame, at, l4, end, arm, offload)
     : forwardKnown(director, frame, at, l4, end, arm, offload);
+  // One packet proves nothing, for it may be forged: the flow may be given up until the next comes.
+  changeState(flows, number, state);
+  return verdict;
+}
+
+/** There is no room for its flow: a hash chooses now, if the scheduler did not choose by one. */
+function processRoomless(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  service: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const { newFlow, packet } = director;
+  if (!choosesByHash(director, service) && (newFlow.bits & NAT_BIT) === 0) {
+    strainService(director, service);
+    const { sourceHash, destinationHash } = packet;
+    const clientPort = tcp.sourcePort(frame, l4);
+    const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
+    if (realId < 0) return dropped(director, NO_REAL);
+    fillNewFlow(director, frame, at, l4, service, realId, arm);
+  }
+  return passStatelessly(director, newFlow, frame, at, l4, end, arm, offload);
+}
+
+/**
+ * The state of a connection of which one packet has been seen. That it seems to be from the middle
+ * makes it no more than half open.
+ */
+function firstState(flags: number): number {
+  const state = nextState(FROM_CLIENT, flags, NONE);
+  return state === ESTABLISHED ? SYN_RECV : state;
 }
 
 /**

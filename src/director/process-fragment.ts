@@ -206,7 +206,9 @@ function decideEcho(
 function findItsFlow({ flows, firstPiece }: Director, verdict: Verdict): number {
   if (kindOf(verdict) !== SEND && kindOf(verdict) !== TAKEN) return -1;
   const { source, destination, ports, protocol } = firstPiece;
-  return flow.findFlow(flows, source, destination, ports, protocol);
+  const found = flow.findFlow(flows, source, destination, ports, protocol);
+  // It was sent on and has no flow: that was one for this packet alone.
+  return found >= 0 ? found : flows.maximum << 1;
 }
 
 function wayAfter(verdict: Verdict, flowFound: number): number {

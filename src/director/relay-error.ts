@@ -31,6 +31,7 @@ import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, obstacle, sendToHop, sendToReal } from './onward.ts';
+import { choosesByHash } from './pass-statelessly.ts';
 import { type QuotedEnds, quotedHeader, setQuotedEnds, swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
@@ -100,13 +101,12 @@ function relayByHash(
   l4: number,
   quotedL4: number,
 ): Verdict {
-  const { table, schedulers } = director;
+  const { table } = director;
   const quote = l4 + icmp.HEADER_BYTES;
   const vip = ipv4.source(frame, quote);
   const protocol = ipv4.protocol(frame, quote);
   const service = findService(table, vip, tcp.sourcePort(frame, quotedL4), protocol);
-  const isConsistent = schedulers[service]?.consistent ?? false;
-  if (!isConsistent) return dropped(director, ICMP_NO_FLOW);
+  if (!choosesByHash(director, service)) return dropped(director, ICMP_NO_FLOW);
   const clientPort = tcp.destinationPort(frame, quotedL4);
   const client = ipv4.destination(frame, quote);
   const realId = chooseReal(director, service, client, clientPort, vip);

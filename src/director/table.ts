@@ -71,6 +71,8 @@ export interface ServiceInput {
   /** 6 (TCP), 17 (UDP), 132 (SCTP). */
   readonly protocols: readonly number[];
   readonly schedule: Schedule;
+  /** By which flows are spread that there is no room for, if `schedule` is not consistent. */
+  readonly fallback?: Schedule | undefined;
   /** In the order that the schedule was built for. */
   readonly reals: readonly RealInput[];
   /** What it wants beside its scheduler; its sorry server is `sorry`. */
@@ -96,6 +98,8 @@ export interface Table {
   /** Schedule of each service id; undefined for an id that this table does not hold. */
   readonly schedules: readonly (Schedule | undefined)[];
   readonly life: TableLife;
+  /** Of each service whose schedule is not consistent: one that is. */
+  readonly fallbacks: readonly (Schedule | undefined)[];
   /** Where a service's reals start in `serviceReals`. */
   readonly serviceFirstReal: Int32Array;
   readonly serviceRealCount: Int32Array;
@@ -196,6 +200,7 @@ export function buildTable(
   const neighbours = eachOnce(allReals, neighbourKey);
   const neighbourIndex = new Map(neighbours.map((real, index) => [neighbourKey(real), index]));
   const schedules: (Schedule | undefined)[] = new Array(serviceIds).fill(undefined);
+  const fallbacks = schedules.slice();
   const answering = allReals.filter((real) => comesBack(real.method));
   const natAddresses = eachOnce(answering, prefixKey);
   const vips = eachOnce([...services.flatMap(vipsOf), ...sourcesOf(pool)], prefixKey);
@@ -204,6 +209,7 @@ export function buildTable(
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
     schedules,
     life: { ...lifeOf(services, allReals), timeoutsMs },
+    fallbacks,
     serviceFirstReal: new Int32Array(serviceIds),
     serviceRealCount: new Int32Array(serviceIds),
     serviceReals: Int32Array.from(allReals, (real) => real.id),
@@ -229,6 +235,7 @@ export function buildTable(
   for (const service of services) {
     const { id, reals } = service;
     schedules[id] = service.schedule;
+    fallbacks[id] = service.fallback;
     table.serviceFirstReal[id] = firstReal;
     table.serviceRealCount[id] = reals.length;
     for (const real of realsOf(service)) {

@@ -4,7 +4,15 @@
 // clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
 // come round within the 24 days in which a time that is over can be told from one to come).
 import { type AddressBook, createAddressBook, holdAgain, releaseAddress } from './address-book.ts';
-import { ACTIVE_STATES, ESTABLISHED, TIMEOUT_MS, UDP } from './tcp-states.ts';
+import {
+  ACTIVE_STATES,
+  HALF_OPEN_STATES,
+  KEPT_STATES,
+  NONE,
+  TIMEOUT_MS,
+  UDP,
+  UDP_NEW,
+} from './tcp-states.ts';
 import { releaseTemplate, type TemplateTable } from './template-table.ts';
 
 /** Int32 words in a record. */
@@ -47,7 +55,7 @@ const TAG_MASK = 0xfe000000 | 0;
 
 /** Most flows that a table can be made for; the index has 24 bits for a record's number. */
 export const MAXIMUM_FLOWS = 16_000_000;
-/** How many records are looked at for one to give up when the table is full. */
+/** How many records are looked at, in either order, for one to give up when the table is full. */
 const EVICTION_SEARCH = 256;
 
 /** In META: the protocol is a key of IPv6, and the addresses are handles. */
@@ -75,6 +83,16 @@ export interface FlowTable {
   active: number;
   ended: number;
   evicted: number;
+  /** Flows in a state that proves nothing yet; see HALF_OPEN_STATES. */
+  halfOpen: number;
+  /**
+   * Numbers of the flows that were opened half open, in the order in which they were, from `oldest`
+   * on, round and round. One too many takes the place of the first, so that a flood of them has no
+   * more room than this.
+   */
+  readonly queue: Int32Array;
+  oldest: number;
+  queued: number;
   /** First free record that was used before, or -1. */
   freeRecord: number;
   /** Records at and beyond this were never used. */
@@ -111,8 +129,14 @@ export interface NewFlow {
  * @param maximum most flows at a time, up to MAXIMUM_FLOWS; 48 bytes each and 8 to 16 of index
  * @param realIds how many real ids there can be
  * @param seed keys the hash, so that nobody outside can make long probe chains
+ * @param halfOpenMaximum most of them that are half open; a quarter unless given
  */
-export function createFlowTable(maximum: number, realIds: number, seed: number): FlowTable {
+export function createFlowTable(
+  maximum: number,
+  realIds: number,
+  seed: number,
+  halfOpenMaximum: number = Math.max(1, maximum >>> 2),
+): FlowTable {
   if (!Number.isInteger(maximum) || maximum < 1 || maximum > MAXIMUM_FLOWS) {
     throw new RangeError(`a table holds 1 to ${MAXIMUM_FLOWS} flows, not ${maximum}`);
   }
@@ -120,7 +144,8 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
   const table: FlowTable = {
     maximum,
     seed,
-    records: new Int32Array(maximum * RECORD_WORDS),
+    // One more than can be found: that of layPassing.
+    records: new Int32Array((maximum + 1) * RECORD_WORDS),
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
     // One more, for the client of a flow that is about to be added.
@@ -134,6 +159,10 @@ export function createFlowTable(maximum: number, realIds: number, seed: number):
     active: 0,
     ended: 0,
     evicted: 0,
+    halfOpen: 0,
+    queue: new Int32Array(halfOpenMaximum),
+    oldest: 0,
+    queued: 0,
     freeRecord: -1,
     fresh: 0,
     hand: 0,
@@ -225,8 +254,38 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
     if (taken !== -1 && !isOver(table, taken >>> 1, nowMs)) return REPLY_TAKEN;
     if (taken !== -1) removeFlow(table, taken >>> 1);
   }
+  const isHalfOpen = halfOpenness(state) !== 0;
+  if (isHalfOpen && table.queued === table.queue.length) leaveQueue(table);
   const number = takeRecord(table, nowMs);
   if (number < 0) return TABLE_FULL;
+  layRecord(table, number, flow, state, nowMs);
+  if (((flow.protocol << 8) & IPV6_META_BIT) !== 0) holdAgain(table.book, flow.client);
+  if (isHalfOpen) joinQueue(table, number);
+  addKey(table, number, 0);
+  if (nat) addKey(table, number, REPLY_BIT);
+  table.active++;
+  table.flowsByReal[flow.realId] = (table.flowsByReal[flow.realId] as number) + 1;
+  countState(table, flow.realId, NONE, state);
+  return number;
+}
+
+/**
+ * Lays down a flow for one packet: its record is good until the next one, no packet finds it, and
+ * it counts nowhere once it is back in state NONE. There is always room for it.
+ * @returns its record number
+ */
+export function layPassing(table: FlowTable, flow: NewFlow, nowMs: number): number {
+  layRecord(table, table.maximum, flow, NONE, nowMs);
+  return table.maximum;
+}
+
+function layRecord(
+  table: FlowTable,
+  number: number,
+  flow: NewFlow,
+  state: number,
+  nowMs: number,
+): void {
   const { records } = table;
   const at = number * RECORD_WORDS;
   records[at + CLIENT] = flow.client;
@@ -241,20 +300,18 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   records[at + HOP_LOW] = flow.hopLow;
   records[at + DELTAS] = flow.deltas;
   records[at + LOCAL] = flow.local;
-  if (((flow.protocol << 8) & IPV6_META_BIT) !== 0) holdAgain(table.book, flow.client);
-  addKey(table, number, 0);
-  if (nat) addKey(table, number, REPLY_BIT);
-  table.active++;
-  table.flowsByReal[flow.realId] = (table.flowsByReal[flow.realId] as number) + 1;
-  countActive(table, flow.realId, activity(state));
-  return number;
 }
 
 /** 1 for a state in which a flow counts as active, else 0. */
 const activity = (state: number): number => (ACTIVE_STATES >>> state) & 1;
 
-function countActive({ activeByReal }: FlowTable, realId: number, by: number): void {
-  activeByReal[realId] = (activeByReal[realId] as number) + by;
+/** 1 for a state that proves nothing yet, else 0. */
+const halfOpenness = (state: number): number => (HALF_OPEN_STATES >>> state) & 1;
+
+function countState(table: FlowTable, realId: number, before: number, after: number): void {
+  const { activeByReal } = table;
+  activeByReal[realId] = (activeByReal[realId] as number) + activity(after) - activity(before);
+  table.halfOpen += halfOpenness(after) - halfOpenness(before);
 }
 
 /** Puts a flow into another state. Its time is the caller's affair. */
@@ -263,8 +320,7 @@ export function changeState(table: FlowTable, number: number, state: number): vo
   const at = number * RECORD_WORDS;
   const meta = records[at + META] as number;
   records[at + META] = (meta & ~0xff) | state;
-  const by = activity(state) - activity(meta & 0xff);
-  if (by !== 0) countActive(table, (records[at + IDS] as number) & 0xffff, by);
+  countState(table, (records[at + IDS] as number) & 0xffff, meta & 0xff, state);
 }
 
 /** Takes a flow out. Its record may be given to the next flow at once. */
@@ -282,7 +338,7 @@ export function removeFlow(table: FlowTable, number: number): void {
   table.ended++;
   const realId = (records[at + IDS] as number) & 0xffff;
   flowsByReal[realId] = (flowsByReal[realId] as number) - 1;
-  countActive(table, realId, -activity(meta & 0xff));
+  countState(table, realId, meta & 0xff, NONE);
   if (table.templates !== undefined) letTemplateGo(table, table.templates, number);
 }
 
@@ -302,9 +358,8 @@ export function isOver(table: FlowTable, number: number, nowMs: number): boolean
   const at = number * RECORD_WORDS;
   if ((((records[at + EXPIRES_MS] as number) - nowMs) | 0) <= 0) return true;
   const gone = goneReals[(records[at + IDS] as number) & 0xffff];
-  return (
-    gone === ALL_OVER || (gone === UDP_OVER && ((records[at + META] as number) & 0xff) === UDP)
-  );
+  const state = (records[at + META] as number) & 0xff;
+  return gone === ALL_OVER || (gone === UDP_OVER && (state === UDP || state === UDP_NEW));
 }
 
 /** Looks at the next `budget` records and removes the flows that are over. */
@@ -322,7 +377,7 @@ export function sweepFlows(table: FlowTable, nowMs: number, budget: number): voi
 function takeRecord(table: FlowTable, nowMs: number): number {
   if (table.freeRecord < 0) {
     if (table.fresh < table.maximum) return table.fresh++;
-    if (!evictOne(table, nowMs)) return -1;
+    if (!evictOne(table, nowMs) && !evictOldest(table)) return -1;
   }
   const number = table.freeRecord;
   table.freeRecord = table.records[number * RECORD_WORDS + NEXT_FREE] as number;
@@ -331,7 +386,8 @@ function takeRecord(table: FlowTable, nowMs: number): number {
 
 /**
  * Makes room in a full table: gives up the first flow past the hand that is over, closing or only
- * half open. An established connection and a UDP flow within its time are never given up.
+ * half open. An established connection is never given up within its time, nor is a UDP flow of
+ * which more than one request has come.
  */
 function evictOne(table: FlowTable, nowMs: number): boolean {
   const { records } = table;
@@ -341,12 +397,40 @@ function evictOne(table: FlowTable, nowMs: number): boolean {
     table.hand = number + 1;
     const state = (records[number * RECORD_WORDS + META] as number) & 0xff;
     const over = isOver(table, number, nowMs);
-    if (!over && (state === ESTABLISHED || state === UDP)) continue;
+    if (!over && (KEPT_STATES >>> state) & 1) continue;
     removeFlow(table, number);
     if (!over) table.evicted++;
     return true;
   }
   return false;
+}
+
+/** Where the hand met none: the flow that was opened half open before all others and still is. */
+function evictOldest(table: FlowTable): boolean {
+  for (let look = 0; look < EVICTION_SEARCH && table.queued > 0; look++) {
+    if (leaveQueue(table)) return true;
+  }
+  return false;
+}
+
+/** Takes the oldest out of the queue, and gives up its flow if it is half open still. */
+function leaveQueue(table: FlowTable): boolean {
+  const { queue, records } = table;
+  const number = queue[table.oldest] as number;
+  table.oldest = table.oldest + 1 < queue.length ? table.oldest + 1 : 0;
+  table.queued--;
+  const meta = records[number * RECORD_WORDS + META] as number;
+  if (meta === 0 || halfOpenness(meta & 0xff) === 0) return false;
+  removeFlow(table, number);
+  table.evicted++;
+  return true;
+}
+
+function joinQueue(table: FlowTable, number: number): void {
+  const { queue } = table;
+  const place = table.oldest + table.queued;
+  queue[place < queue.length ? place : place - queue.length] = number;
+  table.queued++;
 }
 
 /** The hash of one of a record's keys, computed again from its fields. */

@@ -15,6 +15,7 @@ export const STATE_NAMES = [
   'LISTEN',
   'SYNACK',
   'UDP',
+  'UDP_NEW',
 ] as const;
 export type StateName = (typeof STATE_NAMES)[number];
 
@@ -25,12 +26,14 @@ export const SYN_RECV = 3;
 export const FIN_WAIT = 4;
 export const TIME_WAIT = 5;
 export const CLOSE = 6;
-/** Not a TCP state: an exchange of UDP datagrams has just this one. */
+/** Not a TCP state: an exchange of UDP datagrams has just this one, from the second request on. */
 export const UDP = 11;
+/** The state before: one request has come, which may be forged. */
+export const UDP_NEW = 12;
 
 /** How long a flow lives without a packet, by state: IPVS's `tcp_timeouts` and `udp_timeouts`. */
 export const TIMEOUT_MS = Int32Array.from(
-  [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300],
+  [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300, 300],
   (seconds) => seconds * 1000,
 );
 
@@ -40,7 +43,13 @@ export const TIMEOUT_MS = Int32Array.from(
  * active too. In IPVS it never is, so that sed, nq, ovf and lblc, which look at active flows alone,
  * are blind to it there; the choices of lc, wlc and twos are the same either way.
  */
-export const ACTIVE_STATES = 0b1100_0000_1110;
+export const ACTIVE_STATES = 0b1_1100_0000_1110;
+
+/** One bit for each state that a full table does not give up: ESTABLISHED and UDP. */
+export const KEPT_STATES = 0b1000_0000_0010;
+
+/** One bit for each state that proves nothing yet: SYN_SENT, SYN_RECV, SYNACK and UDP_NEW. */
+export const HALF_OPEN_STATES = 0b1_0100_0000_1100;
 
 /** Whose packet it is, and whether the director sees both sides. */
 export const FROM_CLIENT = 0;

@@ -44,6 +44,7 @@ export const QUIET_STATUS: Status = {
   guard: 'none',
   residentBytes: 80 * 2 ** 20,
   maximumFlows: 1024,
+  maximumHalfOpen: 256,
   totals: zeros(GLOBAL_FIELDS),
   drops: {},
   arms: [ARM],
@@ -69,6 +70,7 @@ export const BUSY_STATUS: Status = {
   guard: 'nft',
   residentBytes: 96_600_000,
   maximumFlows: 262_144,
+  maximumHalfOpen: 65_536,
   totals: {
     ...zeros(GLOBAL_FIELDS),
     passedFrames: 5,

@@ -40,7 +40,7 @@ const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => ({
 
 const config = (...services: ServiceConfig[]): Config => ({
   ...{ file: 'x.yaml', interfaces: ['out', 'in'], datapath: 'ring', guard: 'off', socket: '/x' },
-  ...{ workers: 1, ringSlots: 64, maximumFlows: 64, hashSeed: 42, services },
+  ...{ workers: 1, ringSlots: 64, maximumFlows: 64, maximumHalfOpen: 16, hashSeed: 42, services },
 });
 
 const NAT_REALS = [real('10.0.0.11', { port: 8080 }), real('10.0.7.12', { port: 8081 })];

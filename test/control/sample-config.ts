@@ -18,6 +18,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
   socket: '/run/furiwake.sock',
   ringSlots: 512,
   maximumFlows: 1024,
+  maximumHalfOpen: 256,
   hashSeed: 0,
   services: [
     {

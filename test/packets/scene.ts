@@ -165,6 +165,9 @@ export interface ScenePool {
   readonly portCount: number;
 }
 
+const scheduledReals = (reals: readonly SceneReal[]) =>
+  reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight }));
+
 export function tableOf(
   services: readonly SceneService[],
   tunnel?: TunnelInput,
@@ -183,10 +186,8 @@ export function tableOf(
       vips: [{ address: numberOf(vip), prefixLength: 32 }],
       ports: [{ from: port, to: port }],
       protocols: [protocol],
-      schedule: schedulerNamed(scheduler).build(
-        reals.map(({ address, port, weight = 1 }) => ({ key: `${address}:${port}`, weight })),
-        { seed: 7 },
-      ),
+      schedule: schedulerNamed(scheduler).build(scheduledReals(reals), { seed: 7 }),
+      fallback: schedulerNamed('rendezvous').build(scheduledReals(reals), { seed: 7 }),
       reals: reals.map((real) => ({ method, ...realOf(real) })),
     }),
   );
@@ -199,6 +200,7 @@ export interface SceneOptions {
   readonly pool?: ScenePool;
   readonly services?: readonly SceneService[];
   readonly maximumFlows?: number;
+  readonly maximumHalfOpen?: number;
   readonly nowMs?: number;
   /** ARMS unless given. */
   readonly arms?: readonly Arm[];
@@ -239,9 +241,10 @@ const ROOM = { arms: 2, services: 8, reals: 16 };
 
 export function makeScene(options: SceneOptions = {}): Scene {
   const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
+  const { maximumHalfOpen = maximumFlows } = options;
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const table = tableOf(services, options.tunnel, undefined, options.pool);
-  const start = { arms, table, counters, maximumFlows, flowSeed: 99, nowMs };
+  const start = { arms, table, counters, maximumFlows, maximumHalfOpen, flowSeed: 99, nowMs };
   const director = createDirector(start);
   const scene = { director, counters, receive: receiver(director) };
   for (const host of options.resolved ?? [...DSR_REALS, ...NAT_REALS]) introduce(scene, host);
