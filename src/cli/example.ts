@@ -18,7 +18,9 @@ guard: auto                  # auto: keep this host's kernel away from VIP frame
                              # off: only check at start that it keeps away by itself
 socket: /run/furiwake.sock   # where \`furiwake status\` asks
 ring: { slots: 2048 }        # receive slots of each interface, 64 to 8192; about 10.5 KiB each
-flows: { maximum: 262144 }   # most flows to remember, 1024 to 16000000
+flows:
+  maximum: 262144            # most flows to remember, 1024 to 16000000
+  halfOpenMaximum: 65536     # most of them without a third packet; a quarter unless given
 hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
 
 services:

@@ -187,6 +187,20 @@ const CASES: Case[] = [
     'a whole number from 1024 to 16000000',
   ],
   [
+    'fewer half-open flows than any burst has',
+    withLine(2, 'flows: { halfOpenMaximum: 255 }'),
+    ':2:27 flows.halfOpenMaximum',
+    '255',
+    'a whole number from 256 to 16000000',
+  ],
+  [
+    'more half-open flows than flows',
+    withLine(2, 'flows: { maximum: 1024, halfOpenMaximum: 1025 }'),
+    ':2:42 flows.halfOpenMaximum',
+    '1025',
+    'at most 1024, the maximum of all flows',
+  ],
+  [
     'a hash seed beyond 32 bits',
     withLine(2, 'hashSeed: 4294967296'),
     ':2:11 hashSeed',

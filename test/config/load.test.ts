@@ -20,6 +20,7 @@ describe('a good configuration', () => {
         socket: '/run/furiwake.sock',
         ringSlots: 2048,
         maximumFlows: 262_144,
+        maximumHalfOpen: 65_536,
         hashSeed: 0,
         services: [
           {
@@ -88,7 +89,7 @@ describe('a good configuration', () => {
       'guard: off',
       'socket: /tmp/f.sock',
       'ring: { slots: 64 }',
-      'flows: { maximum: 1024 }',
+      'flows: { maximum: 1024, halfOpenMaximum: 1000 }',
       'hashSeed: 4294967295',
     );
     expect(parseConfig(text, 'f.yaml')).toMatchObject({
@@ -99,6 +100,7 @@ describe('a good configuration', () => {
         socket: '/tmp/f.sock',
         ringSlots: 64,
         maximumFlows: 1024,
+        maximumHalfOpen: 1000,
         hashSeed: 4_294_967_295,
       },
     });

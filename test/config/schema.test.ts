@@ -38,7 +38,7 @@ describe('the JSON Schema', () => {
   const properties = propertiesOf(schema, '');
 
   it('has every key', () => {
-    expect(properties).toHaveLength(9 + 2 + 7 + 2 + 5);
+    expect(properties).toHaveLength(9 + 3 + 7 + 2 + 5);
   });
 
   it.each(properties)('describes %s', (_, property) => {
@@ -112,7 +112,8 @@ describe('the example', () => {
   });
 
   it('shows the defaults where it says so', () => {
-    const left = ['datapath', 'guard', 'socket', 'ring', 'flows', 'hashSeed'];
+    const keys = ['datapath', 'guard', 'socket', 'ring', 'flows', 'workers', 'hashSeed'];
+    const left = [...keys, '  maximum', '  halfOpenMaximum'];
     const lines = EXAMPLE_CONFIG.split('\n').filter(
       (line) => !left.some((key) => line.startsWith(`${key}:`)),
     );

@@ -20,8 +20,10 @@ import {
 import { ESTABLISHED, TIMEOUT_MS, UDP } from '../../src/flow/tcp-states.ts';
 
 export const REAL_IDS = 4;
-/** ESTABLISHED, SYN_SENT, SYN_RECV, SYNACK, UDP. */
-const ACTIVE = new Set([1, 2, 3, 10, 11]);
+/** ESTABLISHED, SYN_SENT, SYN_RECV, SYNACK, UDP, UDP_NEW. */
+const ACTIVE = new Set([1, 2, 3, 10, 11, 12]);
+/** SYN_SENT, SYN_RECV, SYNACK, UDP_NEW. */
+const HALF_OPEN = new Set([2, 3, 10, 12]);
 
 interface ModelFlow {
   readonly flow: NewFlow;
@@ -72,8 +74,16 @@ export interface Lockstep {
   check(): void;
 }
 
-export function lockstep(options: { maximum: number; seed: number; startMs: number }): Lockstep {
-  const table = createFlowTable(options.maximum, REAL_IDS, options.seed);
+export interface LockstepOptions {
+  readonly maximum: number;
+  readonly seed: number;
+  readonly startMs: number;
+  readonly halfOpenMaximum?: number;
+}
+
+export function lockstep(options: LockstepOptions): Lockstep {
+  const { maximum, halfOpenMaximum = maximum } = options;
+  const table = createFlowTable(maximum, REAL_IDS, options.seed, halfOpenMaximum);
   const flows = new Map<number, ModelFlow>();
   const gone = new Set<number>();
   let nowMs = options.startMs;
@@ -110,12 +120,21 @@ export function lockstep(options: { maximum: number; seed: number; startMs: numb
       expect(number).toBe(REPLY_TAKEN);
       return number;
     }
+    if (HALF_OPEN.has(state)) takeDisplaced();
     if (flows.size === options.maximum) takeEvicted(number);
     if (number >= 0) {
       expect(flows.has(number)).toBe(false);
       flows.set(number, { flow, state, expiresMs: nowMs + TIMEOUT_MS[state]! });
     }
     return number;
+  }
+
+  /** A half-open flow may have taken the place of one like it, and of one only. */
+  function takeDisplaced(): void {
+    const isGone = ({ flow }: ModelFlow) => find(table, requestKey(flow)) < 0;
+    const displaced = [...flows].filter(([, entry]) => HALF_OPEN.has(entry.state) && isGone(entry));
+    if (flows.size < maximum) expect(displaced.length).toBeLessThanOrEqual(1);
+    for (const [number] of displaced.slice(0, 1)) flows.delete(number);
   }
 
   /** Which flow is given up is the table's choice, but it must be one of those that may be. */
@@ -167,14 +186,17 @@ export function lockstep(options: { maximum: number; seed: number; startMs: numb
       const byReal = new Array(REAL_IDS).fill(0);
       const active = new Array(REAL_IDS).fill(0);
       let keys = 0;
+      let halfOpen = 0;
       for (const [number, entry] of flows) {
         expect(find(table, requestKey(entry.flow))).toBe(number << 1);
         if (isNat(entry.flow)) expect(find(table, replyKey(entry.flow))).toBe((number << 1) | 1);
         expect(isOver(table, number, wrapped())).toBe(over(entry));
         keys += isNat(entry.flow) ? 2 : 1;
         byReal[entry.flow.realId]++;
+        if (HALF_OPEN.has(entry.state)) halfOpen++;
         if (ACTIVE.has(entry.state)) active[entry.flow.realId]++;
       }
+      expect(table.halfOpen).toBe(halfOpen);
       expect([...table.flowsByReal]).toEqual(byReal);
       expect([...table.activeByReal]).toEqual(active);
       expect(table.slots.filter((word) => word !== 0)).toHaveLength(keys);

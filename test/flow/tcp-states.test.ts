@@ -19,7 +19,7 @@ type Moves = Partial<Record<StateName, StateName>>;
 const allTo = (to: StateName, from: readonly StateName[]): Moves =>
   Object.fromEntries(from.map((state) => [state, to]));
 
-const TCP_STATES = STATE_NAMES.filter((name) => name !== 'UDP');
+const TCP_STATES = STATE_NAMES.filter((name) => !name.startsWith('UDP'));
 const otherThan = (...names: readonly StateName[]) =>
   TCP_STATES.filter((name) => !names.includes(name));
 
@@ -112,6 +112,7 @@ test('each state lasts as long as in IPVS, in seconds', () => {
   expect(Object.fromEntries(seconds)).toEqual({
     ...{ NONE: 2, ESTABLISHED: 900, SYN_SENT: 120, SYN_RECV: 60, FIN_WAIT: 120, TIME_WAIT: 120 },
     ...{ CLOSE: 10, CLOSE_WAIT: 60, LAST_ACK: 30, LISTEN: 120, SYNACK: 120, UDP: 300 },
+    UDP_NEW: 300,
   });
 });
 

@@ -25,7 +25,7 @@ import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD } from './arrivals.t
 
 const SLOT_BYTES = 256;
 const MOST_FRAMES = 64;
-const FEW_FLOWS = { maximumFlows: 5 };
+const FEW_FLOWS = { maximumFlows: 3 };
 
 interface BatchOfFrames {
   readonly arm: number;

@@ -171,9 +171,11 @@ const withState: PacketCase[] = [
     before: (scene) => void scene.receive(natTcp(SYN)),
     moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
   }),
-  refuse('flow-table-full', 'one place, which a UDP flow has', dsrTcp(SYN), {
+  refuse('flow-table-full', 'one place, which a UDP flow has', natTcp(SYN), {
     scene: () => makeScene({ maximumFlows: 1 }),
-    before: (scene) => void scene.receive(dsrUdp()),
+    before: (scene) => {
+      for (const frame of [dsrUdp(), dsrUdp()]) scene.receive(frame);
+    },
   }),
   refuse('flow-conflict', 'the port is in use by the other VIP', natTcp({ ...SYN }), {
     scene: () => makeScene({ services: twins() }),
