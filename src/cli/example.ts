@@ -22,6 +22,9 @@ flows:
   maximum: 262144            # most flows to remember, 1024 to 16000000
   halfOpenMaximum: 65536     # most of them without a third packet; a quarter unless given
 hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
+tunnel:                      # outer packets of the methods ipip and gue
+  port: 6080                 # UDP port of gue at the reals
+  # sources: 172.16.0.0/16   # each flow has one; by default the interface's own address
 
 services:
   # DSR: the director changes MAC addresses only, and the real answers the client directly.
@@ -51,4 +54,13 @@ services:
     reals:
       - { address: 198.51.100.11, port: 5353, interface: eth1 }
       - { address: 198.51.100.12, port: 5353, interface: eth1 }
+
+  # A tunnel, ipip or gue: the real may be in any subnet, and answers the client directly. It has the
+  # VIP on \`lo\`, and a tunnel device or \`furiwake decap\`.
+  far:
+    vip: 192.0.2.11
+    port: 443
+    method: gue
+    reals:
+      - { address: 203.0.113.21, gateway: 198.51.100.1 }   # by default the host's route to it
 `;

@@ -15,6 +15,15 @@ export interface RealConfig {
   readonly weight: number;
   /** The interface that leads to the real; undefined: the one whose subnet holds the address. */
   readonly interface: string | undefined;
+  /** The router that leads to it; undefined: the host's route, or none. */
+  readonly gateway?: string | undefined;
+}
+
+export interface TunnelConfig {
+  /** UDP port of GUE at the reals. */
+  readonly port: number;
+  /** IPv4 prefix of outer source addresses; undefined: the address of the arm. */
+  readonly sources: string | undefined;
 }
 
 export interface ServiceConfig {
@@ -49,5 +58,6 @@ export interface Config {
   readonly maximumHalfOpen: number;
   /** Key of every scheduler's hash, 0 to 2^32-1; directors that shall agree share it. */
   readonly hashSeed: number;
+  readonly tunnel?: TunnelConfig | undefined;
   readonly services: readonly ServiceConfig[];
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
+import { GUE_PORT } from '../wire/tunnel.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
 import { formatEndpoint } from './endpoint.ts';
@@ -127,6 +128,10 @@ function complete(data: ConfigData, file: string): Config {
     maximumFlows,
     maximumHalfOpen: data.flows?.halfOpenMaximum ?? maximumFlows >>> 2,
     hashSeed: data.hashSeed,
+    tunnel: data.tunnel && {
+      port: data.tunnel.port ?? GUE_PORT,
+      sources: data.tunnel.sources,
+    },
     services: Object.entries(data.services).map(([name, service]) =>
       completeService(name, service),
     ),
@@ -150,7 +155,8 @@ function completeService(name: string, service: ServiceData): ServiceConfig {
 }
 
 function completeReal(data: RealData, servicePort: number): RealConfig {
-  const real = typeof data === 'string' ? { address: data, weight: 1 } : data;
+  const real: Exclude<RealData, string> =
+    typeof data === 'string' ? { address: data, weight: 1 } : data;
   const port = real.port ?? servicePort;
   return {
     name: real.name ?? formatEndpoint(real.address, port),
@@ -158,5 +164,6 @@ function completeReal(data: RealData, servicePort: number): RealConfig {
     port,
     weight: real.weight,
     interface: real.interface,
+    gateway: real.gateway,
   };
 }

@@ -19,7 +19,7 @@ export const findMatchMisfits = (services: readonly ServiceSketch[]): Finding[] 
   ...realsThatAreVips(services),
   ...services.flatMap((service) => [
     ...repeatedItems(service),
-    ...mappedDsrPorts(service),
+    ...mappedPorts(service),
     ...foreignFamilies(service),
   ]),
 ];
@@ -153,8 +153,16 @@ function realsThatAreVips(services: readonly ServiceSketch[]): Finding[] {
   );
 }
 
-function mappedDsrPorts(service: ServiceSketch): Finding[] {
-  if (service.method !== 'dsr' || service.ports.length === 0) return [];
+/** Methods whose packets reach the real as the client sent them. */
+const UNCHANGED: Readonly<Record<string, string>> = {
+  dsr: 'DSR cannot map ports; IPVS silently resets it, we refuse',
+  ipip: 'a tunnel cannot map ports',
+  gue: "a tunnel cannot map ports; the tunnel's own port is the key tunnel.port",
+};
+
+function mappedPorts(service: ServiceSketch): Finding[] {
+  const why = UNCHANGED[service.method ?? ''];
+  if (why === undefined || service.ports.length === 0) return [];
   const port = onlyPort(service.ports.map(({ value }) => value));
   const mapped = service.reals.filter(
     (real) => real.ownPort !== undefined && real.ownPort !== port,
@@ -165,7 +173,7 @@ function mappedDsrPorts(service: ServiceSketch): Finding[] {
     found: `${ownPort}`,
     allowed:
       port === 0 ? 'no port, for the service has several' : `${port}, the port of the service`,
-    advice: 'DSR cannot map ports; IPVS silently resets it, we refuse. Method nat can map it',
+    advice: `${why}. Method nat can map it`,
   }));
 }
 

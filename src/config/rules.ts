@@ -7,6 +7,7 @@ import { findMatchMisfits } from './match-rules.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
 import { DEFAULT_MAXIMUM_FLOWS, LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch, sketchServices } from './sketch.ts';
+import { misfitTunnels } from './tunnel-rules.ts';
 
 /** Everything in `data` (a parsed file) that does not fit together. */
 export function findMisfits(data: unknown): Finding[] {
@@ -22,6 +23,7 @@ export function findMisfits(data: unknown): Finding[] {
     ...services.flatMap((service) => [
       ...foreignFlags(service),
       ...repeatedReals(service),
+      ...misfitTunnels(service, data.tunnel),
       ...foreignInterfaces(service, interfaces),
     ]),
   ];

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import type { MethodName } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { GUE_PORT } from '../wire/tunnel.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
   formatPrefix,
@@ -150,7 +151,8 @@ const realSchema = z.strictObject(
     port: portSchema
       .optional()
       .describe(
-        'Port at the real; by default, and always for method dsr, the one that the client asked for',
+        'Port at the real; by default, and always for methods dsr, ipip and gue, the one that the ' +
+          'client asked for',
       ),
     weight: wholeNumber(0, 65_535)
       .default(1)
@@ -159,6 +161,12 @@ const realSchema = z.strictObject(
     interface: interfaceSchema
       .optional()
       .describe('Interface that leads to the real; by default the one whose subnet holds it'),
+    gateway: addressSchema
+      .optional()
+      .describe(
+        'Router that leads to a real on none of the subnets of the interfaces; by default the ' +
+          "one of the host's route to it. Not for method dsr",
+      ),
   },
   'an address, or a mapping such as { address: 192.0.2.21, weight: 2 }',
 );
@@ -191,7 +199,7 @@ const hashSchema = z.strictObject(
 );
 
 /** The methods that a file may ask for. */
-const METHODS = ['dsr', 'nat'] as const satisfies readonly MethodName[];
+const METHODS = ['dsr', 'nat', 'ipip', 'gue'] as const satisfies readonly MethodName[];
 
 const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
@@ -208,7 +216,8 @@ const serviceSchema = z.strictObject(
     protocol: protocolsSchema.default('tcp').describe('Transport protocol, or a list of them'),
     method: oneOf(METHODS).describe(
       'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
-        'nat: by address and port, the answer comes back through the director',
+        'nat: by address and port, the answer comes back through the director. ipip, gue: through a ' +
+        'tunnel to a real in any subnet, which answers the client directly',
     ),
     scheduler: schedulerSchema.describe(
       'Chooses the real of a new flow; furiwake schedulers compares them. In turn: rr, wrr (by ' +
@@ -258,6 +267,32 @@ const flowsSchema = z.strictObject(
   'a mapping with maximum and halfOpenMaximum',
 );
 
+const SOURCES_ALLOWED = 'an IPv4 prefix of 8 to 32 bits, such as 172.16.0.0/16';
+const tunnelSchema = z.strictObject(
+  {
+    port: portSchema.optional().describe(`UDP port of GUE at the reals; ${GUE_PORT} by default`),
+    sources: z
+      .string(SOURCES_ALLOWED)
+      .refine(isPrefix, SOURCES_ALLOWED)
+      .optional()
+      .describe(
+        'Source addresses of outer packets: each flow has one of this prefix, so that the way to ' +
+          'the real spreads them. The director answers ARP for them, and no other host may have ' +
+          "them. By default the interface's own address",
+      ),
+  },
+  'a mapping with port and sources',
+);
+
+/** Whether this is a prefix of host addresses. */
+function isPrefix(text: string): boolean {
+  const [address = '', bits = '', more] = text.split('/');
+  const isLength = /^([89]|[12][0-9]|3[0-2])$/.test(bits);
+  return (
+    more === undefined && isLength && parseIpv4(address) !== undefined && isHostAddress(address)
+  );
+}
+
 const SERVICES_ALLOWED = 'a mapping of at least one service, by name';
 export const configSchema = z
   .strictObject(
@@ -286,6 +321,7 @@ export const configSchema = z
       socket: socketSchema.default(DEFAULT_SOCKET).describe('Unix socket for furiwake status'),
       ring: ringSchema.optional().describe('The receive ring of each interface'),
       flows: flowsSchema.optional().describe('The table of known flows'),
+      tunnel: tunnelSchema.optional().describe('Outer packets of the methods ipip and gue'),
       hashSeed: wholeNumber(0, 4_294_967_295)
         .default(0)
         .describe('Key of the hashes of schedulers; directors that shall agree share it'),
@@ -319,6 +355,7 @@ export const VALUE_SCHEMAS = {
   scheduler: schedulerSchema,
   label: labelSchema,
   interface: interfaceSchema,
+  prefix: tunnelSchema.shape.sources.unwrap(),
 } as const;
 
 /** The keys allowed in the mapping at this path, for advice on an unknown one. */
@@ -326,6 +363,7 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (path.length === 0) return Object.keys(configSchema.shape);
   if (path[0] === 'ring') return Object.keys(ringSchema.shape);
   if (path[0] === 'flows') return Object.keys(flowsSchema.shape);
+  if (path[0] === 'tunnel') return Object.keys(tunnelSchema.shape);
   if (path.length === 2) return Object.keys(serviceSchema.shape);
   return Object.keys(path[2] === 'hash' ? hashSchema.shape : realSchema.shape);
 }

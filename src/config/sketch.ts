@@ -23,6 +23,7 @@ export interface RealSketch {
   readonly ownPort: number | undefined;
   readonly name: string | undefined;
   readonly interface: string | undefined;
+  readonly gateway: string | undefined;
 }
 
 export interface ServiceSketch {
@@ -87,6 +88,7 @@ function sketchReal(value: unknown, path: DataPath, servicePort: number | undefi
     ownPort,
     name: good(VALUE_SCHEMAS.label, real.name),
     interface: good(VALUE_SCHEMAS.interface, real.interface),
+    gateway: good(VALUE_SCHEMAS.address, real.gateway),
   };
 }
 

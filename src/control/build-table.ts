@@ -4,14 +4,18 @@ import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
 import type { Arm } from '../datapath/datapath.ts';
-import { buildTable, type ServiceInput, type Table } from '../director/table.ts';
+import { buildTable, type ServiceInput, type Table, type TunnelInput } from '../director/table.ts';
 import type { Schedule, ScheduledReal } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
-import { type Ipv6, inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { type Ipv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { GUE_PORT } from '../wire/tunnel.ts';
+import { findWay, type Routes, type Way } from './find-hops.ts';
 
 export interface BuiltReal {
   readonly id: number;
   readonly arm: number;
+  /** The router on that arm that leads to it, if one does. */
+  readonly gateway: string | undefined;
   readonly config: RealConfig;
 }
 
@@ -28,8 +32,10 @@ export interface BuiltTable {
 
 export interface TableBuilder {
   /** @throws Error if a real has no arm; preflight has told the operator before */
-  build(config: Config, arms: readonly Arm[]): BuiltTable;
+  build(config: Config, arms: readonly Arm[], routes?: Routes): BuiltTable;
 }
+
+const NO_ROUTES: Routes = new Map();
 
 export function createTableBuilder(): TableBuilder {
   const serviceIds = createServiceIds();
@@ -38,7 +44,7 @@ export function createTableBuilder(): TableBuilder {
   /** The latest weight above 0 of each real of the configuration before, by id. */
   let lastWeights = new Map<number, number>();
   return {
-    build: (config, arms) => {
+    build: (config, arms, routes = NO_ROUTES) => {
       const services = serviceIds(config.services).map(([service, id]): BuiltService => {
         const only = onlyPort(service.ports);
         const reals = service.reals.map((real) => ({
@@ -46,7 +52,7 @@ export function createTableBuilder(): TableBuilder {
             realIds,
             `${id} ${service.method} ${real.address} ${real.port === only ? 0 : real.port}`,
           ),
-          arm: requireArm(real, arms),
+          ...requireWay(real, arms, routes),
           config: real,
         }));
         return { id, config: service, reals };
@@ -55,7 +61,7 @@ export function createTableBuilder(): TableBuilder {
       const inputs = services.map((service) =>
         serviceInput(service, { seed: config.hashSeed, lastWeights, numberOf: book.numberOf }),
       );
-      return { table: buildTable(inputs, book.addresses6), services };
+      return { table: buildTable(inputs, book.addresses6, tunnelOf(config)), services };
     },
   };
 }
@@ -81,6 +87,13 @@ function createBook(): Book {
       return handle;
     },
   };
+}
+
+/** Without configured sources, tunnels begin at the arm's own address. */
+function tunnelOf({ tunnel }: Config): TunnelInput {
+  const [source = '', prefix = '32'] = tunnel?.sources?.split('/') ?? [];
+  const port = tunnel?.port ?? GUE_PORT;
+  return { source: parseIpv4(source) ?? 0, prefixLength: Number(prefix), port };
 }
 
 function weightsAfter(
@@ -120,28 +133,11 @@ function idOf(ids: Map<string, number>, key: string): number {
   return id;
 }
 
-/** The arm that leads to a real: the named one, the one whose subnet holds it, or the only one. */
-export function findArm(real: RealConfig, arms: readonly Arm[]): number {
-  if (real.interface !== undefined) return arms.findIndex((arm) => arm.name === real.interface);
-  const near = arms.findIndex((arm) => isNear(real.address, arm));
-  return near < 0 && arms.length === 1 ? 0 : near;
-}
-
-/** Whether an address lies in a subnet of the arm. */
-function isNear(text: string, arm: Arm): boolean {
-  const address6 = parseIpv6(text);
-  if (address6 !== undefined) {
-    const subnets = arm.subnets6 ?? [];
-    return subnets.some(({ address, prefixLength }) => inSubnet6(address6, address, prefixLength));
-  }
-  const address = parseIpv4(text) ?? 0;
-  return arm.prefixLength > 0 && inSubnet(address, arm.address, arm.prefixLength);
-}
-
-function requireArm(real: RealConfig, arms: readonly Arm[]): number {
-  const arm = findArm(real, arms);
-  if (arm < 0) throw new Error(`no interface leads to ${real.address}`);
-  return arm;
+/** @throws Error if no arm leads to a real */
+function requireWay(real: RealConfig, arms: readonly Arm[], routes: Routes): Way {
+  const way = findWay(real, arms, routes);
+  if (way.arm < 0) throw new Error(`no interface leads to ${real.address}`);
+  return way;
 }
 
 interface InputContext {
@@ -175,6 +171,7 @@ function serviceInput(
       port: real.config.port,
       method: config.method,
       arm: real.arm,
+      hop: real.gateway === undefined ? undefined : numberOf(real.gateway),
     })),
   };
 }

@@ -99,7 +99,7 @@ class Daemon {
     this.#counterBase = this.#shared.counters.values.slice();
     this.#arms = armsOf(facts);
     this.#links = this.#arms.map((arm) => linkState(arm.name, arm.interfaceIndex));
-    this.#built = this.#builder.build(config, this.#arms);
+    this.#built = this.#builder.build(config, this.#arms, facts.routes);
     this.#guardChoice = chooseGuard(config, facts);
     this.#guard = this.#guardChoice.kind === 'none' ? NO_GUARD : this.#makeGuard();
   }
@@ -288,7 +288,7 @@ class Daemon {
     const bare = arms.find((arm, index) => hasLost(arm, this.#arms[index]));
     if (bare !== undefined) return `${bare.name} is back, but has no address yet`;
     this.#arms = arms;
-    this.#built = this.#builder.build(this.#config, arms);
+    this.#built = this.#builder.build(this.#config, arms, facts.routes);
     const problem = await this.#guard.install();
     if (problem !== undefined) this.#failure = problem;
     return '';
@@ -305,9 +305,10 @@ class Daemon {
     const { config } = result;
     // While an interface is gone its own problem would hide all others, and the new table as well.
     if (this.#links.includes('gone')) return refuse(['an interface is gone']);
-    const problems = findProblems(config, readHostFacts(config));
+    const facts = readHostFacts(config);
+    const problems = findProblems(config, facts);
     if (problems.length > 0) return refuse(problems);
-    const built = this.#builder.build(config, this.#arms);
+    const built = this.#builder.build(config, this.#arms, facts.routes);
     if (!this.#hasRoom(built)) return refuse(['more services or reals than there is room for']);
     const old = this.#config;
     this.#config = config;

@@ -115,6 +115,7 @@ function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealSta
     port,
     weight,
     arm: arms[real.arm]?.name ?? '',
+    ...(real.gateway === undefined ? {} : { gateway: real.gateway }),
     ...neighbourOf(counters, real.id),
     ...readRow(counters, realAt(counters.room, real.id), TRAFFIC_FIELDS),
   };

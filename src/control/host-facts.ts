@@ -12,6 +12,8 @@ import {
   type InterfaceResult,
   readInterface,
 } from '../linux/interfaces.ts';
+import { armOf } from './arms.ts';
+import { type Routes, readRoutes } from './find-hops.ts';
 
 export interface HostFacts {
   /** One for each interface of the configuration, in its order. */
@@ -28,6 +30,8 @@ export interface HostFacts {
   /** Interfaces of the configuration that forward IPv6 packets, or answer NDP for others. */
   readonly forwarding6: readonly string[];
   readonly proxyNdp: readonly string[];
+  /** How the host's own routing reaches reals on none of the arms' subnets. */
+  readonly routes: Routes;
   /** True if the program `nft` is installed. */
   readonly nft: boolean;
   /** Why the package of the chosen datapath cannot be loaded, or undefined if it can. */
@@ -36,8 +40,11 @@ export interface HostFacts {
 
 export function readHostFacts(config: Config): HostFacts {
   const { interfaces } = config;
+  const found = interfaces.map(readInterface);
+  const arms = found.flatMap((result) => (result.ok ? armOf(result.interface) : []));
   return {
-    interfaces: interfaces.map(readInterface),
+    interfaces: found,
+    routes: readRoutes(config, arms),
     capabilities: readCapabilities(),
     processors: availableParallelism(),
     local: hostAddresses(),

@@ -8,7 +8,7 @@ import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { armOf } from './arms.ts';
-import { findArm } from './build-table.ts';
+import { findWay } from './find-hops.ts';
 import type { HostFacts } from './host-facts.ts';
 
 export type GuardChoice =
@@ -40,6 +40,7 @@ export function findProblems(config: Config, facts: HostFacts): string[] {
     ...tooManyWorkers(config, facts),
     ...ownedAddresses(config, facts),
     ...unreachableReals(config, facts),
+    ...tunnelsFromNowhere(config, facts),
     ...(chooseGuard(config, facts).kind === 'none' ? doubleHandling(config, facts) : []),
   ];
 }
@@ -151,14 +152,31 @@ function unreachableReals(config: Config, facts: HostFacts): string[] {
       found.ok ? describe(found.interface, isIpv6Text(service.vips[0] ?? '')) : [],
     );
     return service.reals
-      .filter((real) => findArm(real, arms) < 0)
+      .filter((real) => findWay(real, arms, facts.routes).arm < 0)
       .map(
         (real) =>
           `services.${service.name}: no interface leads to the real ${realName(real)} ` +
           `(there are ${subnets.join(', ')}): give the real an "interface:", ` +
-          'or give an interface an address in its subnet',
+          'or give an interface an address in its subnet, or give the real a "gateway:"',
       );
   });
+}
+
+/** A tunnel begins at an address of IPv4. */
+function tunnelsFromNowhere(config: Config, facts: HostFacts): string[] {
+  if (config.tunnel?.sources !== undefined) return [];
+  const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
+  return config.services
+    .filter(({ method }) => method === 'ipip' || method === 'gue')
+    .flatMap((service) =>
+      service.reals
+        .filter((real) => arms[findWay(real, arms, facts.routes).arm]?.address === 0)
+        .map(
+          (real) =>
+            `services.${service.name}: the tunnel to the real ${realName(real)} has no source ` +
+            'address: give its interface an IPv4 address, or set "tunnel: { sources: ... }"',
+        ),
+    );
 }
 
 function describe({ name, addresses, addresses6 }: NetworkInterface, ipv6: boolean): string {

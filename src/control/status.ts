@@ -28,6 +28,8 @@ export interface RealStatus extends Traffic {
   readonly port: number;
   readonly weight: number;
   readonly arm: string;
+  /** The router that frames to it go to, if it is on no subnet of the arm. */
+  readonly gateway?: string;
   readonly neighbour: 'resolving' | 'resolved' | 'unreachable';
   /** MAC address, or null while it is not known. */
   readonly mac: string | null;

@@ -38,7 +38,7 @@ describe('the JSON Schema', () => {
   const properties = propertiesOf(schema, '');
 
   it('has every key', () => {
-    expect(properties).toHaveLength(9 + 3 + 7 + 2 + 5);
+    expect(properties).toHaveLength(9 + 3 + 7 + 2 + 5 + 4);
   });
 
   it.each(properties)('describes %s', (_, property) => {
@@ -103,7 +103,11 @@ describe('the example', () => {
   it('is a good configuration, with a service of each method', () => {
     const result = parseConfig(EXAMPLE_CONFIG, 'example');
     expect(result).toMatchObject({ ok: true });
-    expect(result.ok && result.config.services.map(({ method }) => method)).toEqual(['dsr', 'nat']);
+    expect(result.ok && result.config.services.map(({ method }) => method)).toEqual([
+      'dsr',
+      'nat',
+      'gue',
+    ]);
   });
 
   it('shows every key', () => {

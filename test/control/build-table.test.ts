@@ -2,7 +2,8 @@
 // stay the same from table to table.
 import { describe, expect, test } from 'vitest';
 import type { Config, RealConfig, ServiceConfig } from '../../src/config/config.ts';
-import { type BuiltTable, createTableBuilder, findArm } from '../../src/control/build-table.ts';
+import { type BuiltTable, createTableBuilder } from '../../src/control/build-table.ts';
+import { findWay, parseRoute } from '../../src/control/find-hops.ts';
 import { wantedFrames } from '../../src/control/wanted-frames.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import {
@@ -15,7 +16,7 @@ import {
   protocolKey,
 } from '../../src/director/table.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';
-import { formatIpv6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 
 const ip = (address: string) => parseIpv4(address)!;
 
@@ -202,6 +203,9 @@ describe('ids', () => {
   });
 });
 
+const findArm = (...[real, arms]: [RealConfig, readonly Arm[]]) =>
+  findWay(real, arms, new Map()).arm;
+
 describe('the arm of a real', () => {
   test('is the one whose subnet holds it', () => {
     expect(findArm(real('10.0.255.254'), [OUT, IN])).toBe(1);
@@ -272,5 +276,48 @@ describe('IPv6', () => {
     expect([...wanted.vips]).toEqual([ip('192.0.2.80')]);
     expect([...(wanted.vips6 ?? [])]).toEqual([0x20010db8, 0, 0, 0x10]);
     expect([...(wanted.reals6 ?? [])]).toEqual([0xfd000000 | 0, 0, 0, 1]);
+  });
+});
+
+describe('the router that leads to a real', () => {
+  const routes = new Map([['203.0.113.9', { gateway: '10.0.0.254', interface: 'in' }]]);
+
+  test('is the one that the file names, on the arm whose subnet holds it', () => {
+    const far = real('203.0.113.9', { gateway: '192.0.2.254' });
+    expect(findWay(far, [IN, OUT], routes)).toEqual({ arm: 1, gateway: '192.0.2.254' });
+    expect(findWay(far, [IN], routes)).toEqual({ arm: -1, gateway: '192.0.2.254' });
+    const named = { ...far, interface: 'in' };
+    expect(findWay(named, [OUT, IN], routes)).toEqual({ arm: 1, gateway: '192.0.2.254' });
+  });
+
+  test("is that of the host's route, if an arm has it and no subnet holds the real", () => {
+    expect(findWay(real('203.0.113.9'), [OUT, IN], routes)).toEqual({
+      ...{ arm: 1, gateway: '10.0.0.254' },
+    });
+    expect(findWay(real('203.0.113.9'), [OUT], routes)).toEqual({ arm: 0, gateway: undefined });
+    const other = real('203.0.113.9', { interface: 'out' });
+    expect(findWay(other, [OUT, IN], routes)).toEqual({ arm: 0, gateway: undefined });
+    const near = new Map([['10.0.0.11', { gateway: '10.0.0.254', interface: 'in' }]]);
+    expect(findWay(real('10.0.0.11'), [OUT, IN], near)).toEqual({ arm: 1, gateway: undefined });
+  });
+
+  test('is read from what ip says', () => {
+    const said = '[{"dst":"10.3.0.2","gateway":"10.2.0.1","dev":"eth1","prefsrc":"10.2.0.9"}]';
+    expect(parseRoute(said)).toEqual({ gateway: '10.2.0.1', interface: 'eth1' });
+    expect(parseRoute('[{"dst":"10.2.0.2","dev":"eth1"}]')).toBeUndefined();
+    expect(parseRoute('')).toBeUndefined();
+  });
+
+  test('is resolved in the place of the real, and once for all of them', () => {
+    const gateway = '10.0.0.254';
+    const reals = [real('203.0.113.9', { gateway }), real('203.0.113.10', { gateway })];
+    const tunnel = { port: 7000, sources: '172.16.0.0/16' };
+    const made = { ...config(service({ method: 'gue', reals })), tunnel };
+    const { table, services } = createTableBuilder().build(made, [OUT, IN]);
+    expect([...table.neighbourAddress].map(formatIpv4)).toEqual([gateway]);
+    expect([...table.realAddress].map(formatIpv4)).toEqual(['203.0.113.9', '203.0.113.10']);
+    expect(services[0]!.reals[0]).toMatchObject({ arm: 1, gateway });
+    expect([...table.tunnelAddresses]).toEqual([...table.realAddress]);
+    expect(table.tunnel).toEqual({ source: 0xac100000 | 0, prefixLength: 16, port: 7000 });
   });
 });

@@ -32,6 +32,7 @@ const hostFacts = (changes: Partial<HostFacts> = {}): HostFacts => ({
   proxyArp: [],
   forwarding6: [],
   proxyNdp: [],
+  routes: new Map(),
   nft: true,
   packageProblem: undefined,
   ...changes,

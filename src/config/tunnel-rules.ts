@@ -1,0 +1,60 @@
+// Rules for reals that are reached through routers and tunnels.
+import { inSubnet, parseIpv4 } from '../wire/address.ts';
+import { isIpv6Text } from './endpoint.ts';
+import type { Finding } from './problem.ts';
+import { VALUE_SCHEMAS } from './schema.ts';
+import { good, isMapping, type ServiceSketch } from './sketch.ts';
+
+/** @param tunnel the file's own, whatever it is */
+export const misfitTunnels = (service: ServiceSketch, tunnel: unknown): Finding[] => [
+  ...misplacedGateways(service),
+  ...tunnelsOfIpv6(service),
+  ...takenSources(service, tunnel),
+];
+
+/** A router would route what DSR leaves as it is: back to the VIP. */
+function misplacedGateways({ method, vips, reals }: ServiceSketch): Finding[] {
+  const vip = vips[0]?.value;
+  return reals.flatMap(({ path, gateway }): Finding[] => {
+    if (gateway === undefined) return [];
+    const place = { path: [...path, 'gateway'], at: 'value', found: gateway } as const;
+    if (method === 'dsr') {
+      const allowed = 'no gateway with method dsr, which reaches reals on its own segments only';
+      return [{ ...place, allowed, advice: 'methods ipip, gue and nat go through routers' }];
+    }
+    if (vip === undefined || isIpv6Text(gateway) === isIpv6Text(vip)) return [];
+    return [{ ...place, allowed: `a router of the same family as the VIP ${vip}` }];
+  });
+}
+
+function tunnelsOfIpv6({ path, method, vips }: ServiceSketch): Finding[] {
+  const vip = vips.find(({ value }) => isIpv6Text(value))?.value;
+  if ((method !== 'ipip' && method !== 'gue') || vip === undefined) return [];
+  return [
+    {
+      path: [...path, 'method'],
+      at: 'value',
+      found: `${method} with the IPv6 address ${vip}`,
+      allowed: 'methods ipip and gue with a VIP of IPv4, or another method',
+    },
+  ];
+}
+
+/** The director answers for all sources of tunnels, so nobody else may have one of them. */
+function takenSources(service: ServiceSketch, tunnel: unknown): Finding[] {
+  const sources = isMapping(tunnel) ? good(VALUE_SCHEMAS.prefix, tunnel.sources) : undefined;
+  if (sources === undefined) return [];
+  const [first = '', bits = ''] = sources.split('/');
+  const holds = (address: string | undefined): boolean => {
+    const [one, other] = [parseIpv4(first), parseIpv4(address ?? '')];
+    return one !== undefined && other !== undefined && inSubnet(other, one, Number(bits));
+  };
+  const vips = service.vips.map(({ value }) => value);
+  const all = [...vips, ...service.reals.flatMap((real) => [real.address, real.gateway])];
+  return [...new Set(all.filter(holds))].map((address) => ({
+    path: ['tunnel', 'sources'],
+    at: 'value',
+    found: `${sources}, which holds ${address} of service ${service.name}`,
+    allowed: "a prefix without any VIP, real or gateway: it is the director's alone",
+  }));
+}
