@@ -38,12 +38,13 @@ import * as udp from '../wire/udp.ts';
 import { answerEcho, turnRound } from './answer.ts';
 import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director, FirstPiece } from './director.ts';
+import { follow6 } from './follow-fragment6.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
 import { endOnePacket, processPiece } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
-import { isNatAddress, isVip } from './table.ts';
+import { IPV6_BIT, isNatAddress, isVip } from './table.ts';
 import {
   ANSWER,
   DROP_FRAME,
@@ -132,19 +133,26 @@ function processFirst(
   end: number,
   arm: number,
 ): Verdict {
-  const { firstPiece } = director;
   // The decision rewrites the frame, so what the others look like is noted before.
-  notePiece(firstPiece, frame, at + ethernet.HEADER_BYTES);
+  notePiece(director.firstPiece, frame, at + ethernet.HEADER_BYTES);
   const verdict = decideFirst(director, frame, at, end, arm);
-  noteWay(director, verdict);
+  const { source, destination, ports, protocol } = director.firstPiece;
+  noteWay(director, verdict, flow.findFlow(director.flows, source, destination, ports, protocol));
   endOnePacket(director);
   return verdict;
 }
 
-function noteWay(director: Director, verdict: Verdict): void {
+/**
+ * Notes the way of the packet whose first piece has been decided about.
+ * @param found the flow of the piece as it came, as from findFlow
+ */
+export function noteWay(director: Director, verdict: Verdict, found: number): void {
   const { fragments, nowMs, firstPiece } = director;
   const { source, destination, id } = firstPiece;
-  const flowFound = findItsFlow(director, verdict);
+  const wasSent = kindOf(verdict) === SEND || kindOf(verdict) === TAKEN;
+  // Sent on, and no flow: that was one for this packet alone.
+  const sentBy = found >= 0 ? found : director.flows.maximum << 1;
+  const flowFound = wasSent ? sentBy : -1;
   const way = wayAfter(verdict, flowFound);
   let entry = findEntry(fragments, source, destination, id, nowMs);
   if (entry < 0) entry = addEntry(fragments, source, destination, id, way, nowMs);
@@ -202,15 +210,6 @@ function decideEcho(
   return answerEcho(director, frame, at, l3, l4, arm);
 }
 
-/** The flow that a first fragment was sent on by: as from findFlow. */
-function findItsFlow({ flows, firstPiece }: Director, verdict: Verdict): number {
-  if (kindOf(verdict) !== SEND && kindOf(verdict) !== TAKEN) return -1;
-  const { source, destination, ports, protocol } = firstPiece;
-  const found = flow.findFlow(flows, source, destination, ports, protocol);
-  // It was sent on and has no flow: that was one for this packet alone.
-  return found >= 0 ? found : flows.maximum << 1;
-}
-
 function wayAfter(verdict: Verdict, flowFound: number): number {
   if (flowFound >= 0) return (flowFound & 1) === 0 ? TO_REAL : TO_CLIENT;
   const kind = kindOf(verdict);
@@ -230,9 +229,11 @@ function describeWay(
   if (flowFound < 0) return;
   const { records } = flows;
   const record = (flowFound >>> 1) * flow.RECORD_WORDS;
-  const isNat = ((records[record + flow.META] as number) & flow.NAT_BIT) !== 0;
+  const meta = records[record + flow.META] as number;
+  const isNat = (meta & flow.NAT_BIT) !== 0;
   const isReply = (flowFound & 1) !== 0;
-  const address = records[record + (isReply ? flow.VIP : flow.REAL)] as number;
+  const known = records[record + (isReply ? flow.VIP : flow.REAL)] as number;
+  const address = ((meta >>> 8) & IPV6_BIT) === 0 ? known : ~known;
   entries[entry + DETAIL] = (records[record + flow.IDS] as number) & 0xffff;
   entries[entry + ADDRESS] = isNat ? address : 0;
   entries[entry + PEER] = records[record + (isReply ? flow.CLIENT : flow.LOCAL)] as number;
@@ -271,15 +272,29 @@ function processLater(
   end: number,
   arm: number,
 ): Verdict {
-  const { fragments, nowMs } = director;
   const l3 = at + ethernet.HEADER_BYTES;
-  const source = ipv4.source(frame, l3);
-  const destination = ipv4.destination(frame, l3);
-  const id = idProtocol(ipv4.identification(frame, l3), ipv4.protocol(frame, l3));
+  notePiece(director.firstPiece, frame, l3);
+  return joinPacket(director, frame, at, end, arm, shownTotal(frame, l3));
+}
+
+/**
+ * Sends a piece that was noted the way of its packet, or holds it until that is known.
+ * @param totalBytes bytes of the whole packet's payload if this is its last piece, else 0
+ */
+export function joinPacket(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  arm: number,
+  totalBytes: number,
+): Verdict {
+  const { fragments, nowMs, firstPiece } = director;
+  const { source, destination, id, payloadBytes } = firstPiece;
   let entry = findEntry(fragments, source, destination, id, nowMs);
   if (entry < 0) entry = addEntry(fragments, source, destination, id, WAITING, nowMs);
   if (entry < 0) return dropped(director, TABLE_FULL);
-  countFragment(fragments, entry, payloadBytes(frame, l3), shownTotal(frame, l3), nowMs);
+  countFragment(fragments, entry, payloadBytes, totalBytes, nowMs);
   if (fragments.entries[entry + WAY] !== WAITING) {
     return follow(director, entry, frame, at, end, arm);
   }
@@ -298,6 +313,9 @@ function follow(
 ): Verdict {
   const { entries } = director.fragments;
   const l3 = at + ethernet.HEADER_BYTES;
+  if (ethernet.type(frame, at) === ethernet.TYPE_IPV6) {
+    return follow6(director, entry, frame, at, end, arm);
+  }
   switch (entries[entry + WAY]) {
     case TO_REAL:
       return followToReal(director, entry, frame, at, end);

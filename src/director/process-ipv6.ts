@@ -9,14 +9,12 @@ import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerEcho6, answerNeighbour } from './answer6.ts';
 import type { Director } from './director.ts';
-import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
-import { forwardKnown6 } from './known-flow6.ts';
-import { processNew } from './open-flow.ts';
 import { readIpv6 } from './packet.ts';
+import { processFlow6 } from './process-flow6.ts';
+import { processFragment6 } from './process-fragment6.ts';
 import { dropped, notForwarded6 } from './refuse.ts';
 import { relayError6 } from './relay-error6.ts';
 import { isVip6 } from './table.ts';
-import { tellTimeExceeded6, tellTooBig6 } from './tell-sender6.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const EXTENSION = DROP['ipv6-extension'];
@@ -24,9 +22,6 @@ const NO_CHECKSUM = DROP['udp-no-checksum'];
 const IP_PROTOCOL = DROP['ip-protocol'];
 const ICMP_TYPE = DROP['icmp-type'];
 const ICMP_CHECKSUM = DROP['icmp-checksum'];
-const REAL_UNRESOLVED = DROP['real-unresolved'];
-const TTL_EXPIRED = DROP['ttl-expired'];
-const TOO_BIG = DROP['too-big'];
 
 const PROTOCOL_TCP = 6;
 const PROTOCOL_UDP = 17;
@@ -66,6 +61,7 @@ export function processIpv6(
     if (badL4 === 0) return processFlow6(director, frame, at, l4, end, arm, offload);
     return notForwarded6(director, frame, l3, packetEnd - l4 < 4 ? 0 : l4, badL4);
   }
+  if (protocol === ipv6.FRAGMENT) return processFragment6(director, frame, at, l4, end, arm);
   if (protocol === -1) return notForwarded6(director, frame, l3, 0, EXTENSION);
   return processOther6(director, frame, at, l4, packetEnd, arm);
 }
@@ -87,30 +83,6 @@ function checkPorts(
   const bad = udp.check(frame, l4, end);
   if (bad !== 0 || (offload & 1) !== 0) return bad;
   return udp.checksum(frame, l4) === 0 ? NO_CHECKSUM : 0;
-}
-
-/** @param l4 offset of the TCP or UDP header, which has been checked */
-export function processFlow6(
-  director: Director,
-  frame: DataView,
-  at: number,
-  l4: number,
-  end: number,
-  arm: number,
-  offload: number,
-): Verdict {
-  const known = forwardKnown6(director, frame, at, l4, end, arm, offload);
-  const verdict =
-    known === NOT_KNOWN ? processNew(director, frame, at, l4, end, arm, offload) : known;
-  if (verdict >= 0) return verdict;
-  if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
-  if (verdict === TOO_LONG) {
-    tellTooBig6(director, frame, at, arm, director.narrowMtu);
-    return dropped(director, TOO_BIG);
-  }
-  if (verdict !== NO_TIME_TO_LIVE) return verdict;
-  tellTimeExceeded6(director, frame, at, arm);
-  return dropped(director, TTL_EXPIRED);
 }
 
 /** ICMPv6 and what else there is: pings to a VIP are answered, errors are sent on. */

@@ -309,6 +309,11 @@ export function isNatAddress(table: Table, address: number): boolean {
   return findOwner(table.replies, address, 0, ADDRESS_ALONE) >= 0;
 }
 
+/** The same for a handle of IPv6. */
+export function isNatAddress6(table: Table, handle: number): boolean {
+  return findOwner(table.replies, handle, 0, IPV6_BIT) >= 0;
+}
+
 /** True if the IPv4 address is a VIP of any service. */
 export function isVip(table: Table, address: number): boolean {
   return findOwner(table.services, address, 0, ADDRESS_ALONE) >= 0;

@@ -98,6 +98,12 @@ function findIn(
   }
 }
 
+/** Keyed hash of the address that lies in a frame. */
+export function hashInFrame(seed: number, frame: DataView, at: number): number {
+  const [a, b] = [frame.getInt32(at), frame.getInt32(at + 4)];
+  return hashAddress(seed, a, b, frame.getInt32(at + 8), frame.getInt32(at + 12));
+}
+
 /** Looks up the address that lies in a frame. @returns its handle, or UNKNOWN */
 export function findAddress(book: AddressBook, frame: DataView, at: number): number {
   const [a, b] = [frame.getInt32(at), frame.getInt32(at + 4)];

@@ -22,7 +22,10 @@ const TOTAL_BYTES = 5;
 const HELD = 6;
 /** What was decided about the first fragment; 0 marks a free entry. */
 export const WAY = 7;
-/** Of TO_REAL: the real's address for NAT, else 0. Of TO_CLIENT: the VIP. */
+/**
+ * Of TO_REAL: the real's address for NAT, else 0. Of TO_CLIENT: the VIP. Of IPv6, where a handle
+ * may be 0, the complement.
+ */
 export const ADDRESS = 8;
 /** Of TO_REAL and TO_CLIENT: the real's id. Of REFUSED: the drop reason. */
 export const DETAIL = 9;
