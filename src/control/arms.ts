@@ -23,6 +23,7 @@ export function armOf(found: NetworkInterface): Arm {
     prefixLength6: subnets6[0]?.prefixLength ?? 0,
     subnets6,
     mtu: found.mtu,
+    vlans: found.vlans,
   };
 }
 

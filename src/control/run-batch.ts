@@ -9,6 +9,7 @@ import type { Table } from '../director/table.ts';
 import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director/verdict.ts';
 import { formatIpv4, formatIpv6, formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
+import { withTag } from '../wire/ethernet.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
 import { wantedFrames } from './wanted-frames.ts';
@@ -112,14 +113,17 @@ function sendOn(director: Director, datapath: Datapath, index: number, verdict: 
 
 /** Sends what a super-frame was cut into, in its place among the frames of the batch. */
 function sendSegments(director: Director, datapath: Datapath, count: number): void {
-  for (const { arm, bytes, countAs } of director.segments.splice(0, count)) {
+  for (const { arm, bytes, tag = 0, countAs } of director.segments.splice(0, count)) {
     const isUp = datapath.links[arm] === 'up';
-    if (isUp) datapath.sendCopy(bytes, arm);
+    if (isUp) datapath.sendCopy(tagged(bytes, tag), arm);
     if (countAs === undefined) continue;
     if (isUp) add(director.counters, countAs);
     else countLinkDown(director);
   }
 }
+
+const tagged = (bytes: Uint8Array, tag: number): Uint8Array =>
+  tag === 0 ? bytes : withTag(bytes, tag);
 
 function countLinkDown({ counters }: Director): void {
   add(counters, dropAt(LINK_DOWN));
@@ -128,9 +132,9 @@ function countLinkDown({ counters }: Director): void {
 
 /** Sends what waits in the outbox: behind the frames of the batch that it came from. */
 function sendOwn(director: Director, datapath: Datapath): void {
-  for (const { arm, bytes, countAs } of director.outbox.splice(0)) {
+  for (const { arm, bytes, tag = 0, countAs } of director.outbox.splice(0)) {
     const isUp = datapath.links[arm] === 'up';
-    if (isUp) datapath.inject(bytes, arm);
+    if (isUp) datapath.inject(tagged(bytes, tag), arm);
     if (countAs === undefined) continue;
     if (isUp) add(director.counters, countAs);
     else countLinkDown(director);

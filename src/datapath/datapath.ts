@@ -25,6 +25,8 @@ export interface Arm {
   readonly subnets6?: readonly { readonly address: Ipv6; readonly prefixLength: number }[];
   /** Largest IP packet in bytes. */
   readonly mtu: number;
+  /** VLANs on this interface that the host has interfaces of their own for; none unless given. */
+  readonly vlans?: readonly number[];
 }
 
 /** Whose frames are wanted: to these VIPs, from these reals; ARP and NDP always are. */
@@ -60,6 +62,11 @@ export interface Batch {
    * else 0.
    */
   readonly offload: Int32Array;
+  /**
+   * The VLAN tag that a frame came with, which is not in its bytes (IEEE 802.1Q: what kind of tag,
+   * then priority and VLAN), or 0. It leaves with the same.
+   */
+  readonly tag: Int32Array;
 }
 
 /** Numbers of one arm since start. A frame received is counted once, whatever becomes of it. */
@@ -115,6 +122,7 @@ export function createBatch(frame: DataView): Batch {
     at: new Int32Array(BATCH_FRAMES),
     end: new Int32Array(BATCH_FRAMES),
     offload: new Int32Array(new ArrayBuffer(BATCH_FRAMES * 4)),
+    tag: new Int32Array(BATCH_FRAMES),
   };
 }
 

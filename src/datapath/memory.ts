@@ -1,5 +1,6 @@
 // A datapath without a kernel: frames go in by `put` and come out in `sent`. Tests, simulations and
 // the bench of the director's own work run on it; it keeps every promise that the others keep.
+import { TAG_BYTES, TYPE_VLAN, withTag } from '../wire/ethernet.ts';
 import { HEADROOM_BYTES } from '../wire/tunnel.ts';
 import {
   type Arm,
@@ -27,6 +28,15 @@ export interface MemoryDatapath extends BlockingDatapath {
   setLink(arm: number, state: LinkState): void;
 }
 
+/** The tag of a frame, as the kernel takes it off before anybody sees it. */
+function tagOf(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return bytes.length >= 16 && view.getUint16(12) === TYPE_VLAN ? view.getInt32(12) : 0;
+}
+
+const withoutTag = (bytes: Uint8Array): Uint8Array =>
+  Uint8Array.of(...bytes.subarray(0, 12), ...bytes.subarray(12 + TAG_BYTES));
+
 export function openMemory(arms: readonly Arm[]): MemoryDatapath {
   const memory = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
   const batch = createBatch(new DataView(memory.buffer));
@@ -35,7 +45,7 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
   const seen = [...links];
   const waiting: { bytes: Uint8Array; partial: boolean }[][] = arms.map(() => []);
   const sent: SentFrame[] = [];
-  const queued: { arm: number; from: number; end: number }[] = [];
+  const queued: { arm: number; from: number; end: number; tag: number }[] = [];
   let turn = 0;
 
   function receive(): number {
@@ -44,9 +54,12 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
       turn = (turn + 1) % arms.length;
       for (const { bytes, partial } of waiting[turn]?.splice(0, BATCH_FRAMES) ?? []) {
         const at = batch.count * SLOT_BYTES + HEADROOM_BYTES;
-        memory.set(bytes, at);
+        const tag = tagOf(bytes);
+        const bare = tag === 0 ? bytes : withoutTag(bytes);
+        memory.set(bare, at);
         batch.at[batch.count] = at;
-        batch.end[batch.count] = at + bytes.length;
+        batch.end[batch.count] = at + bare.length;
+        batch.tag[batch.count] = tag;
         batch.offload[batch.count] = partial ? 1 : 0;
         batch.count++;
         count(turn, 'received', bytes.length);
@@ -74,12 +87,14 @@ export function openMemory(arms: readonly Arm[]): MemoryDatapath {
   }
 
   function queue(index: number, arm: number, ahead: number): void {
-    queued.push({ arm, from: (batch.at[index] ?? 0) - ahead, end: batch.end[index] ?? 0 });
+    const tag = batch.tag[index] ?? 0;
+    queued.push({ arm, from: (batch.at[index] ?? 0) - ahead, end: batch.end[index] ?? 0, tag });
   }
 
   function sendQueued(): void {
-    for (const { arm, from, end } of queued.splice(0)) {
-      transmit({ arm, bytes: memory.slice(from, end) });
+    for (const { arm, from, end, tag } of queued.splice(0)) {
+      const bytes = memory.slice(from, end);
+      transmit({ arm, bytes: tag === 0 ? bytes : withTag(bytes, tag) });
     }
   }
 

@@ -11,6 +11,7 @@ import {
   setMembership,
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
+import { TAG_BYTES } from '../wire/ethernet.ts';
 import {
   type Arm,
   type ArmCounters,
@@ -45,9 +46,13 @@ import {
 const LENGTH_AT = 4;
 const SNAPLEN_AT = 8;
 const MAC_AT = 12;
+const TAG_AT = 24;
+const VLAN_VALID = 0x10;
 
 // struct virtio_net_hdr (include/uapi/linux/virtio_net.h), little-endian here.
 const NEEDS_CSUM = 1;
+const HEADER_LENGTH_AT = 2;
+const CHECKSUM_START_AT = 6;
 const GSO_SIZE_AT = 4;
 /** Filter programs and frames of the director's own, up to 64 KiB of IP with all headers. */
 const SCRATCH_BYTES = 69_632;
@@ -93,7 +98,8 @@ export function openRingArm(
 ): RingArm {
   const scratch = mapScratch(libc, SCRATCH_BYTES, releases);
   const [smallLayout, largeLayout] = laneLayouts(slots);
-  const common = { interfaceIndex: arm.interfaceIndex, wanted, memory, scratch };
+  const { interfaceIndex, vlans } = arm;
+  const common = { interfaceIndex, vlans, wanted, memory, scratch };
   const smallPart = { layout: smallLayout, offset, takesLarge: false, group: groups?.[0] };
   const largeOffset = offset + layoutBytes(smallLayout);
   const largePart = { layout: largeLayout, offset: largeOffset, takesLarge: true };
@@ -169,6 +175,8 @@ export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): 
     const header = at - VNET_HEADER_BYTES;
     const segmentBytes = frame.getUint16(header + GSO_SIZE_AT, true);
     batch.offload[count] = (segmentBytes << 1) | (frame.getUint8(header) & NEEDS_CSUM);
+    const tagged = frame.getUint32(slot, true) & VLAN_VALID;
+    batch.tag[count] = tagged === 0 ? 0 : frame.getInt32(slot + TAG_AT, true);
     bytes += length;
     count++;
   }
@@ -190,13 +198,30 @@ export function sendFrame(to: RingArm, base: Base, at: number, end: number): voi
   queueFrame(to.queue, base, at - VNET_HEADER_BYTES, bytes);
 }
 
-/** Like sendFrame, with a virtio_net_hdr that leaves nothing to do; the slot has room for it. */
-export function sendFinished(to: RingArm, base: Base, at: number, end: number): void {
+/**
+ * Puts a tag back where the kernel took it from: the addresses and the virtio_net_hdr move ahead.
+ * @returns where the frame begins now
+ */
+export function layTag(frame: DataView, at: number, tag: number): number {
+  const from = at - VNET_HEADER_BYTES;
+  const to = from - TAG_BYTES;
+  for (let done = 0; done < VNET_HEADER_BYTES + 12; done += 2) {
+    frame.setUint16(to + done, frame.getUint16(from + done));
+  }
+  frame.setInt32(at + 12 - TAG_BYTES, tag);
+  for (const field of [HEADER_LENGTH_AT, CHECKSUM_START_AT]) {
+    const bytes = frame.getUint16(to + field, true);
+    if (bytes !== 0) frame.setUint16(to + field, bytes + TAG_BYTES, true);
+  }
+  return at - TAG_BYTES;
+}
+
+/** Gives a frame a virtio_net_hdr that leaves nothing to do; the slot has room for it. */
+export function finishHeader(frame: DataView, at: number): void {
   const header = at - VNET_HEADER_BYTES;
-  to.frame.setInt32(header, 0);
-  to.frame.setInt32(header + 4, 0);
-  to.frame.setInt16(header + 8, 0);
-  sendFrame(to, base, at, end);
+  frame.setInt32(header, 0);
+  frame.setInt32(header + 4, 0);
+  frame.setInt16(header + 8, 0);
 }
 
 /** Queues a copy of `bytes`. */

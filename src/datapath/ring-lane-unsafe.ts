@@ -46,6 +46,7 @@ export interface Lane {
   readonly fd: number;
   /** Whether it takes the frames that are too large for the other lane. */
   readonly takesLarge: boolean;
+  readonly vlans: readonly number[] | undefined;
   /** Room for filter programs. */
   readonly scratch: Scratch;
   /** Offset of each slot in the arm's memory. */
@@ -86,6 +87,8 @@ export interface LaneOptions {
   readonly layout: RingLayout;
   readonly takesLarge: boolean;
   readonly wanted: Wanted;
+  /** VLANs whose frames are not for this arm. */
+  readonly vlans: readonly number[] | undefined;
   /** Fanout group to join, or NEW_GROUP; undefined: none. */
   readonly group: number | undefined;
   /** The arm's memory, and where in it this lane begins. */
@@ -99,15 +102,15 @@ export interface LaneOptions {
  * group lets none in before `filterLane`: until all have joined, they would come to the wrong one.
  */
 export function openLane(libc: Libc, options: LaneOptions, releases: Releases): Lane {
-  const { layout, memory, offset, takesLarge, scratch, group } = options;
+  const { layout, memory, offset, takesLarge, scratch, group, vlans } = options;
   const fd = openPacketSocket(libc, releases);
   const slotAt = Int32Array.from(
     { length: layout.frames },
     (_, index) => offset + index * layout.frameBytes,
   );
   const words = new Int32Array(memory.view.buffer);
-  const places = { next: 0, first: 0, held: 0 };
-  const lane: Lane = { libc, fd, takesLarge, scratch, slotAt, words, group: NEW_GROUP, ...places };
+  const places = { slotAt, words, next: 0, first: 0, held: 0 };
+  const lane: Lane = { libc, fd, takesLarge, vlans, scratch, group: NEW_GROUP, ...places };
   if (group === undefined) filterLane(lane, options.wanted);
   else attachFilter(libc, fd, scratch, rejectAll());
   createRing(libc, fd, layout);
@@ -118,10 +121,10 @@ export function openLane(libc: Libc, options: LaneOptions, releases: Releases): 
 }
 
 /** Lets these frames in; if the kernel has no room for so many addresses, those of all. */
-export function filterLane({ libc, fd, scratch, takesLarge }: Lane, wanted: Wanted): void {
-  const sizes = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge };
-  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...sizes }))) return;
-  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted: undefined, ...sizes }))) return;
+export function filterLane({ libc, fd, scratch, takesLarge, vlans }: Lane, wanted: Wanted): void {
+  const rest = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge, vlans };
+  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...rest }))) return;
+  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted: undefined, ...rest }))) return;
   throw new Error('no memory for the smallest socket filter: raise net.core.optmem_max');
 }
 

@@ -22,13 +22,14 @@ import {
   armBytes,
   armHasFrame,
   copyInto,
+  finishHeader,
   flushArm,
   injectInto,
+  layTag,
   openRingArm,
   type RingArm,
   receiveFrom,
   releaseArm,
-  sendFinished,
   sendFrame,
   settleArm,
   setWanted,
@@ -124,6 +125,12 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     return 0;
   }
 
+  function sendFrom(index: number, arm: number, at: number): void {
+    const tag = batch.tag[index] as number;
+    const start = tag === 0 ? at : layTag(batch.frame, at, tag);
+    sendFrame(rings[arm] as RingArm, base, start, batch.end[index] as number);
+  }
+
   function flush(): void {
     for (let index = 0; index < rings.length; index++) {
       flushArm(rings[index] as RingArm);
@@ -184,13 +191,11 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     wakeFd,
     groups: rings.flatMap(({ small, large }) => [small.group, large.group]),
     receive,
-    send: (index, arm) => {
-      const ring = rings[arm] as RingArm;
-      sendFrame(ring, base, batch.at[index] as number, batch.end[index] as number);
-    },
+    send: (index, arm) => sendFrom(index, arm, batch.at[index] as number),
     sendAhead: (index, arm, ahead) => {
       const at = (batch.at[index] as number) - ahead;
-      sendFinished(rings[arm] as RingArm, base, at, batch.end[index] as number);
+      finishHeader(batch.frame, at);
+      sendFrom(index, arm, at);
     },
     sendCopy: (bytes, arm) => copyInto(rings[arm] as RingArm, bytes),
     inject: (bytes, arm) => injectInto(rings[arm] as RingArm, bytes),

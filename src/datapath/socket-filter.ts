@@ -1,6 +1,7 @@
 // The socket filter of a ring's lane, as classic BPF (CAP_NET_RAW is enough for it): only ARP, NDP,
 // frames to a VIP and frames from a NAT real come in, and of these only the sizes that the lane is
-// made for. Ports are not looked at, so fragments come in like all others. Where there are NAT
+// made for. A VLAN tag makes no difference, unless another interface of the host takes it off.
+// Ports are not looked at, so fragments come in like all others. Where there are NAT
 // reals, so do ICMP errors from anybody to anybody: a router behind the director that speaks of a
 // request names neither a VIP nor, as its sender, a real. The filter runs in the kernel, before the
 // copy. Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
@@ -17,6 +18,7 @@ const INDEX_HEADER = 0xb1;
 const LOAD_BYTE_INDEXED = 0x50;
 const LOAD_LENGTH = 0x80;
 const JUMP = 0x05;
+const AND = 0x54;
 const JUMP_EQUAL = 0x15;
 const JUMP_GREATER = 0x25;
 const JUMP_ANY_BIT = 0x45;
@@ -25,7 +27,9 @@ const RETURN = 0x06;
 
 /** Offsets that mean "about the packet", not "in the packet" (SKF_AD_OFF). */
 const PACKET_TYPE = 0xfffff000 + 4;
+const VLAN_TAG = 0xfffff000 + 44;
 const VLAN_TAG_PRESENT = 0xfffff000 + 48;
+const VLAN_ID = 0xfff;
 
 const OTHER_HOST = 3;
 const ETHERTYPE_AT = 12;
@@ -78,6 +82,8 @@ export interface FilterOptions {
   /** Frames of up to so many bytes, or all beyond. */
   readonly limitBytes: number;
   readonly beyondLimit: boolean;
+  /** VLANs whose frames are another interface's. */
+  readonly vlans?: readonly number[] | undefined;
 }
 
 /**
@@ -85,15 +91,14 @@ export interface FilterOptions {
  * this host comes in, and the director sorts them out.
  */
 export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffer> {
-  const { wanted, limitBytes, beyondLimit } = options;
+  const { wanted, limitBytes, beyondLimit, vlans = [] } = options;
   const program: Instruction[] = [
     [LOAD_LENGTH, 0, 0, 0],
     [JUMP_GREATER, beyondLimit ? 1 : 0, beyondLimit ? 0 : 1, limitBytes],
     REJECT,
     [LOAD_WORD, 0, 0, PACKET_TYPE],
     ...ifEqual(OTHER_HOST, REJECT),
-    [LOAD_WORD, 0, 0, VLAN_TAG_PRESENT],
-    ...ifEqual(1, REJECT),
+    ...othersVlans(vlans),
     [LOAD_HALF, 0, 0, ETHERTYPE_AT],
     ...ifEqual(ARP, ACCEPT),
     ...(wanted !== undefined && fits(wanted)
@@ -101,6 +106,20 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
       : [...ifEqual(IPV6, ACCEPT), ...ifEqual(IPV4, ACCEPT), REJECT]),
   ];
   return encodeProgram(program);
+}
+
+/** Frames that the host has an interface of its own for: that one will see them too. */
+function othersVlans(vlans: readonly number[]): Instruction[] {
+  if (vlans.length === 0) return [];
+  const ofOthers = vlans.flatMap((vlan) => ifEqual(vlan, REJECT));
+  return [
+    [LOAD_WORD, 0, 0, VLAN_TAG_PRESENT],
+    [JUMP_EQUAL, 1, 0, 1],
+    [JUMP, 0, 0, ofOthers.length + 2],
+    [LOAD_WORD, 0, 0, VLAN_TAG],
+    [AND, 0, 0, VLAN_ID],
+    ...ofOthers,
+  ];
 }
 
 const NONE = new Int32Array(0);

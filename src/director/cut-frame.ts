@@ -47,7 +47,8 @@ export function cutFrame(
     layFragment(view, ethernet.HEADER_BYTES + ahead, (field + (done >>> 3)) | more);
     mendOuter(director, view, ahead);
     // The frame that came in counts once, with its first piece.
-    outbox.push(done === 0 ? { arm: out, bytes, countAs: GLOBAL.sentFrames } : { arm: out, bytes });
+    const piece = { arm: out, bytes, tag: director.tag };
+    outbox.push(done === 0 ? { ...piece, countAs: GLOBAL.sentFrames } : piece);
   }
   counters.values[GLOBAL.cutFrames] = (counters.values[GLOBAL.cutFrames] as number) + 1;
   return TAKEN;

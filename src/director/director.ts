@@ -85,6 +85,8 @@ export interface Director {
   neighbours: Neighbours;
   /** Where another director publishes the neighbours that both have; undefined: asks itself. */
   readonly leader: Counters | undefined;
+  /** VLAN tag of the frame that goes the long way now, or 0: what it makes leaves with the same. */
+  tag: number;
   /** Time of this batch, int32 milliseconds on a clock that only grows. */
   nowMs: number;
   readonly outbox: OutboxFrame[];
@@ -169,6 +171,7 @@ export function createDirector(options: DirectorOptions): Director {
     schedulers: [],
     neighbours: createNeighbours(table, arms, undefined, nowMs),
     leader: options.leader,
+    tag: 0,
     nowMs,
     outbox: [],
     segments: [],

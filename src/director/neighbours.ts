@@ -33,6 +33,8 @@ const TRIES = 4;
 export interface OutboxFrame {
   readonly arm: number;
   readonly bytes: Uint8Array;
+  /** VLAN tag that it gets on its way out, as a batch has it; none unless given. */
+  readonly tag?: number;
   /** Index of the global counter that tells of it, if it is a frame that came in. */
   readonly countAs?: number;
 }

@@ -25,6 +25,7 @@ export interface Frames {
   readonly at: Int32Array;
   readonly end: Int32Array;
   readonly offload: Int32Array;
+  readonly tag: Int32Array;
 }
 
 export interface BatchProcessor {
@@ -38,7 +39,7 @@ export interface BatchProcessor {
 export function createBatchProcessor(director: Director, batch: Frames): BatchProcessor {
   const { flows, armMacHigh, armMacLow, safeFrameBytes } = director;
   const { records, slots, slotMask, seed } = flows;
-  const { at: starts, end: ends, offload: offloads } = batch;
+  const { at: starts, end: ends, offload: offloads, tag: tags } = batch;
   if (batch.frame.byteLength > OFFSET_MASK) throw new RangeError('frames lie beyond 1 GiB');
   const maximumFrames = starts.length;
   const verdicts = new Int32Array(maximumFrames);
@@ -112,6 +113,7 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
     const at = starts[index] as number;
     const end = ends[index] as number;
     const offload = offloads[index] as number;
+    director.tag = tags[index] as number;
     verdicts[index] = processFrame(director, batch.frame, at, end, batch.arm, offload);
   }
 

@@ -244,25 +244,26 @@ function describeWay(
 /** Sends the held frames of a packet whose first fragment has come: behind that one. */
 function sendHeld(director: Director, entry: number): void {
   const { fragments, outbox, counters } = director;
-  const { held, heldBytes, heldArm } = fragments;
+  const { held, heldBytes, heldArm, heldTag } = fragments;
+  const { tag: tagOfFirst } = director;
   for (let slot = heldSlot(fragments, entry); slot >= 0; slot = heldSlot(fragments, entry)) {
     const at = slotAt(slot);
     const end = at + (heldBytes[slot] as number);
+    const tag = heldTag[slot] as number;
+    director.tag = tag;
     const verdict = follow(director, entry, held, at, end, heldArm[slot] as number);
     const kind = kindOf(verdict);
     if (kind === SEND || kind === ANSWER) {
       const countAs = kind === SEND ? GLOBAL.sentFrames : GLOBAL.answeredFrames;
-      outbox.push({
-        arm: detailOf(verdict),
-        bytes: copyOut(held, at - restOf(verdict), end),
-        countAs,
-      });
+      const bytes = copyOut(held, at - restOf(verdict), end);
+      outbox.push({ arm: detailOf(verdict), bytes, tag, countAs });
     } else if (kind === PASS) {
       const passed = counters.values[GLOBAL.passedFrames] as number;
       counters.values[GLOBAL.passedFrames] = passed + 1;
     }
     freeSlot(fragments, slot);
   }
+  director.tag = tagOfFirst;
 }
 
 function processLater(
@@ -298,7 +299,7 @@ export function joinPacket(
   if (fragments.entries[entry + WAY] !== WAITING) {
     return follow(director, entry, frame, at, end, arm);
   }
-  const isHeld = holdFrame(fragments, entry, frame, at, end, arm);
+  const isHeld = holdFrame(fragments, entry, frame, at, end, arm, director.tag);
   return isHeld ? TAKEN : dropped(director, TABLE_FULL);
 }
 

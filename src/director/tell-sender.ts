@@ -141,7 +141,7 @@ function pushTo(
   });
   const quote = new Uint8Array(frame.buffer, frame.byteOffset + l3, quoted);
   icmp.emitError(view, ethernet.HEADER_BYTES + l4, { ...error, quote });
-  director.outbox.push({ arm, bytes });
+  director.outbox.push({ arm, bytes, tag: director.tag });
 }
 
 /**

@@ -62,6 +62,7 @@ export interface FragmentTable {
   readonly heldEntry: Int32Array;
   readonly heldBytes: Int32Array;
   readonly heldArm: Uint8Array;
+  readonly heldTag: Int32Array;
   /** The slot to be used next, which holds the oldest frame. */
   nextSlot: number;
   /** Frames that are held now. */
@@ -92,6 +93,7 @@ export function createFragmentTable(room: FragmentRoom, seed: number): FragmentT
     heldEntry: new Int32Array(room.frames).fill(-1),
     heldBytes: new Int32Array(room.frames),
     heldArm: new Uint8Array(room.frames),
+    heldTag: new Int32Array(room.frames),
     nextSlot: 0,
     holding: 0,
     late: 0,
@@ -247,9 +249,10 @@ export function holdFrame(
   at: number,
   end: number,
   arm: number,
+  tag: number,
 ): boolean {
   if (end - at > SLOT_BYTES) return false;
-  const { held, heldEntry, heldBytes, heldArm, entries } = table;
+  const { held, heldEntry, heldBytes, heldArm, heldTag, entries } = table;
   const slot = table.nextSlot;
   table.nextSlot = slot + 1 === heldEntry.length ? 0 : slot + 1;
   if (heldEntry[slot] !== -1) {
@@ -264,6 +267,7 @@ export function holdFrame(
   heldEntry[slot] = entry;
   heldBytes[slot] = bytes;
   heldArm[slot] = arm;
+  heldTag[slot] = tag;
   entries[entry + HELD] = (entries[entry + HELD] as number) + 1;
   table.holding++;
   return true;

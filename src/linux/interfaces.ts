@@ -27,6 +27,8 @@ export interface NetworkInterface {
    */
   readonly mac: string;
   readonly mtu: number;
+  /** VLANs whose frames other interfaces of this host get from it. */
+  readonly vlans: readonly number[];
   readonly loopback: boolean;
   /** True if frames on it have an Ethernet header (ARPHRD_ETHER, include/uapi/linux/if_arp.h). */
   readonly ethernet: boolean;
@@ -92,6 +94,7 @@ export function readInterface(name: string): InterfaceResult {
       index,
       mac: attribute(name, 'address') ?? '',
       mtu: Number(attribute(name, 'mtu') ?? 0),
+      vlans: vlansOn(name),
       loopback: (flagsOf(name) & IFF_LOOPBACK) !== 0,
       ethernet: attribute(name, 'type') === '1',
       link: linkOf(name),
@@ -173,6 +176,21 @@ function readOptional(path: string): string {
   } catch {
     return '';
   }
+}
+
+/** None where the kernel has no such file: there never was a VLAN in this namespace then. */
+function vlansOn(name: string): number[] {
+  try {
+    return parseVlanConfig(readFileSync('/proc/net/vlan/config', 'utf8'), name);
+  } catch {
+    return [];
+  }
+}
+
+/** The VLANs on an interface, of lines such as `eth0.10 | 10 | eth0` (net/8021q/vlanproc.c). */
+export function parseVlanConfig(text: string, name: string): number[] {
+  const rows = text.split('\n').map((line) => line.split('|').map((part) => part.trim()));
+  return rows.flatMap(([, vlan, parent]) => (parent === name ? [Number(vlan)] : []));
 }
 
 /**

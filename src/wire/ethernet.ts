@@ -59,6 +59,21 @@ export function setSource(frame: DataView, at: number, high: number, low: number
   frame.setUint16(at + 10, low);
 }
 
+/** Bytes of an IEEE 802.1Q tag. It stands between the addresses and the type. */
+export const TAG_BYTES = 4;
+
+/**
+ * A copy of a frame with a tag.
+ * @param tag its four bytes: what kind of tag it is, then priority and VLAN
+ */
+export function withTag(frame: Uint8Array, tag: number): Uint8Array {
+  const bytes = new Uint8Array(frame.length + TAG_BYTES);
+  bytes.set(frame.subarray(0, 12));
+  new DataView(bytes.buffer).setInt32(12, tag);
+  bytes.set(frame.subarray(12), 12 + TAG_BYTES);
+  return bytes;
+}
+
 export function setType(frame: DataView, at: number, etherType: number): void {
   frame.setUint16(at + 12, etherType);
 }

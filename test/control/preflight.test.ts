@@ -11,7 +11,7 @@ function ethernet(name: string, address: string, changes: Partial<NetworkInterfa
   return {
     ok: true,
     interface: {
-      ...{ name, index: 2, mac: '02:00:00:00:00:01', mtu: 1500, link: 'up' },
+      ...{ name, index: 2, mac: '02:00:00:00:00:01', mtu: 1500, link: 'up', vlans: [] },
       ...{ loopback: false, ethernet: true, addresses: [{ address, prefixLength: 24 }] },
       addresses6: [{ address: `2001:db8:${name.at(-1)}::1`, prefixLength: 64 }],
       ...changes,

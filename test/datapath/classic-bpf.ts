@@ -6,7 +6,8 @@ export interface FilteredFrame {
   readonly bytes: Uint8Array;
   /** 0 for this host, 1 broadcast, 2 multicast, 3 for another host. */
   readonly packetType: number;
-  readonly hasVlanTag: boolean;
+  /** Priority and VLAN of its tag, if it came with one. */
+  readonly vlanTag?: number | undefined;
   /** As a fanout program asks for it, which sees the bytes behind the Ethernet header alone. */
   readonly etherType?: number;
 }
@@ -15,6 +16,7 @@ const INSTRUCTION_BYTES = 8;
 const ANCILLARY = 0xfffff000;
 const PROTOCOL = 0;
 const PACKET_TYPE = 4;
+const VLAN_TAG = 44;
 const VLAN_TAG_PRESENT = 48;
 
 /**
@@ -106,6 +108,7 @@ function load(frame: FilteredFrame, at: number, bytes: 1 | 2 | 4): number | unde
 function ancillary(frame: FilteredFrame, what: number): number {
   if (what === PROTOCOL) return frame.etherType ?? 0;
   if (what === PACKET_TYPE) return frame.packetType;
-  if (what === VLAN_TAG_PRESENT) return frame.hasVlanTag ? 1 : 0;
+  if (what === VLAN_TAG_PRESENT) return frame.vlanTag === undefined ? 0 : 1;
+  if (what === VLAN_TAG) return frame.vlanTag ?? 0;
   throw new Error(`ancillary ${what}`);
 }

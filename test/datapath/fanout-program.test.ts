@@ -24,7 +24,7 @@ const numbers = (texts: readonly string[]) => Int32Array.from(texts, (text) => p
 /** What the kernel does with a frame: the program begins at the network header. */
 function workerOf(frame: Uint8Array, workers: number, vips = numbers(VIPS)): number {
   const etherType = new DataView(frame.buffer, frame.byteOffset).getUint16(12);
-  const packet = { bytes: frame.subarray(14), packetType: 0, hasVlanTag: false, etherType };
+  const packet = { bytes: frame.subarray(14), packetType: 0, etherType };
   const program = buildFanoutProgram({ vips, vips6: words(VIPS6) }, workers);
   return runClassicBpf(program, packet);
 }

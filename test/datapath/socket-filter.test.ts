@@ -45,6 +45,7 @@ const options: fc.Arbitrary<FilterOptions> = fc.record({
   wanted: fc.option(wanted, { nil: undefined, freq: 5 }),
   limitBytes: fc.constant(LIMIT),
   beyondLimit: fc.boolean(),
+  vlans: fc.constantFrom(undefined, [], [10], [10, 4000]),
 });
 const frame4: fc.Arbitrary<FilteredFrame> = fc
   .record({
@@ -60,9 +61,9 @@ const frame4: fc.Arbitrary<FilteredFrame> = fc
     protocol: fc.constantFrom(1, 1, 6, 17),
     icmpType: fc.constantFrom(3, 11, 12, 0, 5, 8),
     packetType: fc.constantFrom(0, 0, 1, 2, 3),
-    hasVlanTag: fc.constantFrom(false, false, false, true),
+    vlanTag: fc.constantFrom(undefined, undefined, 0, 0xe00a, 10, 0x0fa0, 11),
   })
-  .map(({ length, packetType, hasVlanTag, ...fields }) => {
+  .map(({ length, packetType, vlanTag, ...fields }) => {
     const whole = new Uint8Array(Math.max(length, 75));
     const view = new DataView(whole.buffer);
     view.setUint16(12, fields.etherType);
@@ -72,7 +73,7 @@ const frame4: fc.Arbitrary<FilteredFrame> = fc
     view.setUint32(26, fields.source);
     view.setUint32(30, fields.destination);
     if (fields.headerWords >= 5) view.setUint8(14 + 4 * fields.headerWords, fields.icmpType);
-    return { bytes: whole.subarray(0, length), packetType, hasVlanTag };
+    return { bytes: whole.subarray(0, length), packetType, vlanTag };
   });
 
 const frame6: fc.Arbitrary<FilteredFrame> = fc
@@ -92,17 +93,19 @@ const frame6: fc.Arbitrary<FilteredFrame> = fc
     for (const [index, word] of fields.source.entries()) view.setInt32(22 + index * 4, word);
     for (const [index, word] of fields.destination.entries()) view.setInt32(38 + index * 4, word);
     view.setUint8(54, fields.icmpType);
-    return { bytes: whole.subarray(0, length), packetType, hasVlanTag: false };
+    return { bytes: whole.subarray(0, length), packetType };
   });
 const frame = fc.oneof(frame4, frame6);
 
 /**
- * The rule in words: ours, untagged, of the lane's size, and ARP or to a VIP or from a real; where
+ * The rule in words: ours, of no VLAN of another interface, of the lane's size, and ARP or to a VIP or from a real; where
  * there are reals, ICMP errors too.
  */
-function isWanted({ wanted: who, beyondLimit }: FilterOptions, given: FilteredFrame): boolean {
-  const { bytes, packetType, hasVlanTag } = given;
-  if (packetType === 3 || hasVlanTag || bytes.length > LIMIT !== beyondLimit) return false;
+function isWanted(options: FilterOptions, given: FilteredFrame): boolean {
+  const { wanted: who, beyondLimit, vlans } = options;
+  const { bytes, packetType, vlanTag } = given;
+  if (packetType === 3 || (vlanTag !== undefined && vlans?.includes(vlanTag & 0xfff))) return false;
+  if (bytes.length > LIMIT !== beyondLimit) return false;
   if (bytes.length < 14) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint16(12) === 0x0806) return true;
@@ -175,7 +178,7 @@ const ipv4To = (destination: number): FilteredFrame => {
   const bytes = new Uint8Array(60);
   new DataView(bytes.buffer).setUint16(12, 0x0800);
   new DataView(bytes.buffer).setUint32(30, destination);
-  return { bytes, packetType: 0, hasVlanTag: false };
+  return { bytes, packetType: 0 };
 };
 
 test('holds two thousand addresses in a program that the kernel takes', () => {
@@ -195,7 +198,7 @@ test('holds hundreds of IPv6 addresses, and beyond that takes all IP of this hos
     view.setUint16(12, 0x86dd);
     for (const [index, word] of [...words(host + 1).subarray(-4)].entries())
       view.setInt32(38 + index * 4, word);
-    return { bytes, packetType: 0, hasVlanTag: false };
+    return { bytes, packetType: 0 };
   };
   const program = buildSocketFilter({
     wanted: { vips: none, reals: none, vips6: words(440) },

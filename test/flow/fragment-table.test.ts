@@ -65,7 +65,7 @@ class Fast {
     const memory = new Uint8Array(frame.length + 7).fill(0xa5);
     memory.set(frame, 3);
     const view = new DataView(memory.buffer);
-    return holdFrame(this.table, entry, view, 3, 3 + frame.length, 1);
+    return holdFrame(this.table, entry, view, 3, 3 + frame.length, 1, 0);
   }
   takeHeld(entry: number): string[] {
     const texts: string[] = [];
