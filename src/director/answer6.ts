@@ -80,7 +80,7 @@ function advertise(director: Director, frame: DataView, at: number, l4: number, 
     macLow: armMacLow[arm] as number,
     to: isProbe ? undefined : to,
   });
-  outbox.push({ arm, bytes, countAs: GLOBAL.answeredFrames });
+  outbox.push({ arm, bytes, tag: director.tag, countAs: GLOBAL.answeredFrames });
   counters.values[GLOBAL.ndpAnswers] = (counters.values[GLOBAL.ndpAnswers] as number) + 1;
 }
 

@@ -80,7 +80,8 @@ export function segmentFrame(
     laySegment(view, ethernet.HEADER_BYTES + ahead, l4 - l3, place);
     mendOuter(director, view, ahead);
     // The frame that came in counts once, with its first segment.
-    segments.push(number === 0 ? { arm, bytes, countAs: GLOBAL.sentFrames } : { arm, bytes });
+    const segment = { arm, bytes, tag: director.tag };
+    segments.push(number === 0 ? { ...segment, countAs: GLOBAL.sentFrames } : segment);
     from += bytes.length;
   }
   director.values[GLOBAL.segmentedFrames] = (director.values[GLOBAL.segmentedFrames] as number) + 1;

@@ -61,7 +61,7 @@ function pushError(
   });
   const data = new Uint8Array(frame.buffer, frame.byteOffset + at + l3, quoted);
   icmpv6.emit(view, l3, l3 + ipv6.HEADER_BYTES, { type, word, data });
-  director.outbox.push({ arm, bytes });
+  director.outbox.push({ arm, bytes, tag: director.tag });
 }
 
 /**

@@ -50,27 +50,31 @@ function openEnd(name: string): End {
 }
 
 /**
- * Sends one frame; TCP that is longer than an Ethernet frame goes as one super-frame, like TSO's.
+ * Sends one frame; TCP that is longer than an Ethernet frame goes as one super-frame, like TSO's,
+ * with a VLAN tag or without.
  */
 function send({ queue }: End, bytes: Uint8Array): void {
   const all = new Uint8Array(room.view.buffer);
   all.fill(0, 0, VNET_HEADER_BYTES);
   all.set(bytes, VNET_HEADER_BYTES);
-  if (bytes.length > ETHERNET_FRAME_BYTES && bytes[23] === TCP_AT_23) askForSegments(room);
+  const tagBytes = bytes[12] === 0x81 ? 4 : 0;
+  if (bytes.length > ETHERNET_FRAME_BYTES && bytes[23 + tagBytes] === TCP_AT_23) {
+    askForSegments(room, tagBytes);
+  }
   queueFrame(queue, splitAddress(room.address), 0, bytes.length + VNET_HEADER_BYTES);
   flushQueue(queue);
   if (queue.counters.failedFrames > 0) throw new Error(`a frame of ${bytes.length} was refused`);
 }
 
 /** struct virtio_net_hdr for TCP over IPv4 without options (include/uapi/linux/virtio_net.h). */
-function askForSegments({ view }: Scratch): void {
+function askForSegments({ view }: Scratch, tagBytes: number): void {
   const NEEDS_CSUM = 1;
   const GSO_TCPV4 = 1;
   view.setUint8(0, NEEDS_CSUM);
   view.setUint8(1, GSO_TCPV4);
-  view.setUint16(2, 54, true);
+  view.setUint16(2, 54 + tagBytes, true);
   view.setUint16(4, 1400, true);
-  view.setUint16(6, 34, true);
+  view.setUint16(6, 34 + tagBytes, true);
   view.setUint16(8, 16, true);
 }
 

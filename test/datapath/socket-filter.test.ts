@@ -98,8 +98,8 @@ const frame6: fc.Arbitrary<FilteredFrame> = fc
 const frame = fc.oneof(frame4, frame6);
 
 /**
- * The rule in words: ours, of no VLAN of another interface, of the lane's size, and ARP or to a VIP or from a real; where
- * there are reals, ICMP errors too.
+ * The rule in words: ours, of no VLAN of another interface, of the lane's size, and ARP or to a
+ * VIP or from a real; where there are reals, ICMP errors too.
  */
 function isWanted(options: FilterOptions, given: FilteredFrame): boolean {
   const { wanted: who, beyondLimit, vlans } = options;

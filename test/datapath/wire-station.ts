@@ -29,6 +29,8 @@ export interface WireStationOptions {
   readonly kind: 'ring' | 'cap';
   /** Slots of the ring. */
   readonly slots?: number;
+  /** VLANs of each arm that are other interfaces' affair. */
+  readonly vlans?: readonly number[];
 }
 
 const addresses = (texts: readonly string[]) => Int32Array.from(texts, (text) => parseIpv4(text)!);
@@ -46,7 +48,12 @@ export async function openWireStation(options: WireStationOptions): Promise<Wire
   try {
     await far.ask('open', ['eth0', 'eth1']);
     const wanted = { vips: addresses([VIP]), reals: addresses([REAL]) };
-    await child.ask('open', { slots: 256, ...options, arms: armsOn(wires), ...wanted });
+    await child.ask('open', {
+      slots: 256,
+      ...options,
+      arms: armsOn(wires, options.vlans),
+      ...wanted,
+    });
   } catch (error) {
     await remove();
     throw error;
@@ -85,13 +92,13 @@ function keepFetching(fetch: (key: number, from: number) => Promise<unknown>) {
   };
 }
 
-function armsOn(wires: Wires): Arm[] {
+function armsOn(wires: Wires, vlans: readonly number[] = []): Arm[] {
   return ARM_MACS.map((text, index) => {
     const { high, low } = parseMac(text)!;
     const name = `eth${index}`;
     return {
       ...{ name, interfaceIndex: wires.indexOf(name), macHigh: high, macLow: low },
-      ...{ address: 0, prefixLength: 0, mtu: ARM_MTUS[index]! },
+      ...{ address: 0, prefixLength: 0, mtu: ARM_MTUS[index]!, vlans },
     };
   });
 }
