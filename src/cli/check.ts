@@ -101,9 +101,10 @@ const BY_VIP: readonly SchedulerName[] = ['dh', 'lblc', 'lblcr'];
 
 /** Which new flows each real gets, in a few letters; shares if flows last equally long. */
 function newFlows({ reals, scheduler }: ServiceConfig): string[] {
-  const weights = reals.map(({ weight }) =>
-    UNWEIGHTED.includes(scheduler) ? Math.min(weight, 1) : weight,
-  );
+  const weights = reals.map(({ weight, drain }) => {
+    const own = drain === undefined ? weight : 0;
+    return UNWEIGHTED.includes(scheduler) ? Math.min(own, 1) : own;
+  });
   const whole = weights.reduce((sum, weight) => sum + weight, 0);
   const highest = weights.indexOf(Math.max(...weights));
   return weights.map((weight, index) => {

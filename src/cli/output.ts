@@ -52,13 +52,34 @@ export function table(columns: readonly Column[], rows: readonly Row[], colours:
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
-type TitledKey = 'name' | 'protocols' | 'vips' | 'ports' | 'method' | 'scheduler' | 'hash';
+type TitledKey =
+  | 'name'
+  | 'protocols'
+  | 'vips'
+  | 'ports'
+  | 'method'
+  | 'scheduler'
+  | 'hash'
+  | LifeKey;
 
 /** `web  tcp 192.0.2.10:80  dsr  maglev`: the line above a service's reals, here and in status. */
 export function serviceTitle(service: Pick<ServiceStatus, TitledKey>, colours: Colours): string {
   const { name, method } = service;
-  const chooser = schedulerTitle(service);
+  const chooser = [schedulerTitle(service), ...lifeTitles(service)].join(', ');
   return `${colours.bold(name)}  ${formatService(service)}  ${method}  ${chooser}`;
+}
+
+type LifeKey = 'persistence' | 'onePacket' | 'slowStart' | 'whenAllDown';
+
+/** What a service wants beside its scheduler, in a few words each. */
+function lifeTitles(service: Pick<ServiceConfig, LifeKey>): string[] {
+  const { persistence, onePacket, slowStart, whenAllDown } = service;
+  return [
+    ...(persistence ? [`persistence ${duration(persistence.timeout)}`] : []),
+    ...(onePacket ? ['one packet'] : []),
+    ...(slowStart === undefined ? [] : [`slow start ${duration(slowStart)}`]),
+    ...(whenAllDown === 'failOpen' ? ['fails open'] : []),
+  ];
 }
 
 /** `sh`, or `sh (port: true)` with the flags that are not as they are by default. */

@@ -86,7 +86,10 @@ function renderServices(services: readonly ServiceStatus[], colours: Colours): s
   const nameWidth = Math.max(SHORTEST_NAME, WIDTH - FIGURES_WIDTH - longest);
   const rows = services.flatMap((service): Row[] => [
     { heading: serviceTitle(service, colours) },
-    ...service.reals.map((real) => realRow(real, service, { nameWidth, colours })),
+    ...[...service.reals, ...(service.sorry ? [service.sorry] : [])].flatMap((real) => [
+      realRow(real, service, { nameWidth, colours }),
+      ...realNote(real, service).map((note) => ({ heading: colours.yellow(`    ${note}`) })),
+    ]),
   ]);
   return `${colours.bold('SERVICES')}\n${table(columns, rows, colours)}`;
 }
@@ -117,6 +120,21 @@ function realRow(
     bytes(real.requestBytes),
     ...replies,
   ];
+}
+
+/** What a real's row does not show: why it takes not all that it is asked to take. */
+function realNote(real: RealStatus, { sorry }: ServiceStatus): string[] {
+  const { state, drain, thresholds, leftMs, activeFlows } = real;
+  if (real === sorry) return ['the sorry server: new flows only while no real takes any'];
+  if (state === 'starting') return [`starting: all of its share in ${duration(leftMs)}`];
+  if (state === 'overloaded')
+    return [`overloaded: ${number(thresholds?.upper ?? 0)} flows at most`];
+  if (state !== 'drained') return [];
+  const left = `${number(activeFlows)} ${activeFlows === 1 ? 'flow' : 'flows'} left`;
+  const old = drain?.old ?? 'keep';
+  if (old === 'keep') return [`drained: no new flows, ${left}`];
+  const when = leftMs > 0 ? `in ${duration(leftMs)}` : 'now';
+  return [`drained: no new flows, ${left}, ${old} ${when}`];
 }
 
 const LINK_COLOURS = { up: 'green', down: 'red', gone: 'red' } as const;
@@ -171,9 +189,16 @@ function renderTotals(status: Status, colours: Colours): string {
     `${count(totals.cutFrames)} packets cut`,
     `${count(totals.heldFrames)} fragments held`,
   ];
+  const clients = [
+    `${number(totals.templates)} clients stay with their real`,
+    `${count(totals.refusedTemplates)} for whom there was no room`,
+    `${count(totals.resetFlows)} flows reset`,
+  ];
+  const isQuiet = totals.templates + totals.refusedTemplates + totals.resetFlows === 0;
   const lines = [
     `${colours.dim('flows ')}  ${flows.join(', ')}`,
     `${colours.dim('floods')}  ${floods.join(', ')}`,
+    ...(isQuiet ? [] : [`${colours.dim('       ')} ${clients.join(', ')}`]),
     `${colours.dim('frames')}  ${frames.join(', ')}`,
     `${colours.dim('errors')}  ${errors.join(', ')}`,
     ...workerLines(status.workers, colours),

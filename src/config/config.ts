@@ -1,8 +1,15 @@
 // The configuration after loading: checked, with every default filled in. What a file may say is
 // in schema.ts; how it is read is in load.ts.
+
+import type { z } from 'zod';
 import type { PortRange } from '../director/port-map.ts';
 import type { MethodName } from '../director/table.ts';
 import type { HashFlags, SchedulerName } from '../schedule/scheduler.ts';
+import type { timeoutsSchema } from './life-schema.ts';
+
+/** A state of flows, as the file calls it. */
+export type TimeoutName = keyof z.output<typeof timeoutsSchema>;
+
 import type { Protocol } from './listening.ts';
 
 export interface RealConfig {
@@ -17,6 +24,26 @@ export interface RealConfig {
   readonly interface: string | undefined;
   /** The router that leads to it; undefined: the host's route, or none. */
   readonly gateway?: string | undefined;
+  /** Takes no new flows; the old ones are kept, cut or reset after so many milliseconds. */
+  readonly drain?: DrainConfig | undefined;
+  readonly thresholds?: ThresholdsConfig | undefined;
+}
+
+export interface DrainConfig {
+  readonly old: 'keep' | 'cut' | 'reset';
+  readonly timeout: number;
+}
+
+export interface ThresholdsConfig {
+  readonly upper: number;
+  readonly lower?: number | undefined;
+}
+
+export interface PersistenceConfig {
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly prefix: number;
+  readonly prefix6: number;
 }
 
 export interface TunnelConfig {
@@ -36,6 +63,12 @@ export interface ServiceConfig {
   readonly scheduler: SchedulerName;
   /** The flags that the scheduler knows, each of them; none for a scheduler that hashes nothing. */
   readonly hash: HashFlags;
+  readonly persistence?: PersistenceConfig | undefined;
+  readonly onePacket?: boolean | undefined;
+  /** Milliseconds. */
+  readonly slowStart?: number | undefined;
+  readonly sorry?: RealConfig | undefined;
+  readonly whenAllDown?: 'refuse' | 'sorry' | 'failOpen' | undefined;
   readonly reals: readonly RealConfig[];
 }
 
@@ -56,6 +89,8 @@ export interface Config {
   readonly maximumFlows: number;
   /** Most of them that are half open. */
   readonly maximumHalfOpen: number;
+  /** Milliseconds that a flow lives without a packet, by state, where the file says so. */
+  readonly timeouts?: Readonly<Partial<Record<TimeoutName, number | undefined>>> | undefined;
   /** Key of every scheduler's hash, 0 to 2^32-1; directors that shall agree share it. */
   readonly hashSeed: number;
   readonly tunnel?: TunnelConfig | undefined;

@@ -18,6 +18,7 @@ import {
   DEFAULT_RING_SLOTS,
   type RealData,
   type ServiceData,
+  type SorryData,
   schedulerOf,
 } from './schema.ts';
 
@@ -127,6 +128,7 @@ function complete(data: ConfigData, file: string): Config {
     ringSlots: data.ring?.slots ?? DEFAULT_RING_SLOTS,
     maximumFlows,
     maximumHalfOpen: data.flows?.halfOpenMaximum ?? maximumFlows >>> 2,
+    timeouts: data.timeouts,
     hashSeed: data.hashSeed,
     tunnel: data.tunnel && {
       port: data.tunnel.port ?? GUE_PORT,
@@ -150,13 +152,14 @@ function completeService(name: string, service: ServiceData): ServiceConfig {
     protocols: [protocol].flat(),
     scheduler,
     hash: { ...FLAG_DEFAULTS[scheduler], ...service.hash },
+    sorry: service.sorry === undefined ? undefined : completeReal(service.sorry, onlyPort(ports)),
     reals: service.reals.map((real) => completeReal(real, onlyPort(ports))),
   };
 }
 
-function completeReal(data: RealData, servicePort: number): RealConfig {
+function completeReal(data: RealData | SorryData, servicePort: number): RealConfig {
   const real: Exclude<RealData, string> =
-    typeof data === 'string' ? { address: data, weight: 1 } : data;
+    typeof data === 'string' ? { address: data, weight: 1 } : { weight: 1, ...data };
   const port = real.port ?? servicePort;
   return {
     name: real.name ?? formatEndpoint(real.address, port),
@@ -165,5 +168,7 @@ function completeReal(data: RealData, servicePort: number): RealConfig {
     weight: real.weight,
     interface: real.interface,
     gateway: real.gateway,
+    drain: real.drain,
+    thresholds: real.thresholds,
   };
 }

@@ -14,15 +14,19 @@ import {
 import { type Finding, formatPath } from './problem.ts';
 import type { Placed, ServiceSketch } from './sketch.ts';
 
-export const findMatchMisfits = (services: readonly ServiceSketch[]): Finding[] => [
-  ...sharedPorts(services),
-  ...realsThatAreVips(services),
-  ...services.flatMap((service) => [
-    ...repeatedItems(service),
-    ...mappedPorts(service),
-    ...foreignFamilies(service),
-  ]),
-];
+export function findMatchMisfits(services: readonly ServiceSketch[]): Finding[] {
+  /** What is wrong for a real is wrong for a sorry server too. */
+  const withSorry = services.map((service) => ({
+    ...service,
+    reals: [...service.reals, ...service.sorry],
+  }));
+  return [
+    ...sharedPorts(services),
+    ...realsThatAreVips(withSorry),
+    ...services.flatMap(repeatedItems),
+    ...withSorry.flatMap((service) => [...mappedPorts(service), ...foreignFamilies(service)]),
+  ];
+}
 
 /** Ports of one service on one VIP; its path is that of the VIP. */
 interface Claim extends PortRange {

@@ -3,6 +3,7 @@
 // all problems of a file are reported in one go.
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import { formatEndpoint } from './endpoint.ts';
+import { lifeMisfits } from './life-rules.ts';
 import { findMatchMisfits } from './match-rules.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
 import { DEFAULT_MAXIMUM_FLOWS, LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
@@ -21,10 +22,12 @@ export function findMisfits(data: unknown): Finding[] {
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
     ...findMatchMisfits(services),
     ...services.flatMap((service) => [
+      ...foreignInterfaces({ ...service, reals: service.sorry }, interfaces),
       ...foreignFlags(service),
       ...repeatedReals(service),
       ...misfitTunnels(service, data.tunnel),
       ...foreignInterfaces(service, interfaces),
+      ...lifeMisfits(service.path, service.raw, service.scheduler),
     ]),
   ];
 }

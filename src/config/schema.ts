@@ -8,6 +8,13 @@ import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { GUE_PORT } from '../wire/tunnel.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
+  drainSchema,
+  persistenceSchema,
+  slowStartSchema,
+  thresholdsSchema,
+  timeoutsSchema,
+} from './life-schema.ts';
+import {
   formatPrefix,
   PROTOCOLS,
   parsePorts,
@@ -167,9 +174,15 @@ const realSchema = z.strictObject(
         'Router that leads to a real on none of the subnets of the interfaces; by default the ' +
           "one of the host's route to it. Not for method dsr",
       ),
+    drain: drainSchema
+      .optional()
+      .describe('Takes no new flows, whatever its weight; {} alone keeps the old ones'),
+    thresholds: thresholdsSchema.optional().describe('How many flows it takes at a time'),
   },
   'an address, or a mapping such as { address: 192.0.2.21, weight: 2 }',
 );
+
+const sorrySchema = realSchema.omit({ weight: true, drain: true, thresholds: true });
 
 /** What the file may call a scheduler; `mh` is IPVS's name of maglev. */
 const schedulerSchema = oneOf([...SCHEDULER_NAMES, 'mh']).default('maglev');
@@ -226,6 +239,28 @@ const serviceSchema = z.strictObject(
         'lblc, lblcr. The highest weight: fo. By lot: random',
     ),
     hash: hashSchema.optional().describe('Flags of a scheduler that hashes'),
+    persistence: persistenceSchema.optional().describe('New flows of a client stay with its real'),
+    onePacket: z
+      .boolean('true or false')
+      .optional()
+      .describe('UDP: each datagram is scheduled alone, and no flow is remembered'),
+    slowStart: slowStartSchema
+      .optional()
+      .describe(
+        'A real that is new or back gets a growing part of its share for so long. Not for ' +
+          'schedulers that hash',
+      ),
+    sorry: z
+      .union([addressSchema.describe('Address of the sorry server'), sorrySchema])
+      .optional()
+      .describe('Serves new flows while no real can take any'),
+    whenAllDown: oneOf(['refuse', 'sorry', 'failOpen'])
+      .optional()
+      .describe(
+        'New flows while no real can take any. sorry: to the sorry server, by default where there ' +
+          'is one. refuse: dropped, by default where there is none. failOpen: if all are down, to ' +
+          'all of them as if all were up',
+      ),
     reals: z
       .array(
         z
@@ -320,6 +355,9 @@ export const configSchema = z
         ),
       socket: socketSchema.default(DEFAULT_SOCKET).describe('Unix socket for furiwake status'),
       ring: ringSchema.optional().describe('The receive ring of each interface'),
+      timeouts: timeoutsSchema
+        .optional()
+        .describe('How long a flow lives without a packet, by state; by default as in IPVS'),
       flows: flowsSchema.optional().describe('The table of known flows'),
       tunnel: tunnelSchema.optional().describe('Outer packets of the methods ipip and gue'),
       hashSeed: wholeNumber(0, 4_294_967_295)
@@ -343,6 +381,7 @@ export const configSchema = z
 export type ConfigData = z.output<typeof configSchema>;
 export type ServiceData = z.output<typeof serviceSchema>;
 export type RealData = ServiceData['reals'][number];
+export type SorryData = NonNullable<ServiceData['sorry']>;
 
 /** The schemas of single values, for rules that look at files with problems elsewhere. */
 export const VALUE_SCHEMAS = {
@@ -364,7 +403,13 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (path[0] === 'ring') return Object.keys(ringSchema.shape);
   if (path[0] === 'flows') return Object.keys(flowsSchema.shape);
   if (path[0] === 'tunnel') return Object.keys(tunnelSchema.shape);
+  if (path[0] === 'timeouts') return Object.keys(timeoutsSchema.shape);
   if (path.length === 2) return Object.keys(serviceSchema.shape);
+  const [last] = path.slice(-1);
+  if (last === 'drain') return Object.keys(drainSchema.shape);
+  if (last === 'thresholds') return Object.keys(thresholdsSchema.shape);
+  if (last === 'persistence') return Object.keys(persistenceSchema.shape);
+  if (last === 'sorry') return Object.keys(sorrySchema.shape);
   return Object.keys(path[2] === 'hash' ? hashSchema.shape : realSchema.shape);
 }
 

@@ -37,6 +37,9 @@ export interface ServiceSketch {
   /** Names of the hash flags that are given. */
   readonly flags: readonly string[];
   readonly reals: readonly RealSketch[];
+  readonly sorry: readonly RealSketch[];
+  /** As the file has it. */
+  readonly raw: Mapping;
 }
 
 export type Mapping = Readonly<Record<string, unknown>>;
@@ -74,6 +77,9 @@ export function sketchServices(services: unknown): ServiceSketch[] {
       scheduler: scheduler === undefined ? undefined : schedulerOf(scheduler),
       flags: isMapping(service.hash) ? Object.keys(service.hash) : [],
       reals: reals.map((real, index) => sketchReal(real, [...path, 'reals', index], port)),
+      sorry:
+        service.sorry === undefined ? [] : [sketchReal(service.sorry, [...path, 'sorry'], port)],
+      raw: service,
     };
   });
 }

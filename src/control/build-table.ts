@@ -4,11 +4,18 @@ import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
 import type { Arm } from '../datapath/datapath.ts';
-import { buildTable, type ServiceInput, type Table, type TunnelInput } from '../director/table.ts';
+import {
+  buildTable,
+  type RealInput,
+  type ServiceInput,
+  type Table,
+  type TunnelInput,
+} from '../director/table.ts';
 import type { Schedule, ScheduledReal } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
 import { type Ipv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { GUE_PORT } from '../wire/tunnel.ts';
+import { openWeight, realTerms, serviceLife, timeoutsOf } from './build-life.ts';
 import { findWay, type Routes, type Way } from './find-hops.ts';
 
 export interface BuiltReal {
@@ -23,7 +30,12 @@ export interface BuiltService {
   readonly id: number;
   readonly config: ServiceConfig;
   readonly reals: readonly BuiltReal[];
+  readonly sorry: BuiltReal | undefined;
 }
+
+/** The reals of a service, its sorry server among them. */
+export const builtReals = ({ reals, sorry }: BuiltService): readonly BuiltReal[] =>
+  sorry === undefined ? reals : [...reals, sorry];
 
 export interface BuiltTable {
   readonly table: Table;
@@ -47,21 +59,29 @@ export function createTableBuilder(): TableBuilder {
     build: (config, arms, routes = NO_ROUTES) => {
       const services = serviceIds(config.services).map(([service, id]): BuiltService => {
         const only = onlyPort(service.ports);
-        const reals = service.reals.map((real) => ({
-          id: idOf(
-            realIds,
-            `${id} ${service.method} ${real.address} ${real.port === only ? 0 : real.port}`,
-          ),
-          ...requireWay(real, arms, routes),
-          config: real,
-        }));
-        return { id, config: service, reals };
+        const build = (real: RealConfig, role: string): BuiltReal => {
+          const port = real.port === only ? 0 : real.port;
+          return {
+            id: idOf(realIds, `${id} ${service.method} ${real.address} ${port}${role}`),
+            ...requireWay(real, arms, routes),
+            config: real,
+          };
+        };
+        const reals = service.reals.map((real) => build(real, ''));
+        const sorry = service.sorry && build(service.sorry, ' sorry');
+        return { id, config: service, reals, sorry };
       });
       lastWeights = weightsAfter(services, lastWeights);
       const inputs = services.map((service) =>
-        serviceInput(service, { seed: config.hashSeed, lastWeights, numberOf: book.numberOf }),
+        serviceInput(service, {
+          ...{ seed: config.hashSeed, lastWeights, numberOf: book.numberOf },
+          workers: config.workers,
+        }),
       );
-      return { table: buildTable(inputs, book.addresses6, tunnelOf(config)), services };
+      return {
+        table: buildTable(inputs, book.addresses6, tunnelOf(config), timeoutsOf(config)),
+        services,
+      };
     },
   };
 }
@@ -144,17 +164,31 @@ interface InputContext {
   readonly seed: number;
   readonly lastWeights: ReadonlyMap<number, number>;
   readonly numberOf: Book['numberOf'];
+  readonly workers: number;
 }
 
 function serviceInput(
-  { id, config, reals }: BuiltService,
-  { seed, lastWeights, numberOf }: InputContext,
+  { id, config, reals, sorry }: BuiltService,
+  { seed, lastWeights, numberOf, workers }: InputContext,
 ): ServiceInput {
   const scheduled = reals.map((real) => ({
     key: formatEndpoint(real.config.address, real.config.port),
-    weight: real.config.weight,
+    weight: openWeight(real.config),
     lastWeight: lastWeights.get(real.id) ?? 0,
   }));
+  const inputOf = (real: BuiltReal): RealInput => {
+    const terms = realTerms(real.config, workers);
+    return {
+      id: real.id,
+      address: numberOf(real.config.address),
+      port: real.config.port,
+      method: config.method,
+      arm: real.arm,
+      hop: real.gateway === undefined ? undefined : numberOf(real.gateway),
+      ...(terms && { terms }),
+    };
+  };
+  const life = serviceLife(config, sorry?.id);
   return {
     id,
     family: isIpv6Text(config.vips[0] ?? '') ? 6 : 4,
@@ -165,14 +199,9 @@ function serviceInput(
     protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     fallback: fallbackOf(config, scheduled, seed),
-    reals: reals.map((real) => ({
-      id: real.id,
-      address: numberOf(real.config.address),
-      port: real.config.port,
-      method: config.method,
-      arm: real.arm,
-      hop: real.gateway === undefined ? undefined : numberOf(real.gateway),
-    })),
+    reals: reals.map(inputOf),
+    ...(sorry && { sorry: inputOf(sorry) }),
+    ...(life && { life }),
   };
 }
 

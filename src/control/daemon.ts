@@ -327,7 +327,10 @@ class Daemon {
   #hasRoom({ services }: BuiltTable): boolean {
     const { room } = this.#shared.counters;
     return services.every(
-      ({ id, reals }) => id < room.services && reals.every((real) => real.id < room.reals),
+      ({ id, reals, sorry }) =>
+        id < room.services &&
+        (sorry?.id ?? 0) < room.reals &&
+        reals.every((real) => real.id < room.reals),
     );
   }
 

@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { formatPorts } from '../config/listening.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
+import { DOWN, DRAINED, FULL } from '../director/availability.ts';
 import {
   ARM_FIELDS,
   armAt,
+  CLOSED_BITS,
   type Counters,
+  DRAIN_LEFT_MS,
   GLOBAL,
   GLOBAL_FIELDS,
   NEIGHBOUR_MAC_HIGH,
@@ -17,10 +20,12 @@ import {
   readDrops,
   readRow,
   realAt,
+  START_LEFT_MS,
   serviceAt,
   TRAFFIC_FIELDS,
 } from '../director/counters.ts';
 import { formatIpv4, formatIpv6, formatMac, type Ipv6 } from '../wire/address.ts';
+import { allTimeouts } from './build-life.ts';
 import type { BuiltTable } from './build-table.ts';
 import type { ArmStatus, RealStatus, ServiceStatus, Status, WorkerStatus } from './status.ts';
 import { packageVersion } from './version.ts';
@@ -56,6 +61,7 @@ export function fillStatus(state: DirectorState): Status {
     residentBytes: process.memoryUsage.rss() + residentBytesOf(state.childPid),
     maximumFlows: config.maximumFlows,
     maximumHalfOpen: config.maximumHalfOpen,
+    timeouts: allTimeouts(config),
     totals: readRow(counters, 0, GLOBAL_FIELDS),
     drops: readDrops(counters),
     arms: state.arms.map((arm, index) => armStatus(state, arm, index)),
@@ -99,16 +105,24 @@ function armStatus(state: DirectorState, arm: Arm, index: number): ArmStatus {
 const isHostAddress6 = (arm: Arm): arm is Arm & { readonly address6: Ipv6 } =>
   arm.address6 !== undefined && (arm.prefixLength6 ?? 0) > 0;
 
-function serviceStatus(state: DirectorState, { id, config, reals }: BuiltService): ServiceStatus {
+function serviceStatus(state: DirectorState, service: BuiltService): ServiceStatus {
+  const { id, config, reals, sorry } = service;
+  const { persistence, onePacket, slowStart, whenAllDown } = config;
   const { name, protocols, vips, method, scheduler, hash } = config;
   const ports = config.ports.map(formatPorts);
   const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
   const rows = reals.map((real) => realStatus(state, real));
-  return { name, protocols, vips, ports, method, scheduler, hash, reals: rows, ...traffic };
+  return {
+    ...{ name, protocols, vips, ports, method, scheduler, hash },
+    ...{ persistence, onePacket, slowStart, whenAllDown },
+    sorry: sorry && realStatus(state, sorry),
+    reals: rows,
+    ...traffic,
+  };
 }
 
 function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealStatus {
-  const { name, address, port, weight } = real.config;
+  const { name, address, port, weight, drain, thresholds } = real.config;
   return {
     name,
     address,
@@ -117,8 +131,20 @@ function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealSta
     arm: arms[real.arm]?.name ?? '',
     ...(real.gateway === undefined ? {} : { gateway: real.gateway }),
     ...neighbourOf(counters, real.id),
+    ...{ ...stateOf(counters, real.id), drain, thresholds },
     ...readRow(counters, realAt(counters.room, real.id), TRAFFIC_FIELDS),
   };
+}
+
+/** What the data plane last said of whether a real takes new flows; the weightiest reason. */
+function stateOf({ room, values }: Counters, realId: number): Pick<RealStatus, 'state' | 'leftMs'> {
+  const at = realAt(room, realId);
+  const bits = values[at + CLOSED_BITS] ?? 0;
+  const startLeftMs = values[at + START_LEFT_MS] ?? 0;
+  if (bits & DRAINED) return { state: 'drained', leftMs: values[at + DRAIN_LEFT_MS] ?? 0 };
+  if (bits & DOWN) return { state: 'down', leftMs: 0 };
+  if (bits & FULL) return { state: 'overloaded', leftMs: 0 };
+  return { state: startLeftMs > 0 ? 'starting' : 'open', leftMs: startLeftMs };
 }
 
 /** What the data plane last said of a real's MAC address. */

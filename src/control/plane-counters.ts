@@ -4,14 +4,17 @@
 import type { Config } from '../config/config.ts';
 import {
   ACTIVE_FLOWS,
+  CLOSED_BITS,
   type CounterRoom,
   type Counters,
   counterBytes,
+  DRAIN_LEFT_MS,
   GLOBAL,
   NEIGHBOUR_MAC_HIGH,
   NEIGHBOUR_MAC_LOW,
   NEIGHBOUR_STATE,
   realAt,
+  START_LEFT_MS,
   serviceAt,
   wrapCounters,
 } from '../director/counters.ts';
@@ -20,7 +23,14 @@ import {
 const LEAST_SERVICES = 256;
 const LEAST_REALS = 2048;
 
-const NEIGHBOUR_FIELDS = [NEIGHBOUR_STATE, NEIGHBOUR_MAC_HIGH, NEIGHBOUR_MAC_LOW] as const;
+const NEIGHBOUR_FIELDS = [
+  NEIGHBOUR_STATE,
+  NEIGHBOUR_MAC_HIGH,
+  NEIGHBOUR_MAC_LOW,
+  CLOSED_BITS,
+  START_LEFT_MS,
+  DRAIN_LEFT_MS,
+] as const;
 
 export interface SharedCounters {
   /** Those of all workers together, as of the last `sumWorkers`. */
@@ -32,7 +42,7 @@ export interface SharedCounters {
 
 /** Zeroed counters with room for twice the services and reals of the configuration at least. */
 export function makeCounters(config: Config): SharedCounters {
-  const reals = config.services.reduce((sum, service) => sum + service.reals.length, 0);
+  const reals = config.services.reduce((sum, service) => sum + service.reals.length + 1, 0);
   const room: CounterRoom = {
     arms: config.interfaces.length,
     services: Math.max(LEAST_SERVICES, 2 * config.services.length),
@@ -70,6 +80,7 @@ export function sumWorkers({ counters, workers }: SharedCounters): void {
 export function clearGauges({ room, values }: Counters): void {
   values[GLOBAL.activeFlows] = 0;
   values[GLOBAL.heldFrames] = 0;
+  values[GLOBAL.templates] = 0;
   for (let id = 0; id < room.services; id++) values[serviceAt(room, id) + ACTIVE_FLOWS] = 0;
   for (let id = 0; id < room.reals; id++) {
     for (const field of [ACTIVE_FLOWS, ...NEIGHBOUR_FIELDS]) {

@@ -99,6 +99,9 @@ function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts
   ];
 }
 
+const allReals = ({ reals, sorry }: Config['services'][number]) =>
+  sorry === undefined ? reals : [...reals, sorry];
+
 /**
  * VIPs and reals that the host itself owns: packets to them would never be the director's alone.
  */
@@ -115,7 +118,7 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
           `"ip address del ${which}/PREFIX dev INTERFACE"`,
       );
     }
-    for (const real of service.reals) {
+    for (const real of allReals(service)) {
       const owner = findOwner(real.address, local);
       if (owner === undefined) continue;
       problems.push(
@@ -151,7 +154,7 @@ function unreachableReals(config: Config, facts: HostFacts): string[] {
     const subnets = facts.interfaces.flatMap((found) =>
       found.ok ? describe(found.interface, isIpv6Text(service.vips[0] ?? '')) : [],
     );
-    return service.reals
+    return allReals(service)
       .filter((real) => findWay(real, arms, facts.routes).arm < 0)
       .map(
         (real) =>

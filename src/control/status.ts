@@ -1,4 +1,11 @@
 // What the API answers: the state of a running director, in plain JSON.
+
+import type {
+  DrainConfig,
+  ServiceConfig,
+  ThresholdsConfig,
+  TimeoutName,
+} from '../config/config.ts';
 import type { Protocol } from '../config/listening.ts';
 import type { LinkState } from '../datapath/datapath.ts';
 import type { GlobalField, Traffic } from '../director/counters.ts';
@@ -33,6 +40,12 @@ export interface RealStatus extends Traffic {
   readonly neighbour: 'resolving' | 'resolved' | 'unreachable';
   /** MAC address, or null while it is not known. */
   readonly mac: string | null;
+  /** Whether it takes new flows. `starting`: not its whole share yet. */
+  readonly state: 'open' | 'down' | 'drained' | 'overloaded' | 'starting';
+  /** Of a slow start, or until old flows of a drained real are cut or reset; else 0. */
+  readonly leftMs: number;
+  readonly drain?: DrainConfig | undefined;
+  readonly thresholds?: ThresholdsConfig | undefined;
 }
 
 export interface ServiceStatus extends Traffic {
@@ -46,6 +59,11 @@ export interface ServiceStatus extends Traffic {
   readonly scheduler: SchedulerName;
   /** The scheduler's flags; empty if it knows none. */
   readonly hash: HashFlags;
+  readonly persistence?: ServiceConfig['persistence'];
+  readonly onePacket?: boolean | undefined;
+  readonly slowStart?: number | undefined;
+  readonly whenAllDown?: ServiceConfig['whenAllDown'];
+  readonly sorry?: RealStatus | undefined;
   readonly reals: readonly RealStatus[];
 }
 
@@ -68,6 +86,8 @@ export interface Status {
   readonly residentBytes: number;
   readonly maximumFlows: number;
   readonly maximumHalfOpen: number;
+  /** Milliseconds that a flow lives without a packet, by state. */
+  readonly timeouts: Readonly<Record<TimeoutName, number>>;
   readonly totals: Record<GlobalField, number>;
   /** Drop reason to count; reasons that never happened are left out. */
   readonly drops: Record<string, number>;

@@ -3,7 +3,7 @@
 import { isIpv6Text } from '../config/endpoint.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import type { Counters } from '../director/counters.ts';
-import type { BuiltTable } from './build-table.ts';
+import { type BuiltTable, builtReals } from './build-table.ts';
 import { neighbourOf } from './fill-status.ts';
 import type { RunLog } from './run-log.ts';
 
@@ -17,7 +17,7 @@ export function watchReals(counters: Counters, log: RunLog): RealWatch {
   const told = new Map<string, string>();
   return {
     look(built, arms) {
-      for (const { id, arm, config } of built.services.flatMap((service) => service.reals)) {
+      for (const { id, arm, config } of built.services.flatMap(builtReals)) {
         const { neighbour, mac } = neighbourOf(counters, id);
         const armName = arms[arm]?.name ?? '';
         const key = `${armName} ${config.address}`;

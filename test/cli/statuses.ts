@@ -15,6 +15,8 @@ const WEB_1: RealStatus = {
   arm: 'eth0',
   neighbour: 'resolved',
   mac: '02:00:00:00:00:21',
+  state: 'open',
+  leftMs: 0,
   ...NO_TRAFFIC,
 };
 
@@ -33,6 +35,13 @@ const ARM = {
   failedFrames: 0,
 } as const;
 
+/** Those of IPVS. */
+const TIMEOUTS = {
+  ...{ established: 900_000, synSent: 120_000, synRecv: 60_000, finWait: 120_000 },
+  ...{ timeWait: 120_000, close: 10_000, closeWait: 60_000, lastAck: 30_000 },
+  ...{ listen: 120_000, synAck: 120_000, udp: 300_000 },
+};
+
 export const QUIET_STATUS: Status = {
   version: '0.1.0',
   pid: 4711,
@@ -45,6 +54,7 @@ export const QUIET_STATUS: Status = {
   residentBytes: 80 * 2 ** 20,
   maximumFlows: 1024,
   maximumHalfOpen: 256,
+  timeouts: TIMEOUTS,
   totals: zeros(GLOBAL_FIELDS),
   drops: {},
   arms: [ARM],
@@ -144,6 +154,8 @@ export const BUSY_STATUS: Status = {
           arm: 'eth1',
           neighbour: 'resolving',
           mac: null,
+          state: 'open',
+          leftMs: 0,
           requestPackets: 99_999,
           requestBytes: 1023 * 2 ** 20,
           replyPackets: 123_456_789,

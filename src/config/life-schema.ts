@@ -1,0 +1,97 @@
+// What a file may say of the life of flows: timeouts by state, clients that stay with their real,
+// reals that are drained or take only so many flows. Durations are written one way everywhere.
+import * as z from 'zod';
+
+const UNIT_SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+type Unit = keyof typeof UNIT_SECONDS;
+
+/** A duration in milliseconds: seconds, or a whole number with a unit. */
+function duration(fromSeconds: number, toSeconds: number, span: string) {
+  const allowed = `a duration from ${span}: a whole number of seconds, or with a unit, such as 30s, 15m, 2h, 1d`;
+  return z
+    .union([z.int(allowed), z.string(allowed).regex(/^\d{1,9}[smhd]$/, allowed)], allowed)
+    .transform((given) => secondsOf(given) * 1000)
+    .refine((ms) => ms >= fromSeconds * 1000 && ms <= toSeconds * 1000, allowed);
+}
+
+function secondsOf(given: number | string): number {
+  if (typeof given === 'number') return given;
+  return Number(given.slice(0, -1)) * UNIT_SECONDS[given.slice(-1) as Unit];
+}
+
+const DAY = 86_400;
+/** The clock of flows has 31 bits of milliseconds, which is 24 days. */
+const flowTime = () => duration(1, 20 * DAY, '1s to 20d');
+
+const timeout = (what: string, byDefault: string) =>
+  flowTime().optional().describe(`${what}; ${byDefault} by default`);
+
+/** Each key with what it is by default, as in IPVS. */
+export const timeoutsSchema = z.strictObject(
+  {
+    established: timeout('A connection that both sides use', '15m'),
+    synSent: timeout('A SYN of the real', '2m'),
+    synRecv: timeout('A SYN of the client, not yet answered', '60s'),
+    finWait: timeout('One side has closed; by DSR, the client has', '2m'),
+    timeWait: timeout('Both sides have closed', '2m'),
+    close: timeout('Reset, or closed for good', '10s'),
+    closeWait: timeout('The client has closed, the real has not', '60s'),
+    lastAck: timeout('The last acknowledgment is missing', '30s'),
+    listen: timeout('As IPVS has it', '2m'),
+    synAck: timeout('As IPVS has it', '2m'),
+    udp: timeout('An exchange of datagrams', '5m'),
+  },
+  'a mapping of states to durations, such as { established: 15m, udp: 30s }',
+);
+
+export const persistenceSchema = z.strictObject(
+  {
+    timeout: flowTime()
+      .default(360_000)
+      .describe('How long after its latest new flow, and always while it has flows; 6m by default'),
+    prefix: z
+      .int('a whole number from 1 to 32')
+      .min(1, 'a whole number from 1 to 32')
+      .max(32, 'a whole number from 1 to 32')
+      .default(32)
+      .describe('IPv4 clients with so many leading bits in common count as one'),
+    prefix6: z
+      .int('a whole number from 1 to 128')
+      .min(1, 'a whole number from 1 to 128')
+      .max(128, 'a whole number from 1 to 128')
+      .default(128)
+      .describe('The same for IPv6'),
+  },
+  'a mapping such as { timeout: 6m, prefix: 24 }',
+);
+
+const OLD_ALLOWED = 'one of: keep, cut, reset';
+export const drainSchema = z.strictObject(
+  {
+    old: z
+      .enum(['keep', 'cut', 'reset'], OLD_ALLOWED)
+      .default('keep')
+      .describe(
+        'What becomes of its old flows. keep (by default): they live to their end. cut: they are ' +
+          'forgotten. reset: both sides get a RST with the next packet; UDP is forgotten',
+      ),
+    timeout: duration(0, 20 * DAY, '0s to 20d')
+      .default(0)
+      .describe('How long they still live, for cut and reset; 0 by default: not at all'),
+  },
+  'a mapping with old and timeout; {} stops new flows and no more',
+);
+
+const COUNT_ALLOWED = 'a whole number from 1 to 16000000';
+const flowCount = () => z.int(COUNT_ALLOWED).min(1, COUNT_ALLOWED).max(16_000_000, COUNT_ALLOWED);
+export const thresholdsSchema = z.strictObject(
+  {
+    upper: flowCount().describe('With so many flows it takes no new ones'),
+    lower: flowCount()
+      .optional()
+      .describe('With fewer flows it takes new ones again; three quarters of upper by default'),
+  },
+  'a mapping such as { upper: 1000, lower: 800 }',
+);
+
+export const slowStartSchema = duration(1, DAY, '1s to 1d');

@@ -1,0 +1,73 @@
+// What the configuration says of the life of flows, as the forwarding table has it.
+import type { Config, RealConfig, ServiceConfig, TimeoutName } from '../config/config.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
+import {
+  CUT_OLD,
+  KEEP_OLD,
+  RESET_OLD,
+  type RealTerms,
+  type ServiceLife,
+} from '../director/life.ts';
+import { STATE_NAMES, type StateName, TIMEOUT_MS } from '../flow/tcp-states.ts';
+
+const STATES: Readonly<Record<TimeoutName, StateName>> = {
+  ...{ established: 'ESTABLISHED', synSent: 'SYN_SENT', synRecv: 'SYN_RECV' },
+  ...{ finWait: 'FIN_WAIT', timeWait: 'TIME_WAIT', close: 'CLOSE', closeWait: 'CLOSE_WAIT' },
+  ...{ lastAck: 'LAST_ACK', listen: 'LISTEN', synAck: 'SYNACK', udp: 'UDP' },
+};
+
+/** How long a flow lives without a packet, by state. */
+export function timeoutsOf({ timeouts }: Config): Int32Array {
+  const all = TIMEOUT_MS.slice();
+  for (const [name, ms] of Object.entries(timeouts ?? {})) {
+    if (ms !== undefined) all[STATE_NAMES.indexOf(STATES[name as TimeoutName])] = ms;
+  }
+  return all;
+}
+
+/** The same by the names that the file has. */
+export function allTimeouts(config: Config): Record<TimeoutName, number> {
+  const all = timeoutsOf(config);
+  const named = Object.entries(STATES).map(([name, state]) => [
+    name,
+    all[STATE_NAMES.indexOf(state)],
+  ]);
+  return Object.fromEntries(named) as Record<TimeoutName, number>;
+}
+
+/** @param sorry real id of the sorry server, if there is one */
+export function serviceLife(service: ServiceConfig, sorry?: number): ServiceLife | undefined {
+  const { persistence, onePacket = false, slowStart = 0, whenAllDown } = service;
+  const failOpen = whenAllDown === 'failOpen';
+  const isPlain = persistence === undefined && !onePacket && slowStart === 0;
+  if (isPlain && sorry === undefined && !failOpen) return undefined;
+  const family = isIpv6Text(service.vips[0] ?? '') ? 6 : 4;
+  return {
+    persistence: persistence && {
+      timeoutMs: persistence.timeout,
+      prefixLength: family === 6 ? persistence.prefix6 : 96 + persistence.prefix,
+      family,
+    },
+    ...{ onePacket, slowStartMs: slowStart, sorry: sorry ?? -1, failOpen },
+  };
+}
+
+const OLD = { keep: KEEP_OLD, cut: CUT_OLD, reset: RESET_OLD };
+
+/** @param workers each of them counts the flows that it has, so each gets its part of a threshold */
+export function realTerms(
+  { weight, drain, thresholds }: RealConfig,
+  workers: number,
+): RealTerms | undefined {
+  if (weight > 0 && drain === undefined && thresholds === undefined) return undefined;
+  return {
+    stopsNew: weight === 0 || drain !== undefined,
+    old: OLD[drain?.old ?? 'keep'],
+    oldAfterMs: drain?.timeout ?? 0,
+    upper: Math.ceil((thresholds?.upper ?? 0) / workers),
+    lower: Math.ceil((thresholds?.lower ?? 0) / workers),
+  };
+}
+
+/** The weight that counts for new flows. */
+export const openWeight = ({ weight, drain }: RealConfig): number => (drain ? 0 : weight);
