@@ -63,6 +63,7 @@ export function forwardFound(
   const isReply = found & 1;
   const record = Math.imul(found >>> 1, 12) & 0x3fffffff;
   const meta = records[record + 5] as number; // META
+  const method = meta & 0x70000; // NAT_BIT, FULLNAT_BIT, TUNNEL_BIT; 0 for DSR
   const nat = meta & 0x10000;
   const real = (records[record + 7] as number) & 0xffff; // IDS
   const out = ways[(real << 2) + 3] as number;
@@ -72,9 +73,13 @@ export function forwardFound(
     if (out === -2) return -1; // GONE: NOT_KNOWN
     if (isReply === 0) return -2; // NO_WAY: NOT_RESOLVED
   }
-  if (nat !== 0 && timeProtocol < 0x200) return -3; // NO_TIME_TO_LIVE
-  const tunnel = meta & 0x40000; // TUNNEL_BIT
-  if (tunnel !== 0 && !fitsTunnel(director, frame, at, real, out, offload)) return -4; // TOO_LONG
+  if (method !== 0) {
+    if (nat === 0) {
+      if (!fitsTunnel(director, frame, at, real, out, offload)) return -4; // TOO_LONG
+    } else if (timeProtocol < 0x200) {
+      return -3; // NO_TIME_TO_LIVE
+    }
+  }
   let state = meta & 0xff;
   if ((timeProtocol & 0xff) === 6) {
     const flags = frame.getUint8(l4 + 13);
@@ -90,7 +95,8 @@ export function forwardFound(
   }
   records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
   if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, offload & 1);
-  if (nat !== 0) {
+  if (method !== 0) {
+    if (nat === 0) return sendThroughTunnel(director, frame, at, l4, end, real, offload);
     // A client behind two routers may change its way; the replies follow the latest request.
     records[record + 8] = frame.getInt32(at + 6); // HOP_HIGH
     records[record + 9] = frame.getUint16(at + 10) | (arm << 16); // HOP_LOW
@@ -100,7 +106,6 @@ export function forwardFound(
     const ports = records[record + 4] as number; // REPLY_PORTS
     frame.setInt32(l4, (ports << 16) | (ports >>> 16));
   }
-  if (tunnel !== 0) return sendThroughTunnel(director, frame, at, l4, end, real, offload);
   return sendRequest(director, frame, at, end, real, out);
 }
 
