@@ -10,7 +10,7 @@ import {
   macsOf,
   type ServiceFacts,
 } from './captures.ts';
-import { ACK, type Frame, type Packet, SYN, TCP, UDP } from './dissect.ts';
+import { ACK, ETHERNET_BYTES, type Frame, type Packet, SYN, TCP, UDP } from './dissect.ts';
 
 /** What one side of a host saw of a flow, in the order of its file. */
 export interface Sight {
@@ -260,7 +260,17 @@ function identityOf(frame: Frame): string {
   const packet = frame.packet;
   if (packet === undefined) return '';
   const { id, sequence, acknowledgement, flags, payloadBytes, payloadHash } = packet;
-  return `${id} ${sequence} ${acknowledgement} ${flags} ${payloadBytes} ${payloadHash}`;
+  const fields = `${id} ${sequence} ${acknowledgement} ${flags} ${payloadBytes} ${payloadHash}`;
+  return packet.version === 6 ? `${fields} ${optionsOf(frame)}` : fields;
+}
+
+/** Without an IP id, acknowledgements that repeat each other differ in window and options alone. */
+function optionsOf({ bytes, packet }: Frame): string {
+  if (packet?.protocol !== TCP) return '';
+  const l4 = ETHERNET_BYTES + packet.headerBytes;
+  const hexOf = (from: number, end: number) =>
+    Buffer.from(bytes.subarray(from, end)).toString('hex');
+  return hexOf(l4 + 14, l4 + 16) + hexOf(l4 + 20, packet.payloadAt);
 }
 
 /** The reals that a flow's requests arrived at. */

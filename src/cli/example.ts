@@ -43,6 +43,14 @@ services:
       - { address: 192.0.2.22, weight: 2, name: web-2 }
       - { address: 192.0.2.23, weight: 0, name: web-3 }   # 0: known flows only, no new ones
 
+  # IPv6: a VIP of IPv6 takes reals of IPv6, and the director answers NDP for it. Nothing else
+  # differs; a real has this VIP on its \`lo\` too, and needs no sysctl to keep quiet about it.
+  web6:
+    vip: 2001:db8::10
+    port: 80
+    method: dsr
+    reals: [2001:db8::21, 2001:db8::22]
+
   # NAT: the director changes address and port. The answer comes back through the director, so
   # it must be the real's default gateway (or the route to the clients).
   dns:

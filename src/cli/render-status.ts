@@ -178,7 +178,8 @@ function renderTotals(status: Status, colours: Colours): string {
   const frames = [
     `${count(totals.sentFrames)} sent on`,
     `${count(totals.answeredFrames)} answered ` +
-      `(${count(totals.arpAnswers)} ARP, ${count(totals.echoAnswers)} ping)`,
+      `(${count(totals.arpAnswers)} ARP, ${count(totals.ndpAnswers)} NDP, ` +
+      `${count(totals.echoAnswers)} ping)`,
     `${count(totals.passedFrames)} not ours`,
     `${count(totals.droppedFrames)} dropped`,
   ];

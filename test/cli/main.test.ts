@@ -75,7 +75,7 @@ describe('furiwake', () => {
   });
 });
 
-const MEANING = `good: furiwake.yaml has 2 services with 5 reals, on eth0, eth1
+const MEANING = `good: furiwake.yaml has 3 services with 7 reals, on eth0, eth1
 datapath ring (2,048 slots an interface), guard auto, 262,144 flows at most, socket /run/furiwake.sock
 
 REAL     ADDRESS             WEIGHT  NEW FLOWS  BY
@@ -83,6 +83,9 @@ web  tcp 192.0.2.10:80  dsr  maglev
   -      192.0.2.21:80            1     33.3 %  its subnet
   web-2  192.0.2.22:80            2     66.7 %  its subnet
   web-3  192.0.2.23:80            0       none  its subnet
+web6  tcp [2001:db8::10]:80  dsr  maglev
+  -      [2001:db8::21]:80        1     50.0 %  its subnet
+  -      [2001:db8::22]:80        1     50.0 %  its subnet
 dns  udp 192.0.2.53:53  nat  sh
   -      198.51.100.11:5353       1     50.0 %  eth1
   -      198.51.100.12:5353       1     50.0 %  eth1
@@ -108,7 +111,10 @@ describe('furiwake check', () => {
     expect(result).toMatchObject({ status: 0, stderr: '' });
     expect(JSON.parse(result.stdout)).toMatchObject({
       ok: true,
-      config: { file: 'furiwake.yaml', services: [{ name: 'web' }, { name: 'dns' }] },
+      config: {
+        file: 'furiwake.yaml',
+        services: [{ name: 'web' }, { name: 'web6' }, { name: 'dns' }],
+      },
     });
   });
 

@@ -48,7 +48,7 @@ eth1       down  none                 0       0 B       0      0 B      12      
 TOTALS
 flows   123 active of at most 262,144, 4,567 opened, 4,444 ended, 0 evicted
 floods  0 half open of at most 65,536, 0 packets sent on statelessly
-frames  12.3M sent on, 12 answered (10 ARP, 2 ping), 5 not ours, 34 dropped
+frames  12.3M sent on, 12 answered (10 ARP, 0 NDP, 2 ping), 5 not ours, 34 dropped
 errors  21 ICMP errors sent on, 4 of our own, 1 withheld, 6 packets cut, 2 fragments held
 
 DROPS
@@ -96,7 +96,7 @@ it('shows a director where nothing has happened', () => {
     TOTALS
     flows   0 active of at most 1,024, 0 opened, 0 ended, 0 evicted
     floods  0 half open of at most 256, 0 packets sent on statelessly
-    frames  0 sent on, 0 answered (0 ARP, 0 ping), 0 not ours, 0 dropped
+    frames  0 sent on, 0 answered (0 ARP, 0 NDP, 0 ping), 0 not ours, 0 dropped
     errors  0 ICMP errors sent on, 0 of our own, 0 withheld, 0 packets cut, 0 fragments held
 
     DROPS

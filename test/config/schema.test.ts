@@ -105,6 +105,7 @@ describe('the example', () => {
     expect(result).toMatchObject({ ok: true });
     expect(result.ok && result.config.services.map(({ method }) => method)).toEqual([
       'dsr',
+      'dsr',
       'nat',
       'gue',
     ]);

@@ -29,6 +29,10 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['nat', 'ring'],
     ['dsr', 'cap'],
     ['nat', 'cap'],
+    ['dsr6', 'ring'],
+    ['nat6', 'ring'],
+    ['dsr6', 'cap'],
+    ['nat6', 'cap'],
   ])(
     '%s by %s: every claim holds',
     async (topology, datapath) => {
@@ -53,6 +57,11 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['nat', 'no-return-route', 'no-return-route', ['r1', 'r2', 'r3'], 'default via 10.77.0.1'],
     ['nat', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
     ['nat', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
+    ['dsr6', 'no-vip-on-lo', 'vip-missing', ['r2'], 'ip addr add 2001:db8::99/128 dev lo'],
+    ['dsr6', 'ndp-real', 'real-answers-arp', ['r2'], 'ip addr del 2001:db8::99/128 dev eth0'],
+    ['dsr6', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
+    ['nat6', 'no-return-route', 'no-return-route', ['r1', 'r2', 'r3'], 'default via fd77::1'],
+    ['nat6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
   ])(
     '%s with %s: fails by %s of %j',
     async (topology, breakName, kind, hosts, mend) => {
