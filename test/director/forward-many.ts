@@ -8,36 +8,71 @@ import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/dat
 import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { cut6 } from '../packets/frames6.ts';
 import { cutUp } from '../packets/pieces.ts';
 import * as scene from '../packets/scene.ts';
+import * as scene6 from '../packets/scene6.ts';
 
 const PACKETS = 10_000_000;
 const WARM_UP = 3_000_000;
 const SLOT_BYTES = 256;
-/** Where the client's port lies in a frame without IP options. */
-const PORT_AT = 34;
 /** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
 const CHURN = 8;
 
-type Method = 'dsr' | 'nat';
+type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6';
+
+/** What differs from family to family. */
+interface Family {
+  /** Where the client's port lies in a frame without options. */
+  readonly portAt: number;
+  readonly make: (options: scene.SceneOptions) => scene.Scene;
+  readonly arms: Datapath['arms'];
+  readonly dsr: readonly [typeof scene.dsrTcp, typeof scene.dsrUdp];
+  readonly nat: readonly [typeof scene.natTcp, typeof scene.natUdp];
+  readonly replies: readonly [typeof scene.replyTcp, typeof scene.replyUdp];
+  readonly reals: readonly scene.Host[];
+  readonly ping: () => Uint8Array;
+  readonly cut: (frame: Uint8Array) => Uint8Array[];
+}
+
+const IPV4: Family = {
+  ...{ portAt: 34, make: scene.makeScene, arms: scene.ARMS, reals: scene.NAT_REALS },
+  dsr: [scene.dsrTcp, scene.dsrUdp],
+  nat: [scene.natTcp, scene.natUdp],
+  replies: [scene.replyTcp, scene.replyUdp],
+  ping: () =>
+    icmpEchoFrame({
+      ...{ sourceMac: scene.ROUTER.mac, destinationMac: scene.OUTSIDE_ARM.mac },
+      ...{ source: scene.CLIENT, destination: scene.DSR_VIP, identifier: 1, sequence: 1 },
+    }),
+  cut: (frame) => cutUp(frame, [160]),
+};
+
+const IPV6: Family = {
+  ...{ portAt: 54, make: scene6.makeScene6, arms: scene6.ARMS6, reals: scene6.NAT_REALS6 },
+  dsr: [scene6.dsrTcp6, scene6.dsrUdp6] as Family['dsr'],
+  nat: [scene6.natTcp6, scene6.natUdp6] as Family['nat'],
+  replies: [scene6.replyTcp6, scene6.replyUdp6] as Family['replies'],
+  ping: scene6.ping6,
+  cut: (frame) => cut6(frame, 160),
+};
+
+const [method, family] = ((asked: Method) =>
+  [asked.startsWith('dsr') ? 'dsr' : 'nat', asked.endsWith('6') ? IPV6 : IPV4] as const)(
+  process.argv[2] as Method,
+);
 
 /** A batch of requests: flows that come and go, flows that stay, drops, pings, and pieces. */
-function requests(method: Method): Uint8Array[] {
-  const [tcpFrame, udpFrame] =
-    method === 'dsr' ? [scene.dsrTcp, scene.dsrUdp] : [scene.natTcp, scene.natUdp];
+function requests(): Uint8Array[] {
+  const [tcpFrame, udpFrame] = family[method];
   const frames: Uint8Array[] = [];
   for (let index = 0; index < CHURN / 2; index++) {
     frames.push(tcpFrame({ flags: tcp.SYN }), tcpFrame({ flags: tcp.RST }));
   }
   frames.push(tcpFrame({ sourcePort: 9 }), tcpFrame({ destinationPort: 81 }));
-  frames.push(
-    icmpEchoFrame({
-      ...{ sourceMac: scene.ROUTER.mac, destinationMac: scene.OUTSIDE_ARM.mac },
-      ...{ source: scene.CLIENT, destination: scene.DSR_VIP, identifier: 1, sequence: 1 },
-    }),
-  );
+  frames.push(family.ping());
   const long = udpFrame({ sourcePort: 19_999, payload: new Uint8Array(300) });
-  frames.push(...cutUp(long, [160]));
+  frames.push(...family.cut(long));
   while (frames.length < BATCH_FRAMES) {
     const sourcePort = 20_000 + frames.length;
     const payload = new Uint8Array(frames.length);
@@ -50,9 +85,9 @@ function requests(method: Method): Uint8Array[] {
 /** What the reals answer to the flows that stay. */
 function replies(): Uint8Array[] {
   return Array.from({ length: BATCH_FRAMES }, (_, index) => {
-    const real = scene.NAT_REALS[index & 1]!;
+    const real = family.reals[index & 1]!;
     const fields = { destinationPort: 20_000 + index, payload: new Uint8Array(index) };
-    return index % 3 === 0 ? scene.replyUdp(real, fields) : scene.replyTcp(real, fields);
+    return family.replies[index % 3 === 0 ? 1 : 0](real, fields);
   });
 }
 
@@ -77,7 +112,7 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
   let turn = 0;
   let port = 0;
   return {
-    ...{ kind: 'memory', arms: scene.ARMS, batch, counters: [], links: ['up', 'up'] },
+    ...{ kind: 'memory', arms: family.arms, batch, counters: [], links: ['up', 'up'] },
     receive() {
       const memory = memories[turn] as Memory;
       turn = turn + 1 === memories.length ? 0 : turn + 1;
@@ -89,7 +124,7 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
       // A SYN and the RST behind it have the same port, above those of the flows that stay.
       for (let index = 0; index < CHURN; index++) {
         port = (port + (index & 1 ? 0 : 1)) & 0x7fff;
-        batch.frame.setUint16(index * SLOT_BYTES + PORT_AT, 0x8000 + port);
+        batch.frame.setUint16(index * SLOT_BYTES + family.portAt, 0x8000 + port);
       }
       return BATCH_FRAMES;
     },
@@ -103,16 +138,16 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
   };
 }
 
-async function main(method: Method): Promise<void> {
+async function main(): Promise<void> {
   // Room for less than what comes, so that flows are given up as well.
-  const made = scene.makeScene({ maximumFlows: 1024 });
+  const made = family.make({ maximumFlows: 1024 });
   const { director } = made;
-  const open = method === 'dsr' ? scene.dsrTcp : scene.natTcp;
+  const [open] = family[method];
   for (let port = 20_000; port < 20_000 + BATCH_FRAMES; port++) {
     made.receive(open({ sourcePort: port, flags: tcp.SYN }));
     made.receive(open({ sourcePort: port }));
   }
-  const asked = layOut(requests(method), scene.OUTSIDE);
+  const asked = layOut(requests(), scene.OUTSIDE);
   const datapath = openTreadmill(
     method === 'dsr' ? [asked] : [asked, layOut(replies(), scene.INSIDE)],
   );
@@ -152,4 +187,4 @@ async function main(method: Method): Promise<void> {
   );
 }
 
-await main(process.argv[2] as Method);
+await main();

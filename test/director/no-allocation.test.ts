@@ -54,13 +54,14 @@ beforeAll(() => {
   );
   for (const path of sources) compile(path);
   const tests = ['director/forward-many.ts', 'packets/scene.ts', 'packets/pieces.ts'];
+  tests.push('packets/scene6.ts', 'packets/frames6.ts', 'wire/naive-checksum.ts');
   for (const path of tests) compile(`test/${path}`);
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
 });
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-describe.each(['dsr', 'nat'])('ten million frames by %s', (method) => {
+describe.each(['dsr', 'nat', 'dsr6', 'nat6'])('ten million frames by %s', (method) => {
   const reports: Report[] = [];
   beforeAll(() => void reports.push(forwardMany(method)));
 

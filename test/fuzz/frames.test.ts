@@ -4,49 +4,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { processFrame } from '../../src/director/process.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   INSIDE,
   introduce,
   makeScene,
   NAT_REALS,
-  nameVerdict,
   natTcp,
   OUTSIDE,
   type Scene,
 } from '../packets/scene.ts';
-import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD, repaired } from './arrivals.ts';
+import { anyBytes, anyIpv4, anyMutation, GOOD, repaired } from './arrivals.ts';
+import { makePairOf } from './pair.ts';
 
-const VERDICT = /^(pass|taken|send [01]|answer [01]|drop (?!none|undefined)[a-z0-9-]+)$/;
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-
-/**
- * Two directors that see the same frames: one in the middle of memory, one in a view of its own.
- */
-function makePair(): { look(arrival: Arrival): void; scene: Scene } {
-  const [scene, exact] = [makePrepared(), makePrepared()];
-  return {
-    scene,
-    look({ frame, arm, partial }) {
-      const outcome = scene.receive(frame, { arm, partial });
-      // Here a read beyond the frame's end, or before its start, is a RangeError.
-      const copy = frame.slice();
-      const view = new DataView(copy.buffer);
-      const verdict = processFrame(exact.director, view, 0, copy.length, arm, partial ? 1 : 0);
-      // Plain comparisons, for there are a hundred thousand of them.
-      const fail = (why: string) => new Error(`${why}: ${outcome.verdict}, ${hex(frame)}`);
-      if (nameVerdict(verdict) !== outcome.verdict) throw fail('the place in memory matters');
-      if (hex(copy) !== hex(outcome.frame)) throw fail('the place in memory matters');
-      const own = exact.director.outbox.splice(0).map(({ bytes }) => hex(bytes));
-      const others = outcome.own.map(({ bytes }) => hex(bytes));
-      if (own.join() !== others.join()) throw fail('the place in memory matters');
-      if (!VERDICT.test(outcome.verdict)) throw fail('no such verdict');
-      const isKept = /^(pass|drop|taken)/.test(outcome.verdict);
-      if (isKept && hex(outcome.frame) !== hex(frame)) throw fail('changed, but not sent');
-    },
-  };
-}
+const makePair = () => makePairOf(makePrepared);
 
 /** Few flows fit, and some are there. */
 function makePrepared(): Scene {
