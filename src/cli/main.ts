@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../control/version.ts';
 import { addCheckCommand } from './check.ts';
+import { addDecapCommand } from './decap.ts';
 import { OperatorError } from './errors.ts';
 import { addLabCommand } from './lab.ts';
 import { coloursFor } from './output.ts';
@@ -18,6 +19,7 @@ Start here:
   furiwake check                             is it good?
   furiwake run --config furiwake.yaml        be the director
   furiwake status                            what goes where, from another terminal
+  furiwake decap --vip 192.0.2.10            on a real: take packets out of tunnels
 
 Words:
   VIP        the virtual IP address that clients talk to
@@ -45,6 +47,7 @@ function buildProgram(): Command {
   addCheckCommand(program);
   addStatusCommand(program);
   addSchedulersCommand(program);
+  addDecapCommand(program);
   addLabCommand(program);
   return program.addHelpText('after', START_HERE);
 }
