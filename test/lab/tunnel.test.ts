@@ -1,0 +1,206 @@
+// Tunnels for real: reals in other subnets, whose kernels have no tunnel device, answer curl and
+// iperf3 through `furiwake decap`. What the director sends is read from captures, by this project's
+// own code and by tshark; path MTU discovery finds its way through routers on both sides.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Recorder, startRecorder } from '../../lab/capture/record.ts';
+import { curl } from '../../lab/hosts/curl.ts';
+import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';
+import { runIperf3, startIperf3 } from '../../lab/hosts/iperf3.ts';
+import { startNginx, WEB_FILES } from '../../lab/hosts/nginx.ts';
+import type { Lab } from '../../lab/net/lab.ts';
+import type { Daemon } from '../../lab/net/processes.ts';
+import { readPcap } from '../../lab/pcap/read-pcap.ts';
+import { ALL_PROGRAMS, whyNoLab } from '../../lab/requirements.ts';
+import { buildTopology } from '../../lab/topologies/build.ts';
+import {
+  addressOf,
+  hostNamed,
+  realsOf,
+  SWITCH,
+  switchPort,
+} from '../../lab/topologies/topology.ts';
+import {
+  GUE_VIP,
+  IPIP_VIP,
+  TUNNEL,
+  tunnelConfig,
+  WEST_MTU,
+  WEST_ROUTE,
+} from '../../lab/topologies/tunnel.ts';
+import { until } from '../../lab/wait.ts';
+import type { DecapCounts } from '../../src/control/decap.ts';
+import { rawSocketProblem } from '../../src/linux/raw-socket-unsafe.ts';
+import { formatIpv4 } from '../../src/wire/address.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
+import { innerOfGue } from '../../src/wire/tunnel.ts';
+
+const reason = whyNoLab([...ALL_PROGRAMS]) ?? rawSocketProblem();
+const VIPS = [IPIP_VIP, GUE_VIP] as const;
+const AHEAD = { [IPIP_VIP]: 20, [GUE_VIP]: 32 } as const;
+const CLIENT = addressOf(hostNamed(TUNNEL, 'client'));
+const MAIN = join(import.meta.dirname, '../../dist/src/cli/main.js');
+const WEB = 80;
+
+interface Packet {
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: Uint8Array;
+}
+
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+function packetAt(bytes: Uint8Array, at: number): Packet {
+  const view = viewOf(bytes);
+  const [from, to] = [ipv4.source(view, at), ipv4.destination(view, at)].map(formatIpv4);
+  return { from: from!, to: to!, bytes: bytes.slice(at, at + ipv4.totalBytes(view, at)) };
+}
+
+/** The packet within a tunnel's. */
+function innerOf({ bytes }: Packet): Packet {
+  const view = viewOf(bytes);
+  const isIpip = ipv4.protocol(view, 0) === 4;
+  return packetAt(bytes, isIpip ? 20 : innerOfGue(view, 28, bytes.length));
+}
+
+describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
+  `reals behind tunnels by %s${reason ? `: ${reason}` : ''}`,
+  (datapath) => {
+    const directory = mkdtempSync(join(tmpdir(), 'furiwake-tunnel-'));
+    const decaps: Daemon[] = [];
+    let lab: Lab;
+    let director: Director;
+
+    const recordAt = (host: string, filter: string): Promise<Recorder> =>
+      startRecorder({
+        ...{ namespace: lab.namespaceOf(SWITCH), interface: switchPort(host, 'eth0') },
+        ...{ file: join(directory, `${host}.pcap`), filter },
+      });
+
+    beforeAll(async () => {
+      lab = await buildTopology(TUNNEL, { offloads: datapath === 'cap' ? 'off' : 'on' });
+      await lab.ip('director', [`route add ${WEST_ROUTE}`]);
+      for (const { name } of realsOf(TUNNEL)) {
+        await startNginx(lab, name);
+        const vips = VIPS.flatMap((vip) => ['--vip', vip]);
+        const argv = [process.execPath, MAIN, 'decap', ...vips, '--json'];
+        const decap = lab.spawn(name, { name: 'decap', argv });
+        await until(
+          `decap on ${name}`,
+          async () => readFileSync(decap.outputFile, 'utf8').includes('"started"'),
+          { giveUp: decap.whyNot, timeoutMs: 30_000 },
+        );
+        decaps.push(decap);
+      }
+      for (const vip of VIPS) await startIperf3(lab, 'r2', vip);
+      director = await startDirectorWith(lab, TUNNEL, (socket) => tunnelConfig(socket, datapath));
+    });
+    afterAll(async () => {
+      await lab?.close();
+      rmSync(directory, { recursive: true });
+    });
+
+    it('finds the routers that lead to them', async () => {
+      const { services } = await director.status();
+      const reals = services[0]!.reals.map((real) => [real.address, real.gateway, real.neighbour]);
+      expect(reals).toEqual([
+        ['10.31.0.11', '198.51.100.3', 'resolved'],
+        ['10.32.0.12', '198.51.100.4', 'resolved'],
+      ]);
+    });
+
+    it('answers curl from both, past the director, the inner packets as the client sent them', async () => {
+      const atDirector = await recordAt('director', 'ip');
+      for (const vip of VIPS) {
+        const seen = new Set<string | undefined>();
+        for (let time = 0; time < 4; time++) {
+          const answer = await curl(lab, { host: 'client', url: `http://${vip}/64KiB` });
+          expect(answer).toMatchObject({ ok: true, bytes: WEB_FILES['64KiB'] });
+          seen.add(answer.real);
+        }
+        expect([...seen].sort()).toEqual(['r1', 'r2']);
+      }
+      const { file } = await atDirector.stop();
+      const { frames } = await readPcap(file);
+      const packets = frames.map(({ bytes }) => packetAt(bytes, 14));
+      const requests = packets.filter(({ from, to }) => from === CLIENT && to !== CLIENT);
+      const outer = packets.filter(({ from }) => from === '198.51.100.2');
+      expect(requests.length).toBeGreaterThan(20);
+      const hex = ({ bytes }: Packet) => Buffer.from(bytes).toString('hex');
+      // A capture on a veth sees checksums that no device has finished yet.
+      const finished = ({ bytes }: Packet) => {
+        const copy = Buffer.from(bytes);
+        copy.fill(0, 36, 38);
+        return copy.toString('hex');
+      };
+      const compared = datapath === 'cap' ? hex : finished;
+      expect(outer.map(innerOf).map(compared)).toEqual(requests.map(compared));
+      for (const { to } of outer) expect(['10.31.0.11', '10.32.0.12']).toContain(to);
+      // No answer comes back this way.
+      expect(packets.filter(({ from }) => (VIPS as readonly string[]).includes(from))).toEqual([]);
+      const tshark = (filter: string) =>
+        execFileSync('tshark', ['-r', file, '-o', 'ip.check_checksum:TRUE', '-Y', filter], {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        })
+          .split('\n')
+          .filter((line) => line !== '').length;
+      const ipip = outer.filter(({ bytes }) => bytes[9] === 4).length;
+      expect(tshark(`ip.proto == 4 && ip.dst == ${IPIP_VIP} && tcp.dstport == ${WEB}`)).toBe(ipip);
+      expect(tshark('udp.dstport == 6080 && udp.length > 12')).toBe(outer.length - ipip);
+      expect(tshark('ip.checksum.status == 0')).toBe(0);
+    });
+
+    it('takes uploads, and tells the client how long its packets may be', async () => {
+      const atClient = await recordAt('client', 'icmp[0] = 3 and icmp[1] = 4');
+      for (const address of VIPS) {
+        const bytes = 20_000_000;
+        const result = await runIperf3(lab, { host: 'client', address, bytes, seconds: 20 });
+        expect(result.receivedBytes, address).toBeGreaterThan(bytes / 2);
+      }
+      const { file } = await atClient.stop();
+      const { frames } = await readPcap(file);
+      const told = frames.map(({ bytes }) => ({
+        mtu: viewOf(bytes).getUint16(40),
+        about: packetAt(bytes, 42).to,
+      }));
+      for (const vip of VIPS) {
+        // By the director's own arm, and by the router before the narrow network.
+        expect(told).toContainEqual({ mtu: 1500 - AHEAD[vip], about: vip });
+        expect(told).toContainEqual({ mtu: WEST_MTU - AHEAD[vip], about: vip });
+      }
+    });
+
+    it('brings datagrams in pieces whole', async () => {
+      for (const address of VIPS) {
+        const send = () =>
+          runIperf3(lab, {
+            ...{ host: 'client', address, protocol: 'udp', seconds: 10 },
+            ...{ bytes: 100_000, payloadBytes: 4000, bitsPerSecond: 4_000_000 },
+          });
+        // iperf3 gives up when it is told that a datagram was too long; then it knows how long.
+        await send().catch(() => undefined);
+        expect([address, (await send()).lost]).toEqual([address, 0]);
+      }
+    });
+
+    it('counted all that, and decap refused nothing', async () => {
+      const { totals, drops } = await director.status();
+      expect(totals.relayedErrors).toBeGreaterThan(0);
+      if (datapath === 'ring') expect(totals.segmentedFrames).toBeGreaterThan(0);
+      expect(Object.keys(drops).filter((name) => name !== 'too-big')).toEqual([]);
+      for (const decap of decaps) {
+        await decap.stop();
+        const last = readFileSync(decap.outputFile, 'utf8').trim().split('\n').at(-1)!;
+        const { counts } = JSON.parse(last) as { counts: DecapCounts };
+        expect(counts.ipipPackets).toBeGreaterThan(10);
+        expect(counts.guePackets).toBeGreaterThan(10);
+        expect(counts.deliveredPackets).toBe(counts.ipipPackets + counts.guePackets);
+        expect(Object.values(counts.refused)).toEqual([0, 0, 0, 0]);
+      }
+    });
+  },
+);
