@@ -21,6 +21,9 @@ ring: { slots: 2048 }        # receive slots of each interface, 64 to 8192; abou
 flows:
   maximum: 262144            # most flows to remember, 1024 to 16000000
   halfOpenMaximum: 65536     # most of them without a third packet; a quarter unless given
+# How long a flow lives without a packet, by state; these are the defaults, as in IPVS.
+# timeouts: { established: 15m, synSent: 2m, synRecv: 60s, finWait: 2m, timeWait: 2m, close: 10s,
+#             closeWait: 60s, lastAck: 30s, listen: 2m, synAck: 2m, udp: 5m }
 hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
 tunnel:                      # outer packets of the methods ipip and gue
   port: 6080                 # UDP port of gue at the reals
@@ -42,6 +45,16 @@ services:
       - 192.0.2.21           # short for { address: 192.0.2.21 }: weight 1, the service's port
       - { address: 192.0.2.22, weight: 2, name: web-2 }
       - { address: 192.0.2.23, weight: 0, name: web-3 }   # 0: known flows only, no new ones
+
+    # What else a service may ask for:
+    # persistence: { timeout: 6m, prefix: 32, prefix6: 128 }   # a client stays with its real
+    # slowStart: 30s         # a real that is back gets a growing share; not with a hash
+    # onePacket: true        # udp by dsr or a tunnel: each datagram is scheduled alone
+    # sorry: 192.0.2.99      # serves while no real can take new flows
+    # whenAllDown: sorry     # or refuse; or failOpen: to all reals as if they were up
+    # and what else a real may have, beside its address and weight:
+    # thresholds: { upper: 1000, lower: 800 }   # most flows, and when it takes more again
+    # drain: { old: reset, timeout: 60s }       # no new flows; old ones: keep, cut or reset
 
   # IPv6: a VIP of IPv6 takes reals of IPv6, and the director answers NDP for it. Nothing else
   # differs; a real has this VIP on its \`lo\` too, and needs no sysctl to keep quiet about it.

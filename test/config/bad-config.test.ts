@@ -16,8 +16,11 @@ const OWN = "the real's own address";
 const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
 const TOP_KEYS =
-  'the keys interfaces, datapath, workers, guard, socket, ring, flows, tunnel, hashSeed, services';
-const SERVICE_KEYS = 'the keys vip, port, protocol, method, scheduler, hash, reals';
+  'the keys interfaces, datapath, workers, guard, socket, ring, timeouts, flows, tunnel, ' +
+  'hashSeed, services';
+const SERVICE_KEYS =
+  'the keys vip, port, protocol, method, scheduler, hash, persistence, onePacket, slowStart, ' +
+  'sorry, whenAllDown, reals';
 
 type Case = [
   name: string,
@@ -58,7 +61,7 @@ const CASES: Case[] = [
     withLine(11, '      - { address: 192.0.2.22, wieght: 2 }'),
     ':11:32 services.web.reals[1].wieght',
     'the unknown key wieght',
-    'the keys address, port, weight, name, interface, gateway',
+    'the keys address, port, weight, name, interface, gateway, drain, thresholds',
     'did you mean weight?',
   ],
   [
