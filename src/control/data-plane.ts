@@ -52,6 +52,7 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   const leader = leads ? undefined : wrapCounters(share.leader, room);
   const loop = createLoop({
     ...{ datapath, table, maximumFlows, maximumHalfOpen, counters, nowMs, post, leader },
+    ...{ worker: share?.worker, workers: share?.workers },
   });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });

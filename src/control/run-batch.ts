@@ -36,11 +36,13 @@ export interface LoopOptions {
   readonly nowMs: number;
   /** Worker 0's counters, unless this is worker 0. */
   readonly leader?: Counters | undefined;
+  readonly worker?: number | undefined;
+  readonly workers?: number | undefined;
   readonly post: (message: FromDataPlane) => void;
 }
 
 export function createLoop(options: LoopOptions): Loop {
-  const { datapath, counters, post, table, nowMs, leader } = options;
+  const { datapath, counters, post, table, nowMs, leader, worker, workers } = options;
   const { maximumFlows, maximumHalfOpen } = options;
   const director = createDirector({
     arms: datapath.arms,
@@ -51,6 +53,8 @@ export function createLoop(options: LoopOptions): Loop {
     flowSeed: randomBytes(4).readInt32LE(),
     nowMs,
     leader,
+    worker,
+    workers,
   });
   let linksCheckedMs = nowMs;
   return {

@@ -1,16 +1,32 @@
 // Which frames a datapath shall let in for a table: to its VIPs, from the reals whose replies come
 // back through the director, and from those behind a tunnel: with them the ICMP errors of anybody.
-import type { Wanted } from '../datapath/datapath.ts';
+import type { Shared, Wanted } from '../datapath/datapath.ts';
 import { address6Of, type Table } from '../director/table.ts';
 
 export function wantedFrames(table: Table): Wanted {
   const wordsOf = (handles: Int32Array) =>
     Int32Array.from([...handles].flatMap((handle) => [...address6Of(table, handle)]));
   return {
+    ...sharedAmong(table),
     vips: table.vips,
     reals: Int32Array.of(...table.natAddresses, ...table.tunnelAddresses),
     vipPrefixLengths: table.vipPrefixLengths,
     vips6: wordsOf(table.vips6),
     reals6: wordsOf(table.natAddresses6),
+  };
+}
+
+/** Clients that persist together must come to one worker. */
+function sharedAmong({ pool, life }: Table): Shared {
+  const prefixes = life.services.flatMap((service) => service?.persistence ?? []);
+  const shortest = (family: 4 | 6) =>
+    prefixes.reduce(
+      (least, each) => (each.family === family ? Math.min(least, each.prefixLength) : least),
+      128,
+    );
+  return {
+    pool: pool.addresses,
+    clientPrefixLength: shortest(4) - 96,
+    clientPrefixLength6: shortest(6),
   };
 }

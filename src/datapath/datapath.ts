@@ -29,8 +29,17 @@ export interface Arm {
   readonly vlans?: readonly number[];
 }
 
+/** What several workers are told beside that, so that each frame comes to the right one. */
+export interface Shared {
+  /** IPv4 addresses that stand for clients: who answers them is known by the port alone. */
+  readonly pool?: Int32Array;
+  /** Clients with so many leading bits in common belong together; by themselves unless given. */
+  readonly clientPrefixLength?: number;
+  readonly clientPrefixLength6?: number;
+}
+
 /** Whose frames are wanted: to these VIPs, from these reals; ARP and NDP always are. */
-export interface Wanted {
+export interface Wanted extends Shared {
   /** IPv4 addresses, int32 each. */
   readonly vips: Int32Array;
   /** Of each of these VIPs; 32 unless given. */

@@ -2,7 +2,9 @@
 // worker, whatever way they take, so that both directions of a flow meet there with its fragments
 // and the ICMP errors that speak of it. The client is whoever sends to a VIP, and whoever a frame
 // to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP
-// quotes a reply, whose receiver is the client. ARP and all else go to worker 0.
+// quotes a reply, whose receiver is the client. What answers an address of a source pool names no
+// client; there the port decides, of which each worker has its own. ARP and all else go to worker
+// 0.
 import type { Wanted } from './datapath.ts';
 import { encodeProgram, type Instruction, testVips } from './socket-filter.ts';
 
@@ -12,6 +14,7 @@ const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
 const LOAD_BYTE = 0x30;
 const LOAD_WORD_INDEXED = 0x40;
+const LOAD_HALF_INDEXED = 0x48;
 const LOAD_BYTE_INDEXED = 0x50;
 const INDEX_HEADER = 0xb1;
 const JUMP = 0x05;
@@ -21,6 +24,9 @@ const JUMP_ANY_BIT = 0x45;
 const MULTIPLY = 0x24;
 const SHIFT_RIGHT = 0x74;
 const MODULO = 0x94;
+const AND = 0x54;
+const SHIFT_LEFT = 0x64;
+const ADD_INDEX = 0x0c;
 const XOR_INDEX = 0xac;
 const TO_INDEX = 0x07;
 const RETURN = 0x06;
@@ -72,7 +78,7 @@ const NONE = new Int32Array(0);
 
 /** The program, ready for PACKET_FANOUT_DATA. */
 export function buildFanoutProgram(
-  { vips6 = NONE, ...wanted }: Pick<Wanted, 'vips' | 'vipPrefixLengths' | 'vips6'>,
+  { vips6 = NONE, ...wanted }: Omit<Wanted, 'reals' | 'reals6'>,
   workers: number,
 ): Uint8Array<ArrayBuffer> {
   const toWorker: readonly Instruction[] = [
@@ -81,7 +87,13 @@ export function buildFanoutProgram(
     [MODULO, 0, 0, workers],
     [RETURN_ACCUMULATOR, 0, 0, 0],
   ];
-  const ofIpv4 = [...ipv4Client(wanted), ...toWorker];
+  const { pool = NONE, clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
+  const ofIpv4 = [
+    ...poolPort(pool, workers),
+    ...ipv4Client(wanted),
+    ...maskTo(clientPrefixLength),
+    ...toWorker,
+  ];
   return encodeProgram([
     [LOAD_HALF, 0, 0, ETHERTYPE],
     [JUMP_EQUAL, 3, 0, IPV4],
@@ -89,9 +101,48 @@ export function buildFanoutProgram(
     [RETURN, 0, 0, 0],
     [JUMP, 0, 0, ofIpv4.length],
     ...ofIpv4,
-    ...ipv6Client(vips6),
+    ...ipv6Client(vips6, clientPrefixLength6),
     ...toWorker,
   ]);
+}
+
+/** Keeps so many leading bits of an address, or of a word of one. */
+function maskTo(bits: number): Instruction[] {
+  if (bits >= 32) return [];
+  return [[AND, 0, 0, bits <= 0 ? 0 : (-1 << (32 - bits)) >>> 0]];
+}
+
+/** Decides of a packet to an address of a pool; of any other the next instruction does. */
+function poolPort(pool: Int32Array, workers: number): Instruction[] {
+  if (pool.length === 0) return [];
+  const toPool: readonly Instruction[] = [
+    [LOAD_HALF, 0, 0, FRAGMENT_AT],
+    [JUMP_ANY_BIT, 17, 0, FRAGMENT_OFFSET],
+    [INDEX_HEADER, 0, 0, 0],
+    [LOAD_BYTE, 0, 0, PROTOCOL_AT],
+    [JUMP_EQUAL, 0, 11, ICMP],
+    [LOAD_BYTE_INDEXED, 0, 0, 0],
+    [JUMP_EQUAL, 2, 0, 3],
+    [JUMP_EQUAL, 1, 0, 11],
+    [JUMP_EQUAL, 0, 10, 12],
+    // An error: the length of the quoted header, then the port that the quoted packet came from.
+    [LOAD_BYTE_INDEXED, 0, 0, 8],
+    [AND, 0, 0, 0x0f],
+    [SHIFT_LEFT, 0, 0, 2],
+    [ADD_INDEX, 0, 0, 0],
+    [TO_INDEX, 0, 0, 0],
+    [LOAD_HALF_INDEXED, 0, 0, 8],
+    [JUMP, 0, 0, 1],
+    [LOAD_HALF_INDEXED, 0, 0, 2],
+    [MODULO, 0, 0, workers],
+    [RETURN_ACCUMULATOR, 0, 0, 0],
+    [RETURN, 0, 0, 0],
+  ];
+  const tests = [...pool].flatMap((address, index): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, address >>> 0],
+    [JUMP, 0, 0, (pool.length - 1 - index) * 2 + 1],
+  ]);
+  return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests, [JUMP, 0, 0, toPool.length], ...toPool];
 }
 
 /** Loads the client of an IPv4 packet. How far to jump is counted from the next instruction. */
@@ -127,7 +178,8 @@ const FROM_CLIENT: readonly Instruction[] = [
 ];
 
 /** The same for IPv6, where the answers of neighbours and routers go to worker 0. */
-function ipv6Client(vips6: Int32Array): Instruction[] {
+function ipv6Client(vips6: Int32Array, prefixLength: number): Instruction[] {
+  const foldAddress = (at: number) => foldMasked(at, prefixLength);
   const count = vips6.length / 4;
   const byDestination = foldAddress(DESTINATION6_AT);
   const byVip = Array.from({ length: count }, (_, index): Instruction[] => {
@@ -162,12 +214,14 @@ function ipv6Client(vips6: Int32Array): Instruction[] {
   ];
 }
 
-/** The XOR of an address's four words. */
-const foldAddress = (at: number): Instruction[] => [
+/** The XOR of an address's four words, so far as its leading bits count. */
+const foldMasked = (at: number, prefixLength: number): Instruction[] => [
   [LOAD_WORD, 0, 0, at],
-  ...[4, 8, 12].flatMap((word): Instruction[] => [
+  ...maskTo(prefixLength),
+  ...[1, 2, 3].flatMap((word): Instruction[] => [
     [TO_INDEX, 0, 0, 0],
-    [LOAD_WORD, 0, 0, at + word],
+    [LOAD_WORD, 0, 0, at + word * 4],
+    ...maskTo(prefixLength - word * 32),
     [XOR_INDEX, 0, 0, 0],
   ]),
 ];

@@ -85,6 +85,8 @@ export interface Director {
   neighbours: Neighbours;
   /** Where another director publishes the neighbours that both have; undefined: asks itself. */
   readonly leader: Counters | undefined;
+  readonly worker: number;
+  readonly workers: number;
   /** VLAN tag of the frame that goes the long way now, or 0: what it makes leaves with the same. */
   tag: number;
   /** Time of this batch, int32 milliseconds on a clock that only grows. */
@@ -137,6 +139,9 @@ export interface DirectorOptions {
   readonly nowMs: number;
   /** Counters of the worker that asks for MAC addresses and announces VIPs for this one too. */
   readonly leader?: Counters | undefined;
+  /** Its number among so many; the only one unless given. */
+  readonly worker?: number | undefined;
+  readonly workers?: number | undefined;
 }
 
 export function createDirector(options: DirectorOptions): Director {
@@ -171,6 +176,8 @@ export function createDirector(options: DirectorOptions): Director {
     schedulers: [],
     neighbours: createNeighbours(table, arms, undefined, nowMs),
     leader: options.leader,
+    worker: options.worker ?? 0,
+    workers: options.workers ?? 1,
     tag: 0,
     nowMs,
     outbox: [],

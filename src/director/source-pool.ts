@@ -1,7 +1,8 @@
 // Who speaks to a real by fullnat: the client's address and port become one of a pool that is the
 // director's own, so that the real's answers come back here whatever routes it has. A pool port is
 // taken as long as a flow to the same address, port and protocol of a real has it, which the flow
-// table knows by the key of the flow's replies: there is nothing to give back. A client keeps its
+// table knows by the key of the flow's replies: there is nothing to give back. Of several workers
+// each takes ports that no other does, so that the replies come back to it. A client keeps its
 // pool address where it can; its port begins at a keyed hash of the flow, so that a client that
 // comes again in time gets the same, and nobody outside can tell the next.
 import { findFlow, hashKey, isOver, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
@@ -22,7 +23,8 @@ const LEAST_SEARCH = 8;
  */
 export function takeSource(director: Director): boolean {
   const { table, flows, newFlow } = director;
-  const { addresses, portCount } = table.pool;
+  const { addresses } = table.pool;
+  const portCount = ownPorts(director);
   const { client, real, ports, protocol } = newFlow;
   if ((protocol & IPV6_BIT) !== 0) return false;
   const first = hashKey(flows.seed, client, 0, 0, 0) >>> 0;
@@ -42,10 +44,23 @@ export function takeSource(director: Director): boolean {
   return true;
 }
 
-function setSource({ table, newFlow }: Director, address: number, port: number): void {
-  const { addresses, firstPort, portCount } = table.pool;
+/** How many ports of the pool are this worker's: those that leave its number over. */
+const ownPorts = ({ table, worker, workers }: Director): number =>
+  Math.floor(
+    (table.pool.portCount - 1 - firstOwn(table.pool.firstPort, worker, workers)) / workers,
+  ) + 1;
+
+/** How many ports come before the first one of this worker. */
+const firstOwn = (firstPort: number, worker: number, workers: number): number =>
+  (worker + workers - (firstPort % workers)) % workers;
+
+function setSource(director: Director, address: number, port: number): void {
+  const { table, newFlow, worker, workers } = director;
+  const { addresses, firstPort } = table.pool;
+  const own = firstPort + firstOwn(firstPort, worker, workers);
   newFlow.local = addresses[address % addresses.length] as number;
-  newFlow.replyPorts = (newFlow.replyPorts & ~0xffff) | (firstPort + (port % portCount));
+  const chosen = own + (port % ownPorts(director)) * workers;
+  newFlow.replyPorts = (newFlow.replyPorts & ~0xffff) | chosen;
 }
 
 /** The flow that has this source towards this real, or -1. */

@@ -50,7 +50,9 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
       case 0x74:
       case 0x94:
       case 0x54:
-        accumulator = compute(code, accumulator, code === 0xac ? index : operand);
+      case 0x64:
+      case 0x0c:
+        accumulator = compute(code, accumulator, (code & 8) !== 0 ? index : operand);
         break;
       case 0x15:
         at += accumulator === operand ? ifTrue : ifFalse;
@@ -74,8 +76,9 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
       case 0x28:
       case 0x30:
       case 0x40:
+      case 0x48:
       case 0x50: {
-        const bytes = (code & 0x18) === 0 ? 4 : code === 0x28 ? 2 : 1;
+        const bytes = (code & 0x18) === 0 ? 4 : (code & 8) !== 0 ? 2 : 1;
         const loaded = load(frame, (code & 0x60) === 0x40 ? index + operand : operand, bytes);
         if (loaded === undefined) return 0;
         accumulator = loaded;
@@ -88,11 +91,13 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
   throw new Error('the program has no end');
 }
 
-/** Exclusive or, product, shift to the right, remainder, and. */
+/** Exclusive or, sum, product, shifts, remainder, and. */
 function compute(code: number, one: number, other: number): number {
   if (code === 0xac) return (one ^ other) >>> 0;
   if (code === 0x24) return Math.imul(one, other) >>> 0;
   if (code === 0x74) return one >>> other;
+  if (code === 0x64) return (one << other) >>> 0;
+  if (code === 0x0c) return (one + other) >>> 0;
   return code === 0x94 ? one % other : (one & other) >>> 0;
 }
 

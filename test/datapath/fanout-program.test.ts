@@ -135,6 +135,59 @@ describe('the worker of a frame', () => {
     }
   });
 
+  test('is that of the port where an address of a source pool is answered', () => {
+    const pool = numbers(['192.0.2.201', '192.0.2.202']);
+    const wanted = { vips: numbers(VIPS), pool };
+    const run = (frame: Uint8Array, count: number) => {
+      const packet = { bytes: frame.subarray(14), packetType: 0, etherType: 0x0800 };
+      return runClassicBpf(buildFanoutProgram(wanted, count), packet);
+    };
+    const local = fc.constantFrom('192.0.2.201', '192.0.2.202');
+    fc.assert(
+      fc.property(local, fc.integer({ min: 1, max: 65_535 }), workers, (address, port, count) => {
+        const reply = { ...MACS, source: REAL, sourcePort: 8080, destination: address };
+        const request = { ...MACS, source: address, sourcePort: port, destination: REAL };
+        const quoted = tcpFrame({ ...request, destinationPort: 8080, ipOptions: IP_OPTIONS });
+        const error = { ...MACS, source: ROUTER, destination: address, type: 3, code: 4 };
+        for (const frame of [
+          tcpFrame({ ...reply, destinationPort: port }),
+          udpFrame({ ...reply, destinationPort: port, ipOptions: IP_OPTIONS }),
+          icmpErrorFrame({ ...error, quote: quoted.subarray(14) }),
+        ]) {
+          expect(run(frame, count)).toBe(port % count);
+        }
+      }),
+      { numRuns: 300 },
+    );
+    const request = packetsOf('198.51.100.7', VIPS[0]!).request!;
+    expect(run(request, 7)).toBe(workerOfClient(parseIpv4('198.51.100.7')!, 7));
+  });
+
+  test('is one for all clients that persist together', () => {
+    const wanted = {
+      ...{ vips: numbers(VIPS), vips6: words(VIPS6) },
+      ...{ clientPrefixLength: 20, clientPrefixLength6: 56 },
+    };
+    const program = buildFanoutProgram(wanted, 16);
+    const run = (frame: Uint8Array, etherType: number) =>
+      runClassicBpf(program, { bytes: frame.subarray(14), packetType: 0, etherType });
+    fc.assert(
+      fc.property(fc.nat(0xfff), fc.nat(0xff), fc.nat(0xffff), (low, low6, last) => {
+        const client = `198.51.${96 + (low >> 8)}.${low & 255}`;
+        const client6 = `2001:db8:1:${(0x4200 + low6).toString(16)}::${last.toString(16)}`;
+        for (const [name, frame] of Object.entries(packetsOf(client, VIPS[0]!))) {
+          const expected = workerOfClient(parseIpv4('198.51.96.0')!, 16);
+          expect([name, run(frame, 0x0800)]).toEqual([name, expected]);
+        }
+        for (const [name, frame] of Object.entries(packets6Of(client6, VIPS6[0]!))) {
+          const expected = workerOfClient(fold('2001:db8:1:4200::'), 16);
+          expect([name, run(frame, 0x86dd)]).toEqual([name, expected]);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test('is worker 0 for ARP, for other protocols, and for what is cut off', () => {
     const arp = arpFrame({
       ...{ sourceMac: MACS.sourceMac, destinationMac: 'ff:ff:ff:ff:ff:ff', operation: 1 },

@@ -136,7 +136,11 @@ describe('dropped:', () => {
     ['one over a TCP header', changed(tcpMiddle, 56, 0, 0x11), 'fragment-malformed'],
     ['a first one without the whole header', shortened(tcpFirst, 24), 'fragment-malformed'],
     ['a first one of all of UDP', changed(first, 14 + 48 + 4, 0, 9), 'fragment-malformed'],
-    ['a first one with strange headers', changed(first, 54, 60, 0, 0, 1, 0, 0, 0, 9), 'ip-protocol'],
+    [
+      'a first one with strange headers',
+      changed(first, 54, 60, 0, 0, 1, 0, 0, 0, 9),
+      'ip-protocol',
+    ],
     ['UDP without a checksum', changed(first, 14 + 48 + 6, 0, 0), 'udp-no-checksum'],
     ['an unknown protocol', changed(first, 54, 50), 'ip-protocol'],
     [

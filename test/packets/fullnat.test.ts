@@ -233,3 +233,23 @@ describe('fragments', () => {
     }
   });
 });
+
+describe('one of several workers', () => {
+  test.each([0, 1, 2])('takes its own ports of the pool, all of them: worker %s', (worker) => {
+    const scene = fullnat({ addresses: [POOL], firstPort: PORT, portCount: 10 });
+    Object.assign(scene.director, { worker, workers: 3 });
+    const taken = new Set<number>();
+    for (let sourcePort = 40_000; sourcePort < 40_050; sourcePort++) {
+      const { frame, verdict } = scene.receive(natTcp({ flags: tcp.SYN, sourcePort }));
+      if (verdict === 'send 1') taken.add(new DataView(frame.buffer).getUint16(34));
+    }
+    const all = Array.from({ length: 10 }, (_, index) => PORT + index);
+    expect([...taken].sort()).toEqual(all.filter((port) => port % 3 === worker));
+  });
+
+  test('without a port of its own has none', () => {
+    const scene = fullnat();
+    Object.assign(scene.director, { worker: 2, workers: 3 });
+    expect(scene.receive(SYN).verdict).toBe('drop no-source-port');
+  });
+});
