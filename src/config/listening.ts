@@ -4,9 +4,13 @@ import { ALL_PORTS, type PortRange, type Prefix } from '../director/port-map.ts'
 import { formatIpv4, parseIpv4, prefixMask } from '../wire/address.ts';
 import { isIpv6Text } from './endpoint.ts';
 
-export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17 } as const;
+export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;
 export type Protocol = keyof typeof PROTOCOL_NUMBERS;
 export const PROTOCOLS = Object.keys(PROTOCOL_NUMBERS) as [Protocol, ...Protocol[]];
+
+/** The name of a protocol's number. */
+export const protocolName = (number: number): Protocol =>
+  PROTOCOLS.find((name) => PROTOCOL_NUMBERS[name] === number) ?? 'tcp';
 
 const RANGE = /^([1-9]\d{0,4})-([1-9]\d{0,4})$/;
 const PREFIX = /^([\d.]+)\/(0|[1-9]\d?)$/;

@@ -24,7 +24,11 @@ export function findMatchMisfits(services: readonly ServiceSketch[]): Finding[] 
     ...sharedPorts(services),
     ...realsThatAreVips(withSorry),
     ...services.flatMap(repeatedItems),
-    ...withSorry.flatMap((service) => [...mappedPorts(service), ...foreignFamilies(service)]),
+    ...withSorry.flatMap((service) => [
+      ...mappedPorts(service),
+      ...unfitForSctp(service),
+      ...foreignFamilies(service),
+    ]),
   ];
 }
 
@@ -179,6 +183,35 @@ function mappedPorts(service: ServiceSketch): Finding[] {
       port === 0 ? 'no port, for the service has several' : `${port}, the port of the service`,
     advice: `${why}. Method nat can map it`,
   }));
+}
+
+/** The CRC32c of SCTP covers the ports; a new one would have to be made of the whole packet. */
+function unfitForSctp({ path, method, protocols, vips, ports, reals }: ServiceSketch): Finding[] {
+  const sctp = protocols.find(({ value }) => value === 'sctp');
+  if (sctp === undefined) return [];
+  const port = onlyPort(ports.map(({ value }) => value));
+  const mapped = method !== 'nat' ? [] : reals.filter(({ ownPort = port }) => ownPort !== port);
+  const findings = mapped.map(
+    ({ path: real, ownPort }): Finding => ({
+      path: [...real, 'port'],
+      at: 'value',
+      found: `${ownPort} with sctp`,
+      allowed: port === 0 ? 'no port' : `${port}, the port of the service`,
+      advice:
+        'the director cannot map ports of SCTP: its checksum covers them and the whole packet',
+    }),
+  );
+  if (method !== undefined && method !== 'dsr' && method !== 'nat') {
+    const advice = 'other methods would have to make the checksum of SCTP anew';
+    const found = `${method} with sctp`;
+    findings.push({ path: [...path, 'method'], at: 'value', found, allowed: 'dsr, nat', advice });
+  }
+  if (vips.some(({ value }) => isIpv6Text(value))) {
+    const advice = 'SCTP over IPv6 is not forwarded';
+    const found = 'sctp with a VIP of IPv6';
+    findings.push({ path: sctp.path, at: 'value', found, allowed: 'tcp, udp', advice });
+  }
+  return findings;
 }
 
 /** Between the families there is no way but translation, which is no balancing. */

@@ -1,4 +1,5 @@
 // The flows as people want to see them: a few records of the table as plain objects.
+import { protocolName } from '../config/listening.ts';
 import type { Director } from '../director/director.ts';
 import { IPV6_BIT } from '../director/table.ts';
 import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
@@ -14,9 +15,13 @@ import {
   REPLY_PORTS,
   VIP,
 } from '../flow/flow-table.ts';
+import { SCTP_STATE_NAMES } from '../flow/sctp-states.ts';
 import { STATE_NAMES } from '../flow/tcp-states.ts';
 import { formatIpv4, formatIpv6 } from '../wire/address.ts';
 import type { FlowStatus } from './status.ts';
+
+/** By number. */
+const ALL_STATE_NAMES: readonly string[] = [...STATE_NAMES, ...SCTP_STATE_NAMES];
 
 /** The first `limit` flows that are alive. */
 export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus[] {
@@ -31,7 +36,7 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
     const address = (field: number) =>
       isIpv6 ? formatHandle(flows.book, word(field)) : formatIpv4(word(field));
     list.push({
-      protocol: (key & ~IPV6_BIT) === 6 ? 'tcp' : 'udp',
+      protocol: protocolName(key & ~IPV6_BIT),
       client: address(CLIENT),
       clientPort: word(PORTS) >>> 16,
       vip: address(VIP),
@@ -39,7 +44,7 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
       real: address(REAL),
       realPort: word(REPLY_PORTS) >>> 16,
       method: meta & NAT_BIT ? 'nat' : 'dsr',
-      state: STATE_NAMES[meta & 0xff] ?? 'NONE',
+      state: ALL_STATE_NAMES[meta & 0xff] ?? 'NONE',
       expiresInMs: (word(EXPIRES_MS) - nowMs) | 0,
     });
   }

@@ -6,8 +6,10 @@
 // overflows.
 import { changeState, findFlow } from '../flow/flow-table.ts';
 import { isEnded, nextState } from '../flow/tcp-states.ts';
+import { chunkType } from '../wire/sctp.ts';
 import type { Director } from './director.ts';
 import { fitsTunnel, sendThroughTunnel } from './encapsulate.ts';
+import { followSctp } from './follow-sctp.ts';
 import { isTooLong } from './length.ts';
 import { mendReply, mendRequest } from './rewrite.ts';
 import type { Verdict } from './verdict.ts';
@@ -89,6 +91,11 @@ export function forwardFound(
     const next = nextState(direction, flags, state);
     if (next !== state) changeState(director.flows, found >>> 1, next);
     state = next;
+  } else if ((timeProtocol & 0xff) === 132) {
+    const direction = isReply !== 0 ? 1 : nat !== 0 ? 0 : 2;
+    const chunk = chunkType(frame, l4, end);
+    state = followSctp(director.flows, found >>> 1, state, direction, chunk);
+    if (state < 0) return -1; // NOT_KNOWN
   } else if (state === 12 && isReply === 0) {
     changeState(director.flows, found >>> 1, 11); // UDP_NEW, UDP
     state = 11;

@@ -11,6 +11,7 @@ import {
   removeFlow,
   TUNNEL_BIT,
 } from '../flow/flow-table.ts';
+import { SCTP_NONE } from '../flow/sctp-states.ts';
 import {
   ESTABLISHED,
   FROM_CLIENT,
@@ -23,10 +24,12 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import { chooseReal, noteChoice, noteClient6 } from './choose-real.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
+import { mayOpenSctp } from './follow-sctp.ts';
 import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
 import { forwardKnown6 } from './known-flow6.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
@@ -79,7 +82,11 @@ export function processNew(
   }
   if (!ofIpv6 && !ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
+  const isSctp = protocol === ipv4.PROTOCOL_SCTP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), choosesByHash(director, service))) {
+    return dropped(director, NO_FLOW);
+  }
+  if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), choosesByHash(director, service))) {
     return dropped(director, NO_FLOW);
   }
   if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
@@ -96,7 +103,7 @@ export function processNew(
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const hasSource = (bits & FULLNAT_BIT) === 0 || takeSource(director);
   fillDeltas(director);
-  const state = isTcp ? firstState(tcp.flags(frame, l4)) : UDP_NEW;
+  const state = isTcp ? firstState(tcp.flags(frame, l4)) : isSctp ? SCTP_NONE : UDP_NEW;
   const number = hasSource ? addFlow(flows, director.newFlow, state, director.nowMs) : NO_SOURCE;
   // The flow holds the client's address by itself now.
   if (ofIpv6) releaseAddress(flows.book, packet.source);
@@ -111,7 +118,7 @@ export function processNew(
     ? forwardKnown6(director, frame, at, l4, end, arm, offload)
     : forwardKnown(director, frame, at, l4, end, arm, offload);
   // One packet proves nothing, for it may be forged: the flow may be given up until the next comes.
-  changeState(flows, number, state);
+  if (!isSctp) changeState(flows, number, state);
   return verdict;
 }
 

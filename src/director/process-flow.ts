@@ -4,6 +4,7 @@ import { findFlow, IDS, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import { DOWN } from './availability.ts';
 import { cutFrame } from './cut-frame.ts';
@@ -81,6 +82,9 @@ export function mayMove({ flows, states, packet }: Director, frame: DataView, l4
   const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   const realId = (flows.records[(found >>> 1) * RECORD_WORDS + IDS] as number) & 0xffff;
   if (found < 0 || ((states.closed[realId] as number) & DOWN) === 0) return false;
+  if (protocol === ipv4.PROTOCOL_SCTP) {
+    return frame.getUint8(l4 + sctp.HEADER_BYTES) === sctp.INIT;
+  }
   if ((protocol & ~IPV6_BIT) !== ipv4.PROTOCOL_TCP) return true;
   return (tcp.flags(frame, l4) & (tcp.SYN | tcp.ACK)) === tcp.SYN;
 }
@@ -102,7 +106,9 @@ function processTooLong(
   const { narrowMtu } = director;
   const isSuper = segmentBytes(offload) !== 0;
   const payload = isSuper ? segmentPayload(frame, l3, l4, offload, narrowMtu) : 0;
-  if (isSuper ? payload === 0 : !mayCut(frame, l3)) {
+  // Nobody here could finish the sum of SCTP.
+  const isUnfinished = (offload & 1) !== 0 && ipv4.protocol(frame, l3) === ipv4.PROTOCOL_SCTP;
+  if (isSuper ? payload === 0 : isUnfinished || !mayCut(frame, l3)) {
     tellTooBig(director, frame, at, arm, narrowMtu);
     return dropped(director, TOO_BIG);
   }

@@ -33,6 +33,7 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerEcho, turnRound } from './answer.ts';
@@ -65,6 +66,7 @@ const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_OFFSET = 0x1fff;
 const LONGEST_PACKET = 65_535;
+const SCTP_BYTES = sctp.HEADER_BYTES + sctp.CHUNK_HEADER_BYTES;
 
 /** A fragment whose IPv4 header has been checked. */
 export function processFragment(
@@ -77,7 +79,7 @@ export function processFragment(
   const l3 = at + ethernet.HEADER_BYTES;
   const protocol = ipv4.protocol(frame, l3);
   const toVip = isVip(director.table, ipv4.destination(frame, l3));
-  const hasPorts = protocol === ipv4.PROTOCOL_TCP || protocol === ipv4.PROTOCOL_UDP;
+  const hasPorts = ipv4.hasPorts(protocol);
   if (toVip) {
     if (!hasPorts && protocol !== ipv4.PROTOCOL_ICMP) return dropped(director, IP_PROTOCOL);
   } else if (!hasPorts || !mayBeReply(director, frame, l3)) {
@@ -107,7 +109,7 @@ const offsetBytes = (frame: DataView, l3: number): number =>
 /**
  * True for what no sender makes: empty, torn in the middle of eight bytes, beyond the longest
  * packet, or over the fixed part of a TCP header, whose ports and checksum have been looked at in
- * another fragment by then (RFC 1858, 3; RFC 3128).
+ * another fragment by then (RFC 1858, 3; RFC 3128), or over that of SCTP with its first chunk's.
  */
 function isMisplaced(frame: DataView, l3: number): boolean {
   const payload = payloadBytes(frame, l3);
@@ -115,8 +117,9 @@ function isMisplaced(frame: DataView, l3: number): boolean {
   const hasMore = (ipv4.fragmentField(frame, l3) & MORE_FRAGMENTS) !== 0;
   if (payload === 0 || (hasMore && (payload & 7) !== 0)) return true;
   if (ipv4.HEADER_BYTES + offset + payload > LONGEST_PACKET) return true;
-  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
-  return isTcp && offset !== 0 && offset < tcp.HEADER_BYTES;
+  const protocol = ipv4.protocol(frame, l3);
+  if (protocol === ipv4.PROTOCOL_SCTP) return offset !== 0 && offset < SCTP_BYTES;
+  return protocol === ipv4.PROTOCOL_TCP && offset !== 0 && offset < tcp.HEADER_BYTES;
 }
 
 /** Bytes of the whole packet's payload, which only the last fragment shows; else 0. */
@@ -185,12 +188,15 @@ function decideFirst(
   const protocol = ipv4.protocol(frame, l3);
   if (protocol === ipv4.PROTOCOL_ICMP) return decideEcho(director, frame, at, l4, packetEnd, arm);
   // The whole header must be there, as honest senders have it (RFC 1858, 3.2).
-  const bad =
-    protocol === ipv4.PROTOCOL_TCP
-      ? tcp.check(frame, l4, packetEnd) !== 0
-      : packetEnd - l4 < udp.HEADER_BYTES || udp.lengthBytes(frame, l4) <= packetEnd - l4;
-  if (bad) return notForwarded(director, frame, at, MALFORMED);
+  if (isTorn(frame, protocol, l4, packetEnd)) return notForwarded(director, frame, at, MALFORMED);
   return processPiece(director, frame, at, l4, end, arm, 0);
+}
+
+/** True if a first fragment shows not the whole header, or is the whole packet and so no fragment. */
+function isTorn(frame: DataView, protocol: number, l4: number, end: number): boolean {
+  if (protocol === ipv4.PROTOCOL_TCP) return tcp.check(frame, l4, end) !== 0;
+  if (protocol === ipv4.PROTOCOL_SCTP) return end - l4 < SCTP_BYTES;
+  return end - l4 < udp.HEADER_BYTES || udp.lengthBytes(frame, l4) <= end - l4;
 }
 
 /** A ping is answered piece by piece: all that its reply differs in are addresses and the type. */

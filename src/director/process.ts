@@ -6,6 +6,7 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerArp, answerEcho } from './answer.ts';
@@ -72,17 +73,19 @@ function processUnusual(
   if (bad !== 0) return dropped(director, bad);
   if (ipv4.isFragment(frame, l3)) return processFragment(director, frame, at, end, arm);
   const protocol = ipv4.protocol(frame, l3);
-  if (protocol !== ipv4.PROTOCOL_TCP && protocol !== ipv4.PROTOCOL_UDP) {
-    return processOther(director, frame, at, arm);
-  }
+  if (!ipv4.hasPorts(protocol)) return processOther(director, frame, at, arm);
   const l4 = l3 + ipv4.headerBytes(frame, l3);
   const packetEnd = l3 + ipv4.totalBytes(frame, l3);
-  const badL4 =
-    protocol === ipv4.PROTOCOL_TCP
-      ? tcp.check(frame, l4, packetEnd)
-      : udp.check(frame, l4, packetEnd);
+  const badL4 = checkUpper(frame, protocol, l4, packetEnd);
   if (badL4 !== 0) return notForwarded(director, frame, at, badL4);
   return processFlow(director, frame, at, l4, end, arm, offload);
+}
+
+/** @returns 0 if the header of TCP, UDP or SCTP is good, else the number of a drop reason */
+function checkUpper(frame: DataView, protocol: number, l4: number, end: number): number {
+  if (protocol === ipv4.PROTOCOL_TCP) return tcp.check(frame, l4, end);
+  if (protocol === ipv4.PROTOCOL_UDP) return udp.check(frame, l4, end);
+  return sctp.check(frame, l4, end);
 }
 
 function processArp(

@@ -1,5 +1,5 @@
 // The packet that an ICMP error quotes: its IP header and at least the first eight bytes of what
-// follows (RFC 792), which hold the ports of TCP and UDP. More may be there or not (RFC 1812,
+// follows (RFC 792), which hold the ports of TCP, UDP and SCTP. More may be there or not (RFC 1812,
 // 4.3.2.3), so nothing beyond these eight bytes is touched before it is known to be there.
 import * as checksum from '../wire/checksum.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -18,9 +18,7 @@ export function quotedHeader(frame: DataView, at: number, end: number): number {
   const header = ipv4.headerBytes(frame, at);
   if (header < ipv4.HEADER_BYTES || at + header + QUOTED_BYTES > end) return 0;
   if ((ipv4.fragmentField(frame, at) & FRAGMENT_OFFSET) !== 0) return 0;
-  const protocol = ipv4.protocol(frame, at);
-  const hasPorts = protocol === ipv4.PROTOCOL_TCP || protocol === ipv4.PROTOCOL_UDP;
-  return hasPorts ? at + header : 0;
+  return ipv4.hasPorts(ipv4.protocol(frame, at)) ? at + header : 0;
 }
 
 /** Its ports the other way round: as the packets have them that it answers, or that answer it. */
@@ -62,6 +60,9 @@ function mendQuote(
   bothDelta: number,
 ): void {
   frame.setUint16(at + 10, checksum.apply(ipv4.headerChecksum(frame, at), addressDelta));
-  if (ipv4.protocol(frame, at) === ipv4.PROTOCOL_UDP) udp.adjustChecksum(frame, l4, bothDelta);
+  const protocol = ipv4.protocol(frame, at);
+  // The sum of SCTP covers no addresses, and its ports stay.
+  if (protocol === ipv4.PROTOCOL_SCTP) return;
+  if (protocol === ipv4.PROTOCOL_UDP) udp.adjustChecksum(frame, l4, bothDelta);
   else if (l4 + tcp.CHECKSUM_OFFSET + 2 <= end) tcp.adjustChecksum(frame, l4, bothDelta);
 }

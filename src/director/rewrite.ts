@@ -62,7 +62,7 @@ export function mendReply(
 
 /**
  * Takes one from the TTL, which adds ~x + (x - 0x0100) = 0xfeff to the header's sum, and mends both
- * checksums. A partial field knows no ports yet.
+ * checksums. A partial field knows no ports yet, and the sum of SCTP no addresses.
  */
 function mendChecksums(
   frame: DataView,
@@ -81,7 +81,7 @@ function mendChecksums(
     const mended =
       partial === 0 ? checksum.apply(field, bothDelta) : checksum.applyPartial(field, addressDelta);
     frame.setUint16(at, mended);
-  } else {
+  } else if (frame.getUint8(l3 + 9) === 17) {
     mendUdp(frame, l4 + 6, addressDelta, bothDelta, partial);
   }
 }

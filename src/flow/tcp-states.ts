@@ -31,9 +31,15 @@ export const UDP = 11;
 /** The state before: one request has come, which may be forged. */
 export const UDP_NEW = 12;
 
-/** How long a flow lives without a packet, by state: IPVS's `tcp_timeouts` and `udp_timeouts`. */
+/**
+ * How long a flow lives without a packet, by state: IPVS's `tcp_timeouts`, `udp_timeouts` and
+ * `sctp_timeouts`. The states of SCTP are in sctp-states.ts, and begin with number 13.
+ */
 export const TIMEOUT_MS = Int32Array.from(
-  [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300, 300],
+  [
+    ...[2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300, 300],
+    ...[2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61],
+  ],
   (seconds) => seconds * 1000,
 );
 
@@ -41,15 +47,19 @@ export const TIMEOUT_MS = Int32Array.from(
  * One bit for each state in which a flow counts as active: IPVS's `tcp_state_active_table`, which
  * has ESTABLISHED, SYN_SENT, SYN_RECV and SYNACK (old kernels have ESTABLISHED alone). UDP is
  * active too. In IPVS it never is, so that sed, nq, ovf and lblc, which look at active flows alone,
- * are blind to it there; the choices of lc, wlc and twos are the same either way.
+ * are blind to it there; the choices of lc, wlc and twos are the same either way. Of SCTP it is
+ * ESTABLISHED alone.
  */
-export const ACTIVE_STATES = 0b1_1100_0000_1110;
+export const ACTIVE_STATES = 0b1_1100_0000_1110 | (1 << 21);
 
-/** One bit for each state that a full table does not give up: ESTABLISHED and UDP. */
-export const KEPT_STATES = 0b1000_0000_0010;
+/** One bit for each state that a full table does not give up: ESTABLISHED (of both) and UDP. */
+export const KEPT_STATES = 0b1000_0000_0010 | (1 << 21);
 
-/** One bit for each state that proves nothing yet: SYN_SENT, SYN_RECV, SYNACK and UDP_NEW. */
-export const HALF_OPEN_STATES = 0b1_0100_0000_1100;
+/**
+ * One bit for each state that proves nothing yet: SYN_SENT, SYN_RECV, SYNACK and UDP_NEW; of SCTP
+ * INIT1, INIT and COOKIE_SENT.
+ */
+export const HALF_OPEN_STATES = 0b1_0100_0000_1100 | (0b111 << 14);
 
 /** Whose packet it is, and whether the director sees both sides. */
 export const FROM_CLIENT = 0;

@@ -43,6 +43,8 @@ export const DROP_REASONS = [
   ['too-many-segments', 'a super-frame for a tunnel, of more segments than are made of one'],
   ['tunnel-error', 'an ICMP error about a packet of a tunnel, that has nothing to tell its client'],
   ['no-source-port', 'fullnat: all ports of the source pool that were looked at are in use'],
+  ['sctp-truncated', 'shorter than an SCTP header and the head of a chunk'],
+  ['sctp-chunk-length', 'the first SCTP chunk has a length below 4 or beyond the packet'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -35,6 +35,10 @@ export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 export const PROTOCOL_SCTP = 132;
 
+/** True for the protocols that begin with two ports, of the source and of the destination. */
+export const hasPorts = (protocol: number): boolean =>
+  protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP || protocol === PROTOCOL_SCTP;
+
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_OFFSET = 0x1fff;

@@ -275,11 +275,11 @@ const CASES: Case[] = [
   ],
   [
     'an unknown protocol',
-    withLine(15, '    protocol: sctp'),
+    withLine(15, '    protocol: sctpp'),
     ':15:15 services.dns.protocol',
-    '"sctp"',
-    'one of: tcp, udp',
-    'did you mean tcp?',
+    '"sctpp"',
+    'one of: tcp, udp, sctp',
+    'did you mean sctp?',
   ],
   [
     'a relative socket path',

@@ -107,7 +107,6 @@ const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]>
     ['a redirect', withBytes(ping, L4, 5)],
   ],
   'ip-protocol': [
-    ['SCTP', withBytes(dsrTcp(), L3 + 9, 132)],
     ['GRE', withBytes(dsrTcp(), L3 + 9, 47)],
   ],
   'no-service': [
@@ -211,6 +210,8 @@ const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
 const BY_FRAGMENTS = ['fragment-timeout', 'fragment-table-full'];
 const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
 const BY_LENGTH = ['too-big'];
+/** See sctp.test.ts. */
+const BY_SCTP = ['sctp-truncated', 'sctp-chunk-length'];
 const BY_TUNNELS = ['too-many-segments', 'tunnel-error'];
 
 test('every reason is one of these', () => {
@@ -221,6 +222,7 @@ test('every reason is one of these', () => {
     ...BY_FRAGMENTS,
     ...BY_ERRORS,
     ...BY_LENGTH,
+    ...BY_SCTP,
     ...BY_TUNNELS,
   ];
   expect([...seen, ...elsewhere].sort()).toEqual([...all].sort());
