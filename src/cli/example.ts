@@ -24,6 +24,9 @@ flows:
 # How long a flow lives without a packet, by state; these are the defaults, as in IPVS.
 # timeouts: { established: 15m, synSent: 2m, synRecv: 60s, finWait: 2m, timeWait: 2m, close: 10s,
 #             closeWait: 60s, lastAck: 30s, listen: 2m, synAck: 2m, udp: 5m }
+sourcePool:                  # who stands for the clients by method fullnat; none by default
+  addresses: [198.51.100.200]  # like VIPs: on no interface, the director answers ARP for them
+  ports: 1024-65535          # each serves one flow for each address and port of a real
 hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
 tunnel:                      # outer packets of the methods ipip and gue
   port: 6080                 # UDP port of gue at the reals
@@ -75,6 +78,9 @@ services:
     reals:
       - { address: 198.51.100.11, port: 5353, interface: eth1 }
       - { address: 198.51.100.12, port: 5353, interface: eth1 }
+      # A real may have a method of its own. fullnat: it sees an address of the source pool as its
+      # client, so the answer comes back here whatever its default gateway is.
+      - { address: 198.51.100.13, port: 5353, interface: eth1, method: fullnat }
 
   # A tunnel, ipip or gue: the real may be in any subnet, and answers the client directly. It has the
   # VIP on \`lo\`, and a tunnel device or \`furiwake decap\`.

@@ -102,11 +102,12 @@ function realRow(
   { nameWidth, colours }: { readonly nameWidth: number; readonly colours: Colours },
 ): Row {
   const address = addressOf(real);
-  const name = real.name === address ? colours.dim('-') : shorten(real.name, nameWidth);
+  const known = real.name === address ? colours.dim('-') : shorten(real.name, nameWidth);
+  const name = real.method === method ? known : `${known} ${colours.dim(`(${real.method})`)}`;
   const paint = colours[NEIGHBOUR_COLOURS[real.neighbour]];
   // With DSR the replies never pass the director, so there is no figure to show.
   const replies =
-    method === 'dsr'
+    real.method === 'dsr'
       ? [colours.dim('direct'), colours.dim('-')]
       : [count(real.replyPackets), bytes(real.replyBytes)];
   return [
@@ -203,8 +204,20 @@ function renderTotals(status: Status, colours: Colours): string {
     `${colours.dim('frames')}  ${frames.join(', ')}`,
     `${colours.dim('errors')}  ${errors.join(', ')}`,
     ...workerLines(status.workers, colours),
+    ...poolLines(status.sourcePool, colours),
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
+}
+
+/** A port serves one flow for each real, so the busiest real says how near the end is. */
+function poolLines(pool: Status['sourcePool'], colours: Colours): string[] {
+  if (pool === undefined) return [];
+  const parts = [
+    `${number(pool.used)} source ports in use`,
+    `${number(pool.mostUsed)} of ${number(pool.total)} by the busiest real`,
+    `${count(pool.missed)} flows found none`,
+  ];
+  return [`${colours.dim('pool  ')}  ${parts.join(', ')}`];
 }
 
 /** How the load is shared out; nothing for one worker, which has it all. */
@@ -228,17 +241,24 @@ function renderDrops(drops: Status['drops'], colours: Colours): string {
   return `${colours.bold('DROPS')}\n${table(columns, rows, colours)}`;
 }
 
+const sourceOf = ({ source, sourcePort }: FlowStatus): string =>
+  source === undefined || sourcePort === undefined ? '' : formatEndpoint(source, sourcePort);
+
 function renderFlows(flows: readonly FlowStatus[], active: number, colours: Colours): string {
   const title = `${colours.bold('FLOWS')} ${flows.length} of ${number(active)}`;
   if (flows.length === 0) return title;
+  // By fullnat the real takes another for its client: its own log names that one.
+  const hasSources = flows.some(({ source }) => source !== undefined);
   const columns = [
-    ...[left(''), left('CLIENT'), left('VIP'), left('REAL'), left('METHOD')],
+    ...[left(''), left('CLIENT'), left('VIP'), ...(hasSources ? [left('SEEN AS')] : [])],
+    ...[left('REAL'), left('METHOD')],
     ...[left('STATE'), right('EXPIRES IN')],
   ];
   const rows = flows.map((flow) => [
     flow.protocol,
     formatEndpoint(flow.client, flow.clientPort),
     formatEndpoint(flow.vip, flow.vipPort),
+    ...(hasSources ? [sourceOf(flow)] : []),
     formatEndpoint(flow.real, flow.realPort),
     flow.method,
     flow.state,

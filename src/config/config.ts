@@ -20,6 +20,7 @@ export interface RealConfig {
   /** 0: the port that the client asked for, because the service has several. */
   readonly port: number;
   readonly weight: number;
+  readonly method: MethodName;
   /** The interface that leads to the real; undefined: the one whose subnet holds the address. */
   readonly interface: string | undefined;
   /** The router that leads to it; undefined: the host's route, or none. */
@@ -59,6 +60,7 @@ export interface ServiceConfig {
   readonly vips: readonly string[];
   readonly ports: readonly PortRange[];
   readonly protocols: readonly Protocol[];
+  /** The method of reals that name none. */
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
   /** The flags that the scheduler knows, each of them; none for a scheduler that hashes nothing. */
@@ -70,6 +72,13 @@ export interface ServiceConfig {
   readonly sorry?: RealConfig | undefined;
   readonly whenAllDown?: 'refuse' | 'sorry' | 'failOpen' | undefined;
   readonly reals: readonly RealConfig[];
+}
+
+/** Who stands for the clients by fullnat. */
+export interface SourcePoolConfig {
+  /** IPv4 addresses. */
+  readonly addresses: readonly string[];
+  readonly ports: PortRange;
 }
 
 export interface Config {
@@ -94,5 +103,6 @@ export interface Config {
   /** Key of every scheduler's hash, 0 to 2^32-1; directors that shall agree share it. */
   readonly hashSeed: number;
   readonly tunnel?: TunnelConfig | undefined;
+  readonly sourcePool?: SourcePoolConfig;
   readonly services: readonly ServiceConfig[];
 }

@@ -2,6 +2,8 @@
 // reported together and nothing is half applied: the result is a whole Config or a list of them.
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { ALL_PORTS } from '../director/port-map.ts';
+import type { MethodName } from '../director/table.ts';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import { GUE_PORT } from '../wire/tunnel.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
@@ -134,10 +136,15 @@ function complete(data: ConfigData, file: string): Config {
       port: data.tunnel.port ?? GUE_PORT,
       sources: data.tunnel.sources,
     },
+    ...(data.sourcePool && { sourcePool: completePool(data.sourcePool) }),
     services: Object.entries(data.services).map(([name, service]) =>
       completeService(name, service),
     ),
   };
+}
+
+function completePool({ addresses, ports }: NonNullable<ConfigData['sourcePool']>) {
+  return { addresses, ports: parsePorts(ports) ?? ALL_PORTS };
 }
 
 function completeService(name: string, service: ServiceData): ServiceConfig {
@@ -152,12 +159,16 @@ function completeService(name: string, service: ServiceData): ServiceConfig {
     protocols: [protocol].flat(),
     scheduler,
     hash: { ...FLAG_DEFAULTS[scheduler], ...service.hash },
-    sorry: service.sorry === undefined ? undefined : completeReal(service.sorry, onlyPort(ports)),
-    reals: service.reals.map((real) => completeReal(real, onlyPort(ports))),
+    sorry: service.sorry ? completeReal(service.sorry, onlyPort(ports), service.method) : undefined,
+    reals: service.reals.map((real) => completeReal(real, onlyPort(ports), service.method)),
   };
 }
 
-function completeReal(data: RealData | SorryData, servicePort: number): RealConfig {
+function completeReal(
+  data: RealData | SorryData,
+  servicePort: number,
+  method: MethodName,
+): RealConfig {
   const real: Exclude<RealData, string> =
     typeof data === 'string' ? { address: data, weight: 1 } : { weight: 1, ...data };
   const port = real.port ?? servicePort;
@@ -166,6 +177,7 @@ function completeReal(data: RealData | SorryData, servicePort: number): RealConf
     address: real.address,
     port,
     weight: real.weight,
+    method: real.method ?? method,
     interface: real.interface,
     gateway: real.gateway,
     drain: real.drain,

@@ -169,19 +169,19 @@ const UNCHANGED: Readonly<Record<string, string>> = {
 };
 
 function mappedPorts(service: ServiceSketch): Finding[] {
-  const why = UNCHANGED[service.method ?? ''];
-  if (why === undefined || service.ports.length === 0) return [];
+  if (service.ports.length === 0) return [];
   const port = onlyPort(service.ports.map(({ value }) => value));
   const mapped = service.reals.filter(
-    (real) => real.ownPort !== undefined && real.ownPort !== port,
+    ({ ownPort, method }) =>
+      ownPort !== undefined && ownPort !== port && method !== undefined && method in UNCHANGED,
   );
-  return mapped.map(({ path, ownPort }) => ({
+  return mapped.map(({ path, ownPort, method = '' }) => ({
     path: [...path, 'port'],
     at: 'value',
     found: `${ownPort}`,
     allowed:
       port === 0 ? 'no port, for the service has several' : `${port}, the port of the service`,
-    advice: `${why}. Method nat can map it`,
+    advice: `${UNCHANGED[method]}. Methods nat and fullnat can map it`,
   }));
 }
 

@@ -5,6 +5,7 @@ import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import { formatEndpoint } from './endpoint.ts';
 import { lifeMisfits } from './life-rules.ts';
 import { findMatchMisfits } from './match-rules.ts';
+import { findPoolMisfits } from './pool-rules.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
 import { DEFAULT_MAXIMUM_FLOWS, LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch, sketchServices } from './sketch.ts';
@@ -19,6 +20,7 @@ export function findMisfits(data: unknown): Finding[] {
     ...repeatedInterfaces(interfaces),
     ...workersOfCap(data),
     ...tooManyHalfOpen(data.flows),
+    ...findPoolMisfits(data, services),
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
     ...findMatchMisfits(services),
     ...services.flatMap((service) => [

@@ -2,7 +2,7 @@
 // Schema for editors. The message of every check is what is allowed there; what was found, and
 // where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
 import * as z from 'zod';
-import type { MethodName } from '../director/table.ts';
+import { METHOD_NAMES } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { GUE_PORT } from '../wire/tunnel.ts';
@@ -30,6 +30,8 @@ export const DEFAULT_RING_SLOTS = 2048;
 export const DEFAULT_MAXIMUM_FLOWS = 262_144;
 
 const MAXIMUM_INTERFACES = 8;
+/** As many as source-pool.ts looks through for one flow. */
+const MAXIMUM_SOURCES = 64;
 const MAXIMUM_WORKERS = 16;
 /** sockaddr_un holds 108 bytes, the last of which is 0 (unix(7)). */
 const LONGEST_SOCKET_BYTES = 107;
@@ -152,6 +154,8 @@ const protocolsSchema = z.union([
   listOf(protocolSchema, `a protocol or a list of: ${PROTOCOLS.join(', ')}`),
 ]);
 
+const methodSchema = oneOf(METHOD_NAMES);
+
 const realSchema = z.strictObject(
   {
     address: addressSchema.describe('Address of the real, of the same family as the VIP'),
@@ -164,6 +168,9 @@ const realSchema = z.strictObject(
     weight: wholeNumber(0, 65_535)
       .default(1)
       .describe('Share of new flows among the reals of the service; 0 takes no new flows'),
+    method: methodSchema
+      .optional()
+      .describe("How packets reach this real; the service's method by default"),
     name: labelSchema.optional().describe('Name in status and logs; address:port by default'),
     interface: interfaceSchema
       .optional()
@@ -211,9 +218,6 @@ const hashSchema = z.strictObject(
   'a mapping with port and fallback',
 );
 
-/** The methods that a file may ask for. */
-const METHODS = ['dsr', 'nat', 'ipip', 'gue'] as const satisfies readonly MethodName[];
-
 const REALS_ALLOWED = 'a list of at least one real';
 const serviceSchema = z.strictObject(
   {
@@ -227,10 +231,12 @@ const serviceSchema = z.strictObject(
         'several services the more exact one takes a packet: by VIP first, then by port',
     ),
     protocol: protocolsSchema.default('tcp').describe('Transport protocol, or a list of them'),
-    method: oneOf(METHODS).describe(
+    method: methodSchema.describe(
       'How a packet reaches its real. dsr: by MAC address, the real answers the client directly. ' +
-        'nat: by address and port, the answer comes back through the director. ipip, gue: through a ' +
-        'tunnel to a real in any subnet, which answers the client directly',
+        'nat: by address and port, the answer comes back through the director. fullnat: like nat, ' +
+        'and the real sees an address of the sourcePool as its client, so that the answer comes ' +
+        "back whatever the real's routes are. ipip, gue: through a tunnel to a real in any subnet, " +
+        'which answers the client directly',
     ),
     scheduler: schedulerSchema.describe(
       'Chooses the real of a new flow; furiwake schedulers compares them. In turn: rr, wrr (by ' +
@@ -328,6 +334,24 @@ function isPrefix(text: string): boolean {
   );
 }
 
+const POOL_ADDRESSES_ALLOWED = `a list of 1 to ${MAXIMUM_SOURCES} IPv4 addresses`;
+const sourcePoolSchema = z.strictObject(
+  {
+    addresses: z
+      .array(addressSchema, POOL_ADDRESSES_ALLOWED)
+      .min(1, POOL_ADDRESSES_ALLOWED)
+      .max(MAXIMUM_SOURCES, POOL_ADDRESSES_ALLOWED)
+      .describe(
+        'Addresses of their own, to which the reals have a way. The director answers ARP for ' +
+          'them: no interface may have one',
+      ),
+    ports: rangeSchema
+      .default('1024-65535')
+      .describe('Ports of each address; each is used once for each address and port of a real'),
+  },
+  'a mapping with addresses',
+);
+
 const SERVICES_ALLOWED = 'a mapping of at least one service, by name';
 export const configSchema = z
   .strictObject(
@@ -358,6 +382,9 @@ export const configSchema = z
       timeouts: timeoutsSchema
         .optional()
         .describe('How long a flow lives without a packet, by state; by default as in IPVS'),
+      sourcePool: sourcePoolSchema
+        .optional()
+        .describe('Who stands for the clients by method fullnat'),
       flows: flowsSchema.optional().describe('The table of known flows'),
       tunnel: tunnelSchema.optional().describe('Outer packets of the methods ipip and gue'),
       hashSeed: wholeNumber(0, 4_294_967_295)
@@ -390,7 +417,7 @@ export const VALUE_SCHEMAS = {
   port: portSchema,
   portOrRange: portOrRangeSchema,
   protocol: protocolSchema,
-  method: serviceSchema.shape.method,
+  method: methodSchema,
   scheduler: schedulerSchema,
   label: labelSchema,
   interface: interfaceSchema,
@@ -404,6 +431,7 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (path[0] === 'flows') return Object.keys(flowsSchema.shape);
   if (path[0] === 'tunnel') return Object.keys(tunnelSchema.shape);
   if (path[0] === 'timeouts') return Object.keys(timeoutsSchema.shape);
+  if (path[0] === 'sourcePool') return Object.keys(sourcePoolSchema.shape);
   if (path.length === 2) return Object.keys(serviceSchema.shape);
   const [last] = path.slice(-1);
   if (last === 'drain') return Object.keys(drainSchema.shape);

@@ -21,6 +21,8 @@ export interface RealSketch {
   readonly port: number | undefined;
   /** As the file gives it. */
   readonly ownPort: number | undefined;
+  /** Its own, or else its service's. */
+  readonly method: string | undefined;
   readonly name: string | undefined;
   readonly interface: string | undefined;
   readonly gateway: string | undefined;
@@ -62,6 +64,8 @@ export function sketchServices(services: unknown): ServiceSketch[] {
     const port = ports.length === 0 ? undefined : onlyPort(ports.map((each) => each.value));
     const scheduler = good(VALUE_SCHEMAS.scheduler, service.scheduler);
     const reals = Array.isArray(service.reals) ? service.reals : [];
+    const sketch = (real: unknown, at: DataPath) =>
+      sketchReal(real, at, { port, method: service.method });
     return {
       path,
       name,
@@ -76,21 +80,25 @@ export function sketchServices(services: unknown): ServiceSketch[] {
       method: good(VALUE_SCHEMAS.method, service.method),
       scheduler: scheduler === undefined ? undefined : schedulerOf(scheduler),
       flags: isMapping(service.hash) ? Object.keys(service.hash) : [],
-      reals: reals.map((real, index) => sketchReal(real, [...path, 'reals', index], port)),
-      sorry:
-        service.sorry === undefined ? [] : [sketchReal(service.sorry, [...path, 'sorry'], port)],
+      reals: reals.map((real, index) => sketch(real, [...path, 'reals', index])),
+      sorry: service.sorry === undefined ? [] : [sketch(service.sorry, [...path, 'sorry'])],
       raw: service,
     };
   });
 }
 
-function sketchReal(value: unknown, path: DataPath, servicePort: number | undefined): RealSketch {
+function sketchReal(
+  value: unknown,
+  path: DataPath,
+  service: { readonly port: number | undefined; readonly method: unknown },
+): RealSketch {
   const real = isMapping(value) ? value : { address: value };
   const ownPort = good(VALUE_SCHEMAS.port, real.port);
   return {
     path,
     address: good(VALUE_SCHEMAS.address, real.address),
-    port: real.port === undefined ? servicePort : ownPort,
+    port: real.port === undefined ? service.port : ownPort,
+    method: good(VALUE_SCHEMAS.method, real.method ?? service.method),
     ownPort,
     name: good(VALUE_SCHEMAS.label, real.name),
     interface: good(VALUE_SCHEMAS.interface, real.interface),

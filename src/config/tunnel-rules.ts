@@ -13,26 +13,32 @@ export const misfitTunnels = (service: ServiceSketch, tunnel: unknown): Finding[
 ];
 
 /** A router would route what DSR leaves as it is: back to the VIP. */
-function misplacedGateways({ method, vips, reals }: ServiceSketch): Finding[] {
+function misplacedGateways({ vips, reals }: ServiceSketch): Finding[] {
   const vip = vips[0]?.value;
-  return reals.flatMap(({ path, gateway }): Finding[] => {
+  return reals.flatMap(({ path, gateway, method }): Finding[] => {
     if (gateway === undefined) return [];
     const place = { path: [...path, 'gateway'], at: 'value', found: gateway } as const;
     if (method === 'dsr') {
       const allowed = 'no gateway with method dsr, which reaches reals on its own segments only';
-      return [{ ...place, allowed, advice: 'methods ipip, gue and nat go through routers' }];
+      return [
+        { ...place, allowed, advice: 'methods ipip, gue, nat and fullnat go through routers' },
+      ];
     }
     if (vip === undefined || isIpv6Text(gateway) === isIpv6Text(vip)) return [];
     return [{ ...place, allowed: `a router of the same family as the VIP ${vip}` }];
   });
 }
 
-function tunnelsOfIpv6({ path, method, vips }: ServiceSketch): Finding[] {
-  const vip = vips.find(({ value }) => isIpv6Text(value))?.value;
-  if ((method !== 'ipip' && method !== 'gue') || vip === undefined) return [];
+function tunnelsOfIpv6(service: ServiceSketch): Finding[] {
+  const vip = service.vips.find(({ value }) => isIpv6Text(value))?.value;
+  const isTunnel = ({ method }: { readonly method: string | undefined }) =>
+    method === 'ipip' || method === 'gue';
+  const owner = isTunnel(service) ? service : service.reals.find(isTunnel);
+  const method = owner?.method;
+  if (owner === undefined || vip === undefined) return [];
   return [
     {
-      path: [...path, 'method'],
+      path: [...owner.path, 'method'],
       at: 'value',
       found: `${method} with the IPv6 address ${vip}`,
       allowed: 'methods ipip and gue with a VIP of IPv4, or another method',

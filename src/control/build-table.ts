@@ -8,6 +8,7 @@ import {
   buildTable,
   type RealInput,
   type ServiceInput,
+  type SourcePool,
   type Table,
   type TunnelInput,
 } from '../director/table.ts';
@@ -62,7 +63,7 @@ export function createTableBuilder(): TableBuilder {
         const build = (real: RealConfig, role: string): BuiltReal => {
           const port = real.port === only ? 0 : real.port;
           return {
-            id: idOf(realIds, `${id} ${service.method} ${real.address} ${port}${role}`),
+            id: idOf(realIds, `${id} ${real.method} ${real.address} ${port}${role}`),
             ...requireWay(real, arms, routes),
             config: real,
           };
@@ -78,12 +79,20 @@ export function createTableBuilder(): TableBuilder {
           workers: config.workers,
         }),
       );
+      const [tunnel, timeoutsMs, pool] = [tunnelOf(config), timeoutsOf(config), sourcePool(config)];
       return {
-        table: buildTable(inputs, book.addresses6, tunnelOf(config), timeoutsOf(config)),
+        table: buildTable(inputs, book.addresses6, tunnel, timeoutsMs, pool),
         services,
       };
     },
   };
+}
+
+function sourcePool({ sourcePool: pool }: Config): SourcePool | undefined {
+  if (pool === undefined) return undefined;
+  const addresses = Int32Array.from(pool.addresses, (address) => parseIpv4(address) ?? 0);
+  const { from, to } = pool.ports;
+  return { addresses, firstPort: from, portCount: to - from + 1 };
 }
 
 /** The addresses of all configurations so far, as the table has them. */
@@ -182,7 +191,7 @@ function serviceInput(
       id: real.id,
       address: numberOf(real.config.address),
       port: real.config.port,
-      method: config.method,
+      method: real.config.method,
       arm: real.arm,
       hop: real.gateway === undefined ? undefined : numberOf(real.gateway),
       ...(terms && { terms }),

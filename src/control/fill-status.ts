@@ -1,15 +1,17 @@
 // Fills a Status from what control knows and from the counters of the data plane.
 import { readFileSync } from 'node:fs';
-import type { Config } from '../config/config.ts';
+import type { Config, SourcePoolConfig } from '../config/config.ts';
 import { formatPorts } from '../config/listening.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { DOWN, DRAINED, FULL } from '../director/availability.ts';
 import {
+  ACTIVE_FLOWS,
   ARM_FIELDS,
   armAt,
   CLOSED_BITS,
   type Counters,
   DRAIN_LEFT_MS,
+  dropAt,
   GLOBAL,
   GLOBAL_FIELDS,
   NEIGHBOUR_MAC_HIGH,
@@ -25,10 +27,20 @@ import {
   TRAFFIC_FIELDS,
 } from '../director/counters.ts';
 import { formatIpv4, formatIpv6, formatMac, type Ipv6 } from '../wire/address.ts';
+import { DROP } from '../wire/drop-reason.ts';
 import { allTimeouts } from './build-life.ts';
 import type { BuiltTable } from './build-table.ts';
-import type { ArmStatus, RealStatus, ServiceStatus, Status, WorkerStatus } from './status.ts';
+import type {
+  ArmStatus,
+  RealStatus,
+  ServiceStatus,
+  SourcePoolStatus,
+  Status,
+  WorkerStatus,
+} from './status.ts';
 import { packageVersion } from './version.ts';
+
+const NO_SOURCE_PORT = DROP['no-source-port'];
 
 export interface DirectorState {
   readonly config: Config;
@@ -66,6 +78,24 @@ export function fillStatus(state: DirectorState): Status {
     drops: readDrops(counters),
     arms: state.arms.map((arm, index) => armStatus(state, arm, index)),
     services: state.built.services.map((service) => serviceStatus(state, service)),
+    ...(config.sourcePool && { sourcePool: poolStatus(state, config.sourcePool) }),
+  };
+}
+
+function poolStatus(
+  { built, counters }: DirectorState,
+  { addresses, ports }: SourcePoolConfig,
+): SourcePoolStatus {
+  const reals = built.services.flatMap((service) => service.reals);
+  const flows = reals
+    .filter((real) => real.config.method === 'fullnat')
+    .map((real) => counters.values[realAt(counters.room, real.id) + ACTIVE_FLOWS] ?? 0);
+  return {
+    addresses,
+    total: addresses.length * (ports.to - ports.from + 1),
+    used: flows.reduce((sum, each) => sum + each, 0),
+    mostUsed: Math.max(0, ...flows),
+    missed: counters.values[dropAt(NO_SOURCE_PORT)] ?? 0,
   };
 }
 
@@ -122,12 +152,13 @@ function serviceStatus(state: DirectorState, service: BuiltService): ServiceStat
 }
 
 function realStatus({ arms, counters }: DirectorState, real: BuiltReal): RealStatus {
-  const { name, address, port, weight, drain, thresholds } = real.config;
+  const { name, address, port, weight, method, drain, thresholds } = real.config;
   return {
     name,
     address,
     port,
     weight,
+    method,
     arm: arms[real.arm]?.name ?? '',
     ...(real.gateway === undefined ? {} : { gateway: real.gateway }),
     ...neighbourOf(counters, real.id),

@@ -23,8 +23,8 @@ export interface Way {
 /** What `ip` says of all reals that need a router and name none. DSR cannot go through one. */
 export function readRoutes(config: Config, arms: readonly Arm[]): Routes {
   const addresses = config.services
-    .filter((service) => service.method !== 'dsr')
     .flatMap((service) => service.reals)
+    .filter((real) => real.method !== 'dsr')
     .filter((real) => real.gateway === undefined && !arms.some((arm) => isNear(real.address, arm)))
     .map((real) => real.address);
   return new Map(

@@ -4,6 +4,7 @@
 // them.
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
+import { comesBack } from '../director/table.ts';
 import type { GuardedReal, GuardRules } from '../linux/guard.ts';
 import type { InterfaceAddress } from '../linux/interfaces.ts';
 
@@ -16,15 +17,16 @@ export function guardRules(config: Config, local: readonly InterfaceAddress[]): 
       prefixLength === (isIpv6Text(address) ? 128 : 32) ? address : `${address}/${prefixLength}`,
     );
   const vips = config.services.flatMap((service) => service.vips);
+  vips.push(...(config.sourcePool?.addresses ?? []));
   return { vips, replies: replySources(config.services), own };
 }
 
 /** Where NAT reals answer from: ranges that do not overlap, for nft takes no others. */
 function replySources(services: readonly ServiceConfig[]): GuardedReal[] {
   const ranges = new Map<string, GuardedReal[]>();
-  for (const { method, protocols, ports, reals } of services) {
-    if (method !== 'nat') continue;
-    for (const { address, port } of reals) {
+  for (const { protocols, ports, reals } of services) {
+    for (const { address, port, method } of reals) {
+      if (!comesBack(method)) continue;
       for (const protocol of protocols) {
         const key = `${address} ${protocol}`;
         const own = (port === 0 ? ports : [{ from: port, to: port }]).map((range) => ({

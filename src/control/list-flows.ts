@@ -1,14 +1,16 @@
 // The flows as people want to see them: a few records of the table as plain objects.
 import { protocolName } from '../config/listening.ts';
 import type { Director } from '../director/director.ts';
-import { IPV6_BIT } from '../director/table.ts';
+import { IPV6_BIT, METHOD_NAMES } from '../director/table.ts';
 import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
 import {
   CLIENT,
   EXPIRES_MS,
+  FULLNAT_BIT,
+  IDS,
   isOver,
+  LOCAL,
   META,
-  NAT_BIT,
   PORTS,
   REAL,
   RECORD_WORDS,
@@ -24,7 +26,7 @@ import type { FlowStatus } from './status.ts';
 const ALL_STATE_NAMES: readonly string[] = [...STATE_NAMES, ...SCTP_STATE_NAMES];
 
 /** The first `limit` flows that are alive. */
-export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus[] {
+export function listFlows({ flows, table, nowMs }: Director, limit: number): FlowStatus[] {
   const list: FlowStatus[] = [];
   for (let number = 0; number < flows.fresh && list.length < limit; number++) {
     const at = number * RECORD_WORDS;
@@ -43,7 +45,11 @@ export function listFlows({ flows, nowMs }: Director, limit: number): FlowStatus
       vipPort: word(PORTS) & 0xffff,
       real: address(REAL),
       realPort: word(REPLY_PORTS) >>> 16,
-      method: meta & NAT_BIT ? 'nat' : 'dsr',
+      method: METHOD_NAMES[table.realMethod[word(IDS) & 0xffff] ?? 0] ?? 'dsr',
+      ...((meta & FULLNAT_BIT) !== 0 && {
+        source: address(LOCAL),
+        sourcePort: word(REPLY_PORTS) & 0xffff,
+      }),
       state: ALL_STATE_NAMES[meta & 0xff] ?? 'NONE',
       expiresInMs: (word(EXPIRES_MS) - nowMs) | 0,
     });

@@ -103,7 +103,7 @@ const allReals = ({ reals, sorry }: Config['services'][number]) =>
   sorry === undefined ? reals : [...reals, sorry];
 
 /**
- * VIPs and reals that the host itself owns: packets to them would never be the director's alone.
+ * VIPs, reals and sources that the host itself owns: packets to them would never be the director's alone.
  */
 function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   const problems: string[] = [];
@@ -126,6 +126,15 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
           `(${owner}). A real must be another host on one of the interfaces`,
       );
     }
+  }
+  for (const address of config.sourcePool?.addresses ?? []) {
+    const owner = findOwner(address, local);
+    if (owner === undefined) continue;
+    problems.push(
+      `sourcePool: ${address} is an address of this host (${owner}). Addresses of the pool are ` +
+        'on no interface of the director, like VIPs: take it away with ' +
+        `"ip address del ${address}/PREFIX dev INTERFACE"`,
+    );
   }
   return [...new Set(problems)];
 }
@@ -169,17 +178,16 @@ function unreachableReals(config: Config, facts: HostFacts): string[] {
 function tunnelsFromNowhere(config: Config, facts: HostFacts): string[] {
   if (config.tunnel?.sources !== undefined) return [];
   const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
-  return config.services
-    .filter(({ method }) => method === 'ipip' || method === 'gue')
-    .flatMap((service) =>
-      service.reals
-        .filter((real) => arms[findWay(real, arms, facts.routes).arm]?.address === 0)
-        .map(
-          (real) =>
-            `services.${service.name}: the tunnel to the real ${realName(real)} has no source ` +
-            'address: give its interface an IPv4 address, or set "tunnel: { sources: ... }"',
-        ),
-    );
+  return config.services.flatMap((service) =>
+    service.reals
+      .filter(({ method }) => method === 'ipip' || method === 'gue')
+      .filter((real) => arms[findWay(real, arms, facts.routes).arm]?.address === 0)
+      .map(
+        (real) =>
+          `services.${service.name}: the tunnel to the real ${realName(real)} has no source ` +
+          'address: give its interface an IPv4 address, or set "tunnel: { sources: ... }"',
+      ),
+  );
 }
 
 function describe({ name, addresses, addresses6 }: NetworkInterface, ipv6: boolean): string {

@@ -34,6 +34,7 @@ export interface RealStatus extends Traffic {
   /** 0: the one that the client asked for. */
   readonly port: number;
   readonly weight: number;
+  readonly method: MethodName;
   readonly arm: string;
   /** The router that frames to it go to, if it is on no subnet of the arm. */
   readonly gateway?: string;
@@ -93,6 +94,20 @@ export interface Status {
   readonly drops: Record<string, number>;
   readonly arms: readonly ArmStatus[];
   readonly services: readonly ServiceStatus[];
+  /** Only where there is one. */
+  readonly sourcePool?: SourcePoolStatus;
+}
+
+/** How much of the source pool is in use. */
+export interface SourcePoolStatus {
+  readonly addresses: readonly string[];
+  /** Ports of all addresses together: as many flows can each address and port of a real have. */
+  readonly total: number;
+  /** Flows that have a port now, of all reals, and of the one that has the most. */
+  readonly used: number;
+  readonly mostUsed: number;
+  /** Flows that found none. */
+  readonly missed: number;
 }
 
 export interface FlowStatus {
@@ -104,6 +119,9 @@ export interface FlowStatus {
   readonly real: string;
   readonly realPort: number;
   readonly method: MethodName;
+  /** By fullnat: whom the real sees instead of the client. */
+  readonly source?: string;
+  readonly sourcePort?: number;
   readonly state: string;
   readonly expiresInMs: number;
 }

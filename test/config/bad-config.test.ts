@@ -16,8 +16,8 @@ const OWN = "the real's own address";
 const NO_FRAME = 'the director answers for a VIP itself, so no frame could reach this real';
 const WEIGHT = 'a whole number from 0 to 65535';
 const TOP_KEYS =
-  'the keys interfaces, datapath, workers, guard, socket, ring, timeouts, flows, tunnel, ' +
-  'hashSeed, services';
+  'the keys interfaces, datapath, workers, guard, socket, ring, timeouts, sourcePool, flows, ' +
+  'tunnel, hashSeed, services';
 const SERVICE_KEYS =
   'the keys vip, port, protocol, method, scheduler, hash, persistence, onePacket, slowStart, ' +
   'sorry, whenAllDown, reals';
@@ -61,7 +61,7 @@ const CASES: Case[] = [
     withLine(11, '      - { address: 192.0.2.22, wieght: 2 }'),
     ':11:32 services.web.reals[1].wieght',
     'the unknown key wieght',
-    'the keys address, port, weight, name, interface, gateway, drain, thresholds',
+    'the keys address, port, weight, method, name, interface, gateway, drain, thresholds',
     'did you mean weight?',
   ],
   [
@@ -105,7 +105,7 @@ const CASES: Case[] = [
     withLine(7, '    # method: dsr'),
     ':4:3 services.web.method',
     'nothing',
-    'one of: dsr, nat, ipip, gue',
+    'one of: dsr, nat, fullnat, ipip, gue',
   ],
   // Addresses.
   ...[
@@ -264,7 +264,7 @@ const CASES: Case[] = [
     withLine(7, '    method: tunnel'),
     ':7:13 services.web.method',
     '"tunnel"',
-    'one of: dsr, nat, ipip, gue',
+    'one of: dsr, nat, fullnat, ipip, gue',
   ],
   [
     'an unknown datapath',
@@ -392,7 +392,7 @@ const CASES: Case[] = [
     ':11:38 services.web.reals[1].port',
     '8080',
     '80, the port of the service',
-    'DSR cannot map ports; IPVS silently resets it, we refuse. Method nat can map it',
+    'DSR cannot map ports; IPVS silently resets it, we refuse. Methods nat and fullnat can map it',
   ],
   // Tunnels and routers.
   ...(['ipip', 'gue'] as const).map(
@@ -403,9 +403,9 @@ const CASES: Case[] = [
       '5353',
       '53, the port of the service',
       method === 'ipip'
-        ? 'a tunnel cannot map ports. Method nat can map it'
+        ? 'a tunnel cannot map ports. Methods nat and fullnat can map it'
         : "a tunnel cannot map ports; the tunnel's own port is the key tunnel.port. " +
-          'Method nat can map it',
+          'Methods nat and fullnat can map it',
     ],
   ),
   [
@@ -414,7 +414,7 @@ const CASES: Case[] = [
     ':11:42 services.web.reals[1].gateway',
     '192.0.2.1',
     'no gateway with method dsr, which reaches reals on its own segments only',
-    'methods ipip, gue and nat go through routers',
+    'methods ipip, gue, nat and fullnat go through routers',
   ],
   [
     'a router of the other family',

@@ -29,15 +29,20 @@ const IN = arm('in', '10.0.0.1', 16);
 const BARE = arm('bare', '0.0.0.0', 0);
 
 const real = (address: string, more: Partial<RealConfig> = {}): RealConfig => ({
-  ...{ name: address, address, port: 80, weight: 1, interface: undefined, ...more },
+  ...{ name: address, address, port: 80, weight: 1, method: 'dsr', interface: undefined, ...more },
 });
 
 const at = (port: number) => [{ from: port, to: port }];
 
-const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => ({
-  ...{ name: 'web', vips: ['192.0.2.80'], ports: at(80), protocols: ['tcp'], method: 'dsr' },
-  ...{ scheduler: 'rr', hash: {}, reals: [real('192.0.2.11'), real('192.0.2.12')], ...more },
-});
+/** All its reals have its method. */
+const service = (more: Partial<ServiceConfig> = {}): ServiceConfig => {
+  const { method = 'dsr', reals = [real('192.0.2.11'), real('192.0.2.12')] } = more;
+  return {
+    ...{ name: 'web', vips: ['192.0.2.80'], ports: at(80), protocols: ['tcp'], method },
+    ...{ scheduler: 'rr', hash: {}, ...more },
+    reals: reals.map((each) => ({ ...each, method })),
+  };
+};
 
 const config = (...services: ServiceConfig[]): Config => ({
   ...{ file: 'x.yaml', interfaces: ['out', 'in'], datapath: 'ring', guard: 'off', socket: '/x' },
@@ -271,7 +276,8 @@ describe('IPv6', () => {
 
   test('frames to VIPs and from reals whose replies come back are wanted, by their words', () => {
     const builder = createTableBuilder();
-    const six = { ...web6('2001:db8::10', 'fd00::1'), method: 'nat' } as const;
+    const web = web6('2001:db8::10', 'fd00::1');
+    const six = { ...web, reals: web.reals.map((each) => ({ ...each, method: 'nat' as const })) };
     const wanted = wantedFrames(builder.build(config(service(), six), [WITH6]).table);
     expect([...wanted.vips]).toEqual([ip('192.0.2.80')]);
     expect([...(wanted.vips6 ?? [])]).toEqual([0x20010db8, 0, 0, 0x10]);

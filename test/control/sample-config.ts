@@ -1,11 +1,13 @@
 // A small valid configuration for tests of control: one DSR and one NAT service on two arms.
 import type { Config } from '../../src/config/config.ts';
+import type { MethodName } from '../../src/director/table.ts';
 
-const real = (address: string, port: number) => ({
+const real = (address: string, port: number, method: MethodName) => ({
   name: `${address}:${port}`,
   address,
   port,
   weight: 1,
+  method,
   interface: undefined,
 });
 
@@ -29,7 +31,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
       method: 'dsr',
       scheduler: 'rr',
       hash: {},
-      reals: [real('10.1.0.11', 80), real('10.1.0.12', 80)],
+      reals: [real('10.1.0.11', 80, 'dsr'), real('10.1.0.12', 80, 'dsr')],
     },
     {
       name: 'dns',
@@ -39,7 +41,7 @@ export const sampleConfig = (changes: Partial<Config> = {}): Config => ({
       method: 'nat',
       scheduler: 'rr',
       hash: {},
-      reals: [real('10.2.0.11', 5353)],
+      reals: [real('10.2.0.11', 5353, 'nat')],
     },
   ],
   ...changes,

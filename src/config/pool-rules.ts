@@ -1,0 +1,84 @@
+// The rules about method fullnat and its source pool: who needs one has one, its addresses belong
+// to nobody else, and nothing asks of fullnat what it cannot do.
+import { isIpv6Text } from './endpoint.ts';
+import { parsePrefix, prefixAround } from './listening.ts';
+import type { DataPath, Finding } from './problem.ts';
+import { VALUE_SCHEMAS } from './schema.ts';
+import { good, isMapping, type Mapping, type ServiceSketch } from './sketch.ts';
+
+export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[]): Finding[] {
+  const users = services.filter(isUser);
+  const pool = isMapping(data.sourcePool) ? data.sourcePool : undefined;
+  const listed = Array.isArray(pool?.addresses) ? pool.addresses : [];
+  const addresses = listed.map((address) => good(VALUE_SCHEMAS.address, address));
+  return [
+    ...(data.sourcePool === undefined ? users.map(withoutPool) : []),
+    ...addresses.flatMap((address, index) =>
+      strangeSource(address, addresses.indexOf(address) < index, services).map((misfit) => ({
+        ...{ path: ['sourcePool', 'addresses', index], at: 'value' as const, ...misfit },
+      })),
+    ),
+    ...(typeof data.workers === 'number' && data.workers > 1 ? users.map(besideWorkers) : []),
+    ...users.flatMap(beyondFullnat),
+  ];
+}
+
+/** Where a service asks for fullnat, in its own method or first in that of a real. */
+function placeOf({ path, method, reals }: ServiceSketch): DataPath {
+  if (method === 'fullnat') return [...path, 'method'];
+  const real = reals.find((each) => each.method === 'fullnat');
+  return [...(real?.path ?? path), 'method'];
+}
+
+const isUser = ({ reals }: ServiceSketch): boolean =>
+  reals.some(({ method }) => method === 'fullnat');
+
+const misfitOf = (service: ServiceSketch, found: string, allowed: string, advice: string) =>
+  ({ path: placeOf(service), at: 'value', found, allowed, advice }) satisfies Finding;
+
+const withoutPool = (service: ServiceSketch): Finding =>
+  misfitOf(
+    service,
+    'fullnat without a sourcePool',
+    'fullnat with addresses to stand for the clients',
+    'at the top of the file: sourcePool: { addresses: [10.0.0.200] }',
+  );
+
+const besideWorkers = (service: ServiceSketch): Finding =>
+  misfitOf(
+    service,
+    'fullnat with several workers',
+    'fullnat with workers: 1',
+    "workers share frames out by the client's address, which the replies of fullnat do not have",
+  );
+
+/** IPv6 and SCTP: the pool has no address of one, and the other's checksum covers the ports. */
+function beyondFullnat(service: ServiceSketch): Finding[] {
+  const allowed = 'fullnat for TCP and UDP over IPv4';
+  const advice = 'method nat does not change the source';
+  return [
+    ...(service.vips.some(({ value }) => isIpv6Text(value)) ? ['fullnat for IPv6'] : []),
+    ...(service.protocols.some(({ value }) => value === 'sctp') ? ['fullnat for SCTP'] : []),
+  ].map((found) => misfitOf(service, found, allowed, advice));
+}
+
+function strangeSource(
+  address: string | undefined,
+  isRepeated: boolean,
+  services: readonly ServiceSketch[],
+): Pick<Finding, 'found' | 'allowed'>[] {
+  if (address === undefined) return [];
+  if (isIpv6Text(address)) return [{ found: address, allowed: 'an IPv4 address' }];
+  if (isRepeated) return [{ found: `${address} a second time`, allowed: 'each address once' }];
+  const allowed = 'an address that nobody else has';
+  const vipOf = services.find(({ vips }) => vips.some(({ value }) => holds(value, address)));
+  if (vipOf) return [{ found: `${address}, a VIP of service ${vipOf.name}`, allowed }];
+  const realOf = services.find(({ reals }) => reals.some((real) => real.address === address));
+  return realOf ? [{ found: `${address}, a real of service ${realOf.name}`, allowed }] : [];
+}
+
+function holds(vip: string, address: string): boolean {
+  const [prefix, host] = [parsePrefix(vip), parsePrefix(address)];
+  if (prefix === undefined || host === undefined) return false;
+  return prefixAround(host.address, prefix.prefixLength).address === prefix.address;
+}

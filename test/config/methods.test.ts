@@ -1,0 +1,92 @@
+// The method of a real, and the source pool of fullnat: what a file may say, what it means, and
+// what is said of a file that does not fit together.
+import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+
+const file = (service: string, top = 'sourcePool: { addresses: [10.0.0.200] }') => `
+interfaces: [eth0]
+${top}
+services:
+  web: { vip: 192.0.2.80, port: 80, ${service} }
+`;
+
+function configOf(text: string) {
+  const result = parseConfig(text, 'f.yaml');
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
+  return result.config;
+}
+
+const problemsOf = (text: string): string[] => {
+  const result = parseConfig(text, 'f.yaml');
+  return result.ok ? [] : result.problems.map(formatProblem);
+};
+
+test('a real has the method of its service, or one of its own', () => {
+  const reals =
+    '[10.0.0.1, { address: 10.0.0.2, method: nat, port: 8080 }, ' +
+    '{ address: 10.0.0.3, method: fullnat, port: 8081 }]';
+  const { services } = configOf(file(`method: dsr, reals: ${reals}`));
+  expect(services[0]?.reals.map(({ method, port }) => [method, port])).toEqual([
+    ['dsr', 80],
+    ['nat', 8080],
+    ['fullnat', 8081],
+  ]);
+});
+
+test('a pool has all ports that are not well known, or those that it names', () => {
+  const top = 'sourcePool: { addresses: [10.0.0.200, 10.0.0.201], ports: 20000-29999 }';
+  expect(configOf(file('method: fullnat, reals: [10.0.0.1]')).sourcePool).toEqual({
+    addresses: ['10.0.0.200'],
+    ports: { from: 1024, to: 65_535 },
+  });
+  expect(configOf(file('method: fullnat, reals: [10.0.0.1]', top)).sourcePool).toEqual({
+    addresses: ['10.0.0.200', '10.0.0.201'],
+    ports: { from: 20_000, to: 29_999 },
+  });
+});
+
+const FULLNAT = 'method: fullnat, reals: [10.0.0.1]';
+const MIXED = 'method: nat, reals: [10.0.0.1, { address: 10.0.0.2, method: fullnat }]';
+const pool = (address: string) => `sourcePool: { addresses: [10.0.0.200, ${address}] }`;
+
+describe('a file is refused', () => {
+  test.each([
+    ['fullnat without a pool', file(FULLNAT, ''), 'services.web.method: found fullnat without'],
+    ['a real of that', file(MIXED, ''), 'services.web.reals[1].method: found fullnat without'],
+    ['a source that is a VIP', file(FULLNAT, pool('192.0.2.80')), 'a VIP of service web'],
+    ['a source that is a real', file(FULLNAT, pool('10.0.0.1')), 'a real of service web'],
+    ['a source twice', file(FULLNAT, pool('10.0.0.200')), '10.0.0.200 a second time'],
+    ['a source of IPv6', file(FULLNAT, pool('2001:db8::1')), 'allowed an IPv4 address'],
+    ['no addresses', file(FULLNAT, 'sourcePool: {}'), 'sourcePool.addresses: found nothing'],
+    [
+      'a range the wrong way round',
+      file(FULLNAT, 'sourcePool: { addresses: [10.0.0.200], ports: 9-8 }'),
+      'sourcePool.ports: found "9-8"',
+    ],
+    [
+      'fullnat of IPv6',
+      file(FULLNAT).replace('192.0.2.80', '2001:db8::80').replace('10.0.0.1]', 'fd00::1]'),
+      'found fullnat for IPv6',
+    ],
+    [
+      'fullnat in several workers',
+      file(FULLNAT, 'workers: 2\nsourcePool: { addresses: [10.0.0.200] }'),
+      'found fullnat with several workers',
+    ],
+    [
+      'a method that is none',
+      file('method: nat, reals: [{ address: 10.0.0.1, method: fast }]'),
+      '',
+    ],
+    [
+      'a DSR real with another port, in a service of NAT',
+      file('method: nat, reals: [{ address: 10.0.0.1, port: 8080, method: dsr }]'),
+      'services.web.reals[0].port: found 8080, allowed 80',
+    ],
+  ])('for %s', (_, text, said) => {
+    const problems = problemsOf(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(said);
+  });
+});
