@@ -75,7 +75,7 @@ describe('furiwake', () => {
   });
 });
 
-const MEANING = `good: furiwake.yaml has 3 services with 7 reals, on eth0, eth1
+const MEANING = `good: furiwake.yaml has 4 services with 8 reals, on eth0, eth1
 datapath ring (2,048 slots an interface), guard auto, 262,144 flows at most, socket /run/furiwake.sock
 
 REAL     ADDRESS             WEIGHT  NEW FLOWS  BY
@@ -89,6 +89,8 @@ web6  tcp [2001:db8::10]:80  dsr  maglev
 dns  udp 192.0.2.53:53  nat  sh
   -      198.51.100.11:5353       1     50.0 %  eth1
   -      198.51.100.12:5353       1     50.0 %  eth1
+far  tcp 192.0.2.11:443  gue  maglev
+  -      203.0.113.21:443         1    100.0 %  its subnet
 `;
 
 describe('furiwake check', () => {
@@ -113,7 +115,7 @@ describe('furiwake check', () => {
       ok: true,
       config: {
         file: 'furiwake.yaml',
-        services: [{ name: 'web' }, { name: 'web6' }, { name: 'dns' }],
+        services: [{ name: 'web' }, { name: 'web6' }, { name: 'dns' }, { name: 'far' }],
       },
     });
   });
