@@ -10,6 +10,7 @@ import {
 import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
+import { adviseHugePages } from '../linux/huge-pages-unsafe.ts';
 import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
@@ -53,6 +54,7 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   const loop = createLoop({
     ...{ datapath, table, maximumFlows, maximumHalfOpen, counters, nowMs, post, leader },
     ...{ worker: share?.worker, workers: share?.workers },
+    onTables: adviseHugePages,
   });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });

@@ -32,6 +32,8 @@ export interface LoopOptions {
   readonly table: Table;
   readonly maximumFlows: number;
   readonly maximumHalfOpen?: number;
+  /** Is told of the arrays that every packet looks into, which may be large. */
+  readonly onTables?: (arrays: readonly ArrayBufferView[]) => void;
   readonly counters: Counters;
   readonly nowMs: number;
   /** Worker 0's counters, unless this is worker 0. */
@@ -56,6 +58,7 @@ export function createLoop(options: LoopOptions): Loop {
     worker,
     workers,
   });
+  options.onTables?.([director.flows.records, director.flows.slots]);
   let linksCheckedMs = nowMs;
   return {
     turn: createTurn(director, datapath),

@@ -79,7 +79,10 @@ export function createBatchProcessor(director: Director, batch: Frames): BatchPr
     let sum = 0;
     for (let index = 0; index < count; index++) {
       const number = (words[index] as number) & 0xffffff; // NUMBER_MASK
-      if (number !== 0) sum |= records[Math.imul(number - 1, 12) & OFFSET_MASK] as number;
+      if (number === 0) continue;
+      // Its first word and its last: every other record lies in two cache lines.
+      const record = Math.imul(number - 1, 12) & OFFSET_MASK;
+      sum |= (records[record] as number) | (records[record + 11] as number);
     }
     unused[0] = sum;
   }

@@ -25,7 +25,7 @@ export const PORTS = 2;
 export const REAL = 3;
 /** Real's port << 16 | port of LOCAL: the ports of a reply as they lie in the packet. */
 export const REPLY_PORTS = 4;
-/** State | protocol << 8 | bits of the method. A protocol of 0 marks a free record. */
+/** State | protocol << 8 | bits of the method | stamp << 20. A protocol of 0: a free record. */
 export const META = 5;
 /** `nowMs` at which the flow is over. */
 export const EXPIRES_MS = 6;
@@ -47,6 +47,9 @@ export const NAT_BIT = 1 << 16;
 export const FULLNAT_BIT = 1 << 17;
 /** In META: requests go through a tunnel. */
 export const TUNNEL_BIT = 1 << 18;
+
+/** In META: the lowest bits of the number of its turn in the queue of half-open flows. */
+const STAMP_SHIFT = 20;
 
 // An index word: record number + 1 (24 bits), reply key or not (1 bit), part of the hash (7 bits).
 const NUMBER_MASK = 0xffffff;
@@ -93,6 +96,8 @@ export interface FlowTable {
   readonly queue: Int32Array;
   oldest: number;
   queued: number;
+  /** How many have ever joined the queue. */
+  joined: number;
   /** First free record that was used before, or -1. */
   freeRecord: number;
   /** Records at and beyond this were never used. */
@@ -163,6 +168,7 @@ export function createFlowTable(
     queue: new Int32Array(halfOpenMaximum),
     oldest: 0,
     queued: 0,
+    joined: 0,
     freeRecord: -1,
     fresh: 0,
     hand: 0,
@@ -417,17 +423,23 @@ function evictOldest(table: FlowTable): boolean {
 function leaveQueue(table: FlowTable): boolean {
   const { queue, records } = table;
   const number = queue[table.oldest] as number;
+  const stamp = (table.joined - table.queued) << STAMP_SHIFT;
   table.oldest = table.oldest + 1 < queue.length ? table.oldest + 1 : 0;
   table.queued--;
   const meta = records[number * RECORD_WORDS + META] as number;
   if (meta === 0 || halfOpenness(meta & 0xff) === 0) return false;
+  // The record may be another flow's by now, which has come later.
+  if ((meta ^ stamp) >>> STAMP_SHIFT !== 0) return false;
   removeFlow(table, number);
   table.evicted++;
   return true;
 }
 
 function joinQueue(table: FlowTable, number: number): void {
-  const { queue } = table;
+  const { queue, records } = table;
+  const at = number * RECORD_WORDS + META;
+  records[at] = (records[at] as number) | (table.joined << STAMP_SHIFT);
+  table.joined = (table.joined + 1) | 0;
   const place = table.oldest + table.queued;
   queue[place < queue.length ? place : place - queue.length] = number;
   table.queued++;

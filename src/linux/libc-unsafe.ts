@@ -28,6 +28,7 @@ export interface Libc {
     offset: number,
   ): Pointer;
   munmap(at: Pointer, bytes: number): number;
+  madvise(at: Pointer, bytes: number, advice: number): number;
   poll(descriptors: Pointer, count: number, timeoutMs: number): number;
   sendmmsg(fd: number, messages: Pointer, count: number, flags: number): number;
   eventfd(initial: number, flags: number): number;
@@ -39,6 +40,8 @@ export interface Libc {
   errno(): number;
   /** The mapped memory as an ArrayBuffer; it must never be transferred. */
   view(pointer: Pointer, bytes: number): ArrayBuffer;
+  /** Where an array of our own lies. */
+  addressOf(array: ArrayBufferView): Pointer;
   /** The name of an errno, such as `ENETDOWN`. */
   nameOf(errno: number): string;
 }
@@ -50,6 +53,7 @@ const SIGNATURES = {
   getsockopt: 'int getsockopt(int, int, int, _Out_ uint8_t *, _Inout_ uint8_t *)',
   mmap: 'void *mmap(void *, size_t, int, int, int, int64_t)',
   munmap: 'int munmap(void *, size_t)',
+  madvise: 'int madvise(void *, size_t, int)',
   poll: 'int poll(void *, unsigned long, int)',
   sendmmsg: 'int sendmmsg(int, void *, unsigned int, int)',
   eventfd: 'int eventfd(unsigned int, int)',
@@ -72,12 +76,13 @@ export function loadLibc(): Libc {
   const library = koffi.load('libc.so.6');
   const calls = Object.fromEntries(
     Object.entries(SIGNATURES).map(([name, signature]) => [name, library.func(signature)]),
-  ) as unknown as Omit<Libc, 'errno' | 'view' | 'nameOf'>;
+  ) as unknown as Omit<Libc, 'errno' | 'view' | 'addressOf' | 'nameOf'>;
   const names = Object.entries(koffi.os.errno);
   loaded = {
     ...calls,
     errno: () => koffi.errno(),
     view: (pointer, bytes) => koffi.view(pointer, bytes),
+    addressOf: (array) => koffi.address(array),
     nameOf: (errno) => names.find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`,
   };
   return loaded;

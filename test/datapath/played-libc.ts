@@ -72,6 +72,8 @@ export function playLibc(options: PlayedOptions = {}): PlayedLibc {
       calls.push('munmap');
       return mapped.delete(at) ? 0 : -1;
     },
+    madvise: () => 0,
+    addressOf: () => 0n,
     sched_getaffinity: () => -1,
     sched_setaffinity: () => -1,
     poll: () => 0,

@@ -1,6 +1,6 @@
 // The clients of a simulation: each connection opens, asks some questions one after the other,
-// repeats what is not answered, and closes. It knows which real answered first, and does not
-// forgive another, unless that real has left the table meanwhile.
+// repeats what is not answered, and closes. Once it is established it does not forgive a reset,
+// unless its real has died or left the table meanwhile.
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   DSR_PORT,
@@ -15,6 +15,7 @@ import {
   buildSegment,
   decodeMessage,
   encodeMessage,
+  type Message,
   readSegment,
   type Segment,
 } from './segments.ts';
@@ -40,8 +41,10 @@ export interface Connection {
   /** Questions answered. */
   answered: number;
   tries: number;
-  /** The real that answered first, or -1. */
+  /** The real that answered last, or -1. */
   servedBy: number;
+  /** The real that its flow was established with, as the director has it; -1 if it is not. */
+  keptBy: number;
   /** True once that real has left the table: from then on it may change, or break. */
   excused: boolean;
 }
@@ -49,6 +52,8 @@ export interface Connection {
 export interface Clients {
   readonly connections: readonly Connection[];
   open(): Connection;
+  /** Whose packets come from this address and port. */
+  find(address: string, port: number): Connection | undefined;
   /** A frame reaches the clients' network. */
   arrive(frame: Uint8Array): void;
 }
@@ -69,7 +74,7 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
       address: `198.51.100.${random.between(1, 9)}`,
       sourcePort: 1024 + number,
       questions: random.between(1, 12),
-      ...{ phase: 'opening', answered: 0, tries: 0, servedBy: -1, excused: false },
+      ...{ phase: 'opening', answered: 0, tries: 0, servedBy: -1, keptBy: -1, excused: false },
     };
     connections.push(connection);
     byKey.set(keyOf(connection.address, connection.sourcePort), connection);
@@ -131,15 +136,15 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
     if (protocol === 6 && flags & tcp.RST) reset(connection);
     else if (protocol === 6 && flags & tcp.SYN) opened(connection);
     else if (protocol === 6 && flags & tcp.FIN) closed(connection);
-    else if (message !== undefined) answer(connection, message.request, message.real);
+    else if (message !== undefined) answer(connection, message);
   }
 
   function reset(connection: Connection): void {
-    const { number, phase, servedBy, excused } = connection;
+    const { number, phase, servedBy, keptBy, excused } = connection;
     if (phase === 'done' || phase === 'broken') return;
     // One that closes is no longer established: its flow may be given up, or opened anew.
-    if (phase === 'open' && servedBy >= 0 && !excused) {
-      world.violations.push(`connection ${number} to real ${servedBy} was reset`);
+    if (phase === 'open' && keptBy >= 0 && keptBy === servedBy && !excused) {
+      world.violations.push(`connection ${number} to real ${keptBy} was reset`);
     }
     connection.phase = 'broken';
   }
@@ -158,12 +163,8 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
     send(connection, tcp.ACK);
   }
 
-  function answer(connection: Connection, request: number, real: number): void {
-    const { number, servedBy, excused } = connection;
-    if (servedBy >= 0 && servedBy !== real && !excused) {
-      world.violations.push(`connection ${number} went from real ${servedBy} to real ${real}`);
-    }
-    if (servedBy < 0) connection.servedBy = real;
+  function answer(connection: Connection, { request, real }: Message): void {
+    connection.servedBy = real;
     if (connection.phase !== 'open' || request !== connection.answered + 1) return;
     connection.answered += 1;
     connection.tries = 0;
@@ -175,5 +176,5 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
     }
   }
 
-  return { connections, open, arrive };
+  return { connections, open, find: (address, port) => byKey.get(keyOf(address, port)), arrive };
 }

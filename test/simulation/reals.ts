@@ -27,8 +27,6 @@ export interface SimulatedReal {
   mac: string;
   alive: boolean;
   inTable: boolean;
-  /** Numbers of the connections that it has served. */
-  readonly served: Set<number>;
   /** TCP connections by client address and port. */
   readonly open: Set<string>;
 }
@@ -38,8 +36,6 @@ export interface RealWires {
   toDirector(frame: Uint8Array, arm: number): void;
   /** To the client, past the director. */
   toClient(frame: Uint8Array): void;
-  /** A real answers a question of a connection. */
-  serve(real: SimulatedReal, connection: number): void;
 }
 
 /** A frame reaches a real. */
@@ -109,7 +105,6 @@ function answerTcp(real: SimulatedReal, segment: Segment, wires: RealWires): voi
 /** Answers a segment; a request gets its own words back, with the number of the real. */
 function send(real: SimulatedReal, segment: Segment, flags: number, wires: RealWires): void {
   const message = decodeMessage(segment.payload);
-  if (message !== undefined && flags !== tcp.RST) wires.serve(real, message.connection);
   const isNat = real.arm === INSIDE;
   const answer = buildSegment({
     ...{ protocol: segment.protocol, flags, sourceMac: real.mac },

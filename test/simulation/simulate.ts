@@ -3,6 +3,7 @@
 // jumps. What must never happen is noted as a violation, by whoever sees it.
 import { createTurn } from '../../src/control/run-batch.ts';
 import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
+import { DOWN } from '../../src/director/availability.ts';
 import {
   type Counters,
   counterBytes,
@@ -14,8 +15,10 @@ import {
   wrapCounters,
 } from '../../src/director/counters.ts';
 import { createDirector, type Director, takeTable, tick } from '../../src/director/director.ts';
+import { findFlow, META, RECORD_WORDS } from '../../src/flow/flow-table.ts';
+import { KEPT_STATES } from '../../src/flow/tcp-states.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../../src/schedule/scheduler.ts';
-import { formatMac } from '../../src/wire/address.ts';
+import { formatMac, parseIpv4 } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import { tcpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -37,6 +40,7 @@ import {
 import { type Clients, createClients, FLOOD_SUBNET, type Phase } from './clients.ts';
 import { createRandom, type Random } from './random.ts';
 import { arriveAtReal, type RealWires, type SimulatedReal, tellMac } from './reals.ts';
+import { readSegment } from './segments.ts';
 import { createWorld, NO_FAULTS, type World } from './world.ts';
 
 const ROOM = { arms: 2, services: 8, reals: 32 };
@@ -120,14 +124,9 @@ function createSimulation(seed: number): Simulation {
     world.transmit(frame, (arrived) => datapath.put(arrived, arm));
   const clients = createClients(world, (frame) => toDirector(frame, OUTSIDE));
   const toClient = (frame: Uint8Array) => world.transmit(frame, clients.arrive);
-  const serve = (real: SimulatedReal, number: number) => {
-    real.served.add(number);
-    // A question that was under way when the real left the table.
-    if (!real.inTable) clients.connections[number]!.excused = true;
-  };
   return {
     ...{ world, random, scheduler, datapath, director, turn, counters, reals, clients, aheadMs },
-    wires: { toDirector, toClient, serve },
+    wires: { toDirector, toClient },
   };
 }
 
@@ -145,7 +144,7 @@ function makeReals(): SimulatedReal[] {
     }),
   ]);
   return addresses.map((real, index) => ({
-    ...{ index, ...real, alive: true, inTable: true, served: new Set(), open: new Set() },
+    ...{ index, ...real, alive: true, inTable: true, open: new Set() },
     mac: `02:00:00:00:1d:${(0x10 + index).toString(16)}`,
   }));
 }
@@ -178,13 +177,17 @@ function step(simulation: Simulation): void {
   world.step();
   const nowMs = (world.nowMs + simulation.aheadMs) | 0;
   while (simulation.turn(nowMs) > 0);
-  if (world.nowMs % TICK_MS === 0) tick(director, nowMs);
+  if (world.nowMs % TICK_MS === 0) {
+    tick(director, nowMs);
+    excuseDown(simulation);
+  }
   for (const { arm, bytes } of director.outbox.splice(0)) datapath.inject(bytes, arm);
   for (const { arm, bytes } of datapath.sent.splice(0)) carry(simulation, bytes, arm);
 }
 
 /** Takes a frame that the director sent to where its MAC address leads. */
-function carry({ world, reals, clients, wires }: Simulation, frame: Uint8Array, arm: number) {
+function carry(simulation: Simulation, frame: Uint8Array, arm: number) {
+  const { world, reals, clients, wires } = simulation;
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const to = formatMac(ethernet.destinationHigh(view, 0), ethernet.destinationLow(view, 0));
   if (to === ROUTER.mac || to === OTHER_ROUTER.mac) {
@@ -194,7 +197,48 @@ function carry({ world, reals, clients, wires }: Simulation, frame: Uint8Array, 
   }
   for (const real of reals) {
     if (real.arm !== arm) continue;
+    if (real.mac === to) watchFlow(simulation, real, frame);
     world.transmit(frame, (arrived) => arriveAtReal(world, real, arrived, wires));
+  }
+}
+
+/** What the director sends to a real: of an established flow, always to the same one. */
+function watchFlow(
+  { world, clients, director }: Simulation,
+  real: SimulatedReal,
+  frame: Uint8Array,
+) {
+  const segment = readSegment(frame);
+  const connection = segment && clients.find(segment.source, segment.sourcePort);
+  if (connection === undefined) return;
+  const { number, address, sourcePort, vip, port, protocol, keptBy, excused } = connection;
+  if (keptBy >= 0 && keptBy !== real.index && !excused) {
+    world.violations.push(`connection ${number} went from real ${keptBy} to real ${real.index}`);
+  }
+  const { flows } = director;
+  const [client, server] = [parseIpv4(address) ?? 0, parseIpv4(vip) ?? 0];
+  const found = findFlow(flows, client, server, (sourcePort << 16) | port, protocol);
+  const meta = found < 0 ? 0 : (flows.records[(found >>> 1) * RECORD_WORDS + META] as number);
+  // One that is closing may be given up, and opened anew.
+  const isKept = (KEPT_STATES >>> (meta & 0xff)) & 1;
+  if (isKept && keptBy === real.index) return;
+  connection.keptBy = isKept ? real.index : -1;
+  connection.excused = false;
+}
+
+/** From now on no flow of this real's need stay with it. */
+function excuse({ clients }: Pick<Simulation, 'clients'>, { index }: SimulatedReal): void {
+  for (const connection of clients.connections) {
+    if (connection.keptBy === index) connection.excused = true;
+  }
+}
+
+/** To the director, a real that does not answer its questions in time is down. */
+function excuseDown(simulation: Simulation): void {
+  const { closed } = simulation.director.states;
+  for (const real of simulation.reals) {
+    const ids = [0, 1, 2, 3].map((service) => service * 8 + real.index);
+    if (ids.some((id) => ((closed[id] ?? 0) & DOWN) !== 0)) excuse(simulation, real);
   }
 }
 
@@ -211,7 +255,11 @@ function makeTrouble(simulation: Simulation): void {
     for (const index of [0, 4]) weights[index + random.between(0, 3)] = 2;
     swapTable(simulation, ({ index }) => weights[index]);
   }
-  if (random.chance(1 / 4000)) random.pick(reals).alive = false;
+  if (random.chance(1 / 4000)) {
+    const real = random.pick(reals);
+    real.alive = false;
+    excuse(simulation, real);
+  }
   if (random.chance(1 / 2000)) random.pick(reals).alive = true;
   if (random.chance(1 / 4000)) {
     const real = random.pick(reals);
@@ -230,7 +278,7 @@ function swapTable(
   for (const real of reals) {
     real.inTable = weightOf(real) !== undefined;
     if (real.inTable) continue;
-    for (const number of real.served) clients.connections[number]!.excused = true;
+    excuse({ clients }, real);
   }
 }
 
