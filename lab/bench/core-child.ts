@@ -5,17 +5,14 @@
 // taken off, and the garbage collections it saw.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { inlineGenerously } from '../../src/control/inlining.ts';
-import { type Arm, BATCH_FRAMES, createBatch } from '../../src/datapath/datapath.ts';
-import { counterBytes, wrapCounters } from '../../src/director/counters.ts';
-import { createDirector, layWays } from '../../src/director/director.ts';
-import { learnNeighbour } from '../../src/director/neighbours.ts';
+import { BATCH_FRAMES, createBatch } from '../../src/datapath/datapath.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
-import { buildTable, type MethodName } from '../../src/director/table.ts';
+import type { MethodName } from '../../src/director/table.ts';
 import { kindOf, SEND } from '../../src/director/verdict.ts';
-import { schedulerNamed } from '../../src/schedule/schedulers.ts';
-import { parseIpv4, parseMac } from '../../src/wire/address.ts';
+import { parseIpv4 } from '../../src/wire/address.ts';
 import { udpFrame } from '../../src/wire/frame.ts';
-import { CLIENT, INSIDE, OUTSIDE, REAL, VIP } from './bed.ts';
+import { CLIENT, OUTSIDE, VIP } from './bed.ts';
+import { makeDirector, OUTSIDE_MAC } from './core-director.ts';
 
 const SLOTS = 2048;
 const SLOT_BYTES = 2048;
@@ -25,42 +22,10 @@ const RUNS = 7;
 
 const FRAME_BYTES = 60;
 const WARM_UP = 2_000_000;
-const OUTSIDE_MAC = parseMac(OUTSIDE.mac) ?? { high: 0, low: 0 };
 const VIP_ADDRESS = parseIpv4(VIP) ?? 0;
 
 inlineGenerously();
 const method: MethodName = process.argv[2] === 'nat' ? 'nat' : 'dsr';
-
-function makeArm(name: string, { mac, address }: { mac: string; address: string }): Arm {
-  const { high, low } = parseMac(mac) ?? { high: 0, low: 0 };
-  return {
-    name,
-    interfaceIndex: 0,
-    macHigh: high,
-    macLow: low,
-    address: parseIpv4(address) ?? 0,
-    prefixLength: 24,
-    mtu: 1500,
-  };
-}
-
-function makeDirector() {
-  const arms = [makeArm('eth0', OUTSIDE), makeArm('eth1', INSIDE)];
-  const room = { arms: 2, services: 1, reals: 1 };
-  const schedule = schedulerNamed('maglev').build([{ key: REAL.address, weight: 1 }], { seed: 0 });
-  const real = { id: 0, address: parseIpv4(REAL.address) ?? 0, port: 8080, method, arm: 1 };
-  const vips = [{ address: parseIpv4(VIP) ?? 0, prefixLength: 32 }];
-  const ports = [{ from: 80, to: 80 }];
-  const table = buildTable([{ id: 0, vips, ports, protocols: [17], schedule, reals: [real] }]);
-  const counters = wrapCounters(new SharedArrayBuffer(counterBytes(room)), room);
-  const director = createDirector({
-    ...{ arms, table, counters, maximumFlows: 262_144, flowSeed: 12_345, nowMs: 0 },
-  });
-  const { high, low } = parseMac(REAL.mac) ?? { high: 0, low: 0 };
-  learnNeighbour(director.neighbours, { arm: 1, address: real.address, high, low }, 0);
-  layWays(director);
-  return director;
-}
 
 /** The words of a request that differ from flow to flow, as the frame has them. */
 interface Requests {
@@ -147,7 +112,7 @@ for (let slot = 0; slot < SLOTS; slot++) {
 }
 const batch = createBatch(frames);
 batch.count = BATCH_FRAMES;
-const director = makeDirector();
+const director = makeDirector(method, 262_144);
 const processor = createBatchProcessor(director, batch);
 const { verdicts } = processor;
 passDeciding(WARM_UP);
