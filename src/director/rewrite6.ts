@@ -21,8 +21,8 @@ export function requestDeltas6(
 ): number {
   let sum = 0;
   for (let word = 0; word < 4; word++) {
-    const [before, after] = [addresses[vip * 4 + word], addresses[real * 4 + word]];
-    sum += checksum.difference32(before as number, after as number);
+    const before = addresses[vip * 4 + word] as number;
+    sum += checksum.difference32(before, addresses[real * 4 + word] as number);
   }
   const address = checksum.fold(sum);
   const both = checksum.fold(address + checksum.difference16(vipPort, realPort));

@@ -67,7 +67,8 @@ function hashAddress(seed: number, a: number, b: number, c: number, d: number): 
 
 function hashAt({ seed }: AddressBook, words: Int32Array, entry: number): number {
   const at = entry * WORDS;
-  const [a, b] = [words[at] as number, words[at + 1] as number];
+  const a = words[at] as number;
+  const b = words[at + 1] as number;
   return hashAddress(seed, a, b, words[at + 2] as number, words[at + 3] as number);
 }
 
@@ -100,14 +101,17 @@ function findIn(
 
 /** Keyed hash of the address that lies in a frame. */
 export function hashInFrame(seed: number, frame: DataView, at: number): number {
-  const [a, b] = [frame.getInt32(at), frame.getInt32(at + 4)];
+  const a = frame.getInt32(at);
+  const b = frame.getInt32(at + 4);
   return hashAddress(seed, a, b, frame.getInt32(at + 8), frame.getInt32(at + 12));
 }
 
 /** Looks up the address that lies in a frame. @returns its handle, or UNKNOWN */
 export function findAddress(book: AddressBook, frame: DataView, at: number): number {
-  const [a, b] = [frame.getInt32(at), frame.getInt32(at + 4)];
-  const [c, d] = [frame.getInt32(at + 8), frame.getInt32(at + 12)];
+  const a = frame.getInt32(at);
+  const b = frame.getInt32(at + 4);
+  const c = frame.getInt32(at + 8);
+  const d = frame.getInt32(at + 12);
   const hash = hashAddress(book.seed, a, b, c, d);
   const handle = findIn(book.fixedSlots, book.fixed, hash, a, b, c, d);
   if (handle >= 0) return handle;

@@ -156,7 +156,8 @@ export function findUpper(
   next: number,
   end: number,
 ): number {
-  let [offset, kind] = [from, next];
+  let offset = from;
+  let kind = next;
   for (let count = 0; count <= MOST_EXTENSIONS; count++) {
     const bytes = extensionBytes(frame, offset, kind, end);
     if (bytes < 0) return BROKEN;
