@@ -1,6 +1,7 @@
 // A director between two segments, with one service of each kind, and the frames that its
 // neighbours send. What tests see of it is what the wire would: a frame in, a verdict, a frame out,
 // and the counters that moved.
+import { parsePorts, parsePrefix } from '../../src/config/listening.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import {
   ARM_FIELDS,
@@ -75,7 +76,13 @@ export interface SceneService {
   readonly id: number;
   readonly vip: string;
   readonly port: number;
-  readonly protocol: 6 | 17;
+  readonly protocol: 6 | 17 | 132;
+  /** Instead of these three, where a service listens on more: as a file says it. */
+  readonly listens?: {
+    readonly vips: readonly string[];
+    readonly ports: readonly (number | string)[];
+    readonly protocols: readonly number[];
+  };
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
   readonly reals: readonly SceneReal[];
@@ -179,13 +186,25 @@ export function tableOf(
     hop: hop === undefined ? undefined : numberOf(hop),
   });
   const inputs = services.map(
-    ({ vip, port, protocol, scheduler, reals, method, sorry, ...service }): ServiceInput => ({
+    ({
+      vip,
+      port,
+      protocol,
+      listens,
+      scheduler,
+      reals,
+      method,
+      sorry,
+      ...service
+    }): ServiceInput => ({
       ...service,
       ...(sorry === undefined ? {} : { sorry: { method, ...realOf(sorry) } }),
       family: familyOf(vip),
-      vips: [{ address: numberOf(vip), prefixLength: 32 }],
-      ports: [{ from: port, to: port }],
-      protocols: [protocol],
+      vips: listens?.vips.flatMap((text) => parsePrefix(text) ?? []) ?? [
+        { address: numberOf(vip), prefixLength: 32 },
+      ],
+      ports: (listens?.ports ?? [port]).flatMap((each) => parsePorts(each) ?? []),
+      protocols: listens?.protocols ?? [protocol],
       schedule: schedulerNamed(scheduler).build(scheduledReals(reals), { seed: 7 }),
       fallback: schedulerNamed('rendezvous').build(scheduledReals(reals), { seed: 7 }),
       reals: reals.map((real) => ({ method, ...realOf(real) })),
