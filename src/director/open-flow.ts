@@ -20,6 +20,7 @@ import {
   SYN_RECV,
   UDP_NEW,
 } from '../flow/tcp-states.ts';
+import { inSubnet } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -94,7 +95,7 @@ export function processNew(
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
-  const bits = METHOD_BITS[table.realMethod[realId] as number] as number;
+  const bits = bitsFor(director, realId);
   if ((bits & NAT_BIT) !== 0 && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
@@ -120,6 +121,21 @@ export function processNew(
   // One packet proves nothing, for it may be forged: the flow may be given up until the next comes.
   if (!isSctp) changeState(flows, number, state);
   return verdict;
+}
+
+/**
+ * The bits of the method by which a client reaches a real. By NAT the real would answer a client on
+ * its own network directly, and that one expects the VIP's answer: so the real sees an address of
+ * the pool instead, if there is a pool.
+ */
+function bitsFor({ table, packet, arms, ways }: Director, realId: number): number {
+  const bits = METHOD_BITS[table.realMethod[realId] as number] as number;
+  const arm = arms[ways[realId * WAY_WORDS + WAY_ARM] as number];
+  if ((bits & NAT_BIT) === 0 || table.pool.addresses.length === 0 || arm === undefined) return bits;
+  if (isIpv6(packet) || arm.prefixLength === 0) return bits;
+  const isNear = (address: number) => inSubnet(address, arm.address, arm.prefixLength);
+  const isBeside = isNear(packet.source) && isNear(table.realAddress[realId] as number);
+  return isBeside ? bits | FULLNAT_BIT : bits;
 }
 
 /** There is no room for its flow: a hash chooses now, if the scheduler did not choose by one. */
@@ -194,7 +210,7 @@ function fillNewFlow(
   newFlow.replyPorts = (realPort << 16) | tcp.sourcePort(frame, l4);
   newFlow.protocol = packet.protocol;
   newFlow.local = newFlow.client;
-  newFlow.bits = METHOD_BITS[table.realMethod[realId] as number] as number;
+  newFlow.bits = bitsFor(director, realId);
   newFlow.realId = realId;
   newFlow.serviceId = service;
   newFlow.hopHigh = ethernet.sourceHigh(frame, at);

@@ -106,9 +106,7 @@ const REFUSED_BY: Record<string, (readonly [name: string, frame: Uint8Array])[]>
     ['source quench', withBytes(ping, L4, 4)],
     ['a redirect', withBytes(ping, L4, 5)],
   ],
-  'ip-protocol': [
-    ['GRE', withBytes(dsrTcp(), L3 + 9, 47)],
-  ],
+  'ip-protocol': [['GRE', withBytes(dsrTcp(), L3 + 9, 47)]],
   'no-service': [
     ['another port', dsrTcp({ ...SYN, destinationPort: 81 })],
     ['the port of the reals', natTcp({ ...SYN, destinationPort: 8080 })],
