@@ -8,7 +8,7 @@ import {
   type RealTerms,
   type ServiceLife,
 } from '../director/life.ts';
-import { STATE_NAMES, type StateName, TIMEOUT_MS } from '../flow/tcp-states.ts';
+import { STATE_NAMES, type StateName, TIMEOUT_MS, UDP, UDP_NEW } from '../flow/tcp-states.ts';
 
 const STATES: Readonly<Record<TimeoutName, StateName>> = {
   ...{ established: 'ESTABLISHED', synSent: 'SYN_SENT', synRecv: 'SYN_RECV' },
@@ -22,6 +22,8 @@ export function timeoutsOf({ timeouts }: Config): Int32Array {
   for (const [name, ms] of Object.entries(timeouts ?? {})) {
     if (ms !== undefined) all[STATE_NAMES.indexOf(STATES[name as TimeoutName])] = ms;
   }
+  // An exchange that has only begun lives no longer than others.
+  all[UDP_NEW] = all[UDP] as number;
   return all;
 }
 

@@ -37,6 +37,7 @@ import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
 import { choosesByHash, passStatelessly, strainService } from './pass-statelessly.ts';
 import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
+import { isToReset, resetFlow } from './reset-flow.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
 import { takeSource } from './source-pool.ts';
@@ -72,7 +73,18 @@ export function processNew(
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { table, packet, flows } = director;
-  endOldFlow(director, frame, l4);
+  const old = findFlow(
+    flows,
+    packet.source,
+    packet.destination,
+    frame.getInt32(l4),
+    packet.protocol,
+  );
+  if (old >= 0 && isToReset(director, frame, l4, old)) {
+    return resetFlow(director, frame, at, l4, arm, old);
+  }
+  // What is still remembered under this key is over: it would have been sent on otherwise.
+  if (old >= 0) removeFlow(flows, old >>> 1);
   const { protocol, destination: vip } = packet;
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
   const ofIpv6 = isIpv6(packet);
@@ -168,15 +180,6 @@ function processRoomless(
 function firstState(flags: number): number {
   const state = nextState(FROM_CLIENT, flags, NONE);
   return state === ESTABLISHED ? SYN_RECV : state;
-}
-
-/**
- * What is still remembered under this packet's key is over: it would have been sent on otherwise.
- */
-function endOldFlow({ flows, packet }: Director, frame: DataView, l4: number): void {
-  const { source, destination, protocol } = packet;
-  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
-  if (found >= 0) removeFlow(flows, found >>> 1);
 }
 
 /**

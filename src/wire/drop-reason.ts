@@ -45,6 +45,7 @@ export const DROP_REASONS = [
   ['no-source-port', 'fullnat: all ports of the source pool that were looked at are in use'],
   ['sctp-truncated', 'shorter than an SCTP header and the head of a chunk'],
   ['sctp-chunk-length', 'the first SCTP chunk has a length below 4 or beyond the packet'],
+  ['flow-reset', 'the last packet of a connection to a drained real; both sides got a RST'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -206,6 +206,8 @@ describe('the director drops for', () => testPackets([...refused, ...withState])
  */
 const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
 const BY_FRAGMENTS = ['fragment-timeout', 'fragment-table-full'];
+/** See life.test.ts. */
+const BY_DRAINS = ['flow-reset'];
 const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
 const BY_LENGTH = ['too-big'];
 /** See sctp.test.ts. */
@@ -219,6 +221,7 @@ test('every reason is one of these', () => {
     ...GIVEN_BY_OTHERS,
     ...BY_FRAGMENTS,
     ...BY_ERRORS,
+    ...BY_DRAINS,
     ...BY_LENGTH,
     ...BY_SCTP,
     ...BY_TUNNELS,

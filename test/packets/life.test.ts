@@ -2,12 +2,24 @@
 // scheduled alone, reals that are full, down, drained or starting, and who serves when nobody can.
 import { describe, expect, test } from 'vitest';
 import { takeTable, tick } from '../../src/director/director.ts';
-import { CUT_OLD, KEEP_OLD, type RealTerms, type ServiceLife } from '../../src/director/life.ts';
+import {
+  CUT_OLD,
+  KEEP_OLD,
+  RESET_OLD,
+  type RealTerms,
+  type ServiceLife,
+} from '../../src/director/life.ts';
+import type { OutboxFrame } from '../../src/director/neighbours.ts';
 import { TIMEOUT_MS } from '../../src/flow/tcp-states.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
+import { formatIpv4 } from '../../src/wire/address.ts';
+import * as sums from '../../src/wire/checksum.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
+  CLIENT,
   DSR_REALS,
+  DSR_VIP,
   dsrTcp,
   dsrUdp,
   type Host,
@@ -15,6 +27,7 @@ import {
   introduce,
   makeScene,
   NAT_REALS,
+  NAT_VIP,
   natTcp,
   natUdp,
   OUTSIDE,
@@ -323,6 +336,72 @@ describe('a drained real', () => {
     take(scene, drained({ old: CUT_OLD, oldAfterMs: 5000 }));
     pass(scene, 2000);
     expect(scene.director.flows.active).toBe(0);
+  });
+
+  describe('resets its old ones, with the next packet of each', () => {
+    /** Flags, numbers and way of a RST that the director made. */
+    const readReset = ({ arm, bytes }: OutboxFrame) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      expect(ipv4.hasGoodChecksum(view, 14)).toBe(true);
+      expect(ipv4.check(view, 14, bytes.length)).toBe(0);
+      const seed = sums.pseudoHeader(ipv4.source(view, 14), ipv4.destination(view, 14), 6, 20);
+      expect(sums.finish(sums.sum(view, 34, 54, seed))).toBe(0);
+      return {
+        arm,
+        to: Buffer.from(bytes.subarray(4, 6)).toString('hex'),
+        from: `${formatIpv4(ipv4.source(view, 14))}:${tcp.sourcePort(view, 34)}`,
+        at: `${formatIpv4(ipv4.destination(view, 14))}:${tcp.destinationPort(view, 34)}`,
+        flags: tcp.flags(view, 34),
+        sequence: tcp.sequence(view, 34),
+      };
+    };
+
+    function spent(): Scene {
+      const scene = connected();
+      take(scene, drained({ old: RESET_OLD, oldAfterMs: 5000 }));
+      pass(scene, 4999);
+      expect([to(scene, dsrTcp()), to(scene, natTcp())]).toEqual(['0c01', '0d01']);
+      pass(scene, 1);
+      expect(scene.director.flows.active).toBe(2);
+      return scene;
+    }
+    const NUMBERS = { sequence: 1000, acknowledgment: 77, payload: Uint8Array.of(1, 2, 3) };
+    const { ACK, RST } = tcp;
+
+    test('by DSR', () => {
+      const scene = spent();
+      const { verdict, own, moved } = scene.receive(dsrTcp({ ...NUMBERS, flags: ACK | tcp.PSH }));
+      expect([verdict, moved.resetFlows]).toEqual(['drop flow-reset', 1]);
+      const [client, vip] = [`${CLIENT}:40000`, `${DSR_VIP}:80`];
+      expect(own.map(readReset)).toEqual([
+        { arm: OUTSIDE, to: '0b01', from: vip, at: client, flags: RST, sequence: 77 },
+        { arm: OUTSIDE, to: '0c01', from: client, at: vip, flags: RST | ACK, sequence: 1000 },
+      ]);
+      expect(to(scene, dsrTcp(SYN))).toBe('0c02');
+    });
+
+    test('by NAT, whoever speaks first', () => {
+      const [client, real] = [`${CLIENT}:40000`, '10.0.0.11:8080'];
+      const vip = `${NAT_VIP}:80`;
+      const atClient = { arm: OUTSIDE, to: '0b01', from: vip, at: client };
+      const atReal = { arm: INSIDE, to: '0d01', from: client, at: real };
+      const first = spent().receive(natTcp(NUMBERS)).own.map(readReset);
+      expect(first).toEqual([
+        { ...atClient, flags: RST, sequence: 77 },
+        { ...atReal, flags: RST | ACK, sequence: 1000 },
+      ]);
+      const reply = replyTcp(NAT_REALS[0]!, NUMBERS);
+      const other = spent().receive(reply, { arm: INSIDE }).own.map(readReset);
+      expect(other).toEqual([
+        { ...atReal, flags: RST, sequence: 77 },
+        { ...atClient, flags: RST | ACK, sequence: 1000 },
+      ]);
+    });
+
+    test('and not a client that opens a new one', () => {
+      const scene = spent();
+      expect(to(scene, dsrTcp(SYN))).toBe('0c02');
+    });
   });
 
   test('that is called back in time keeps them', () => {
