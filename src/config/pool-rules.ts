@@ -18,7 +18,6 @@ export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[
         ...{ path: ['sourcePool', 'addresses', index], at: 'value' as const, ...misfit },
       })),
     ),
-    ...(typeof data.workers === 'number' && data.workers > 1 ? users.map(besideWorkers) : []),
     ...users.flatMap(beyondFullnat),
   ];
 }
@@ -42,14 +41,6 @@ const withoutPool = (service: ServiceSketch): Finding =>
     'fullnat without a sourcePool',
     'fullnat with addresses to stand for the clients',
     'at the top of the file: sourcePool: { addresses: [10.0.0.200] }',
-  );
-
-const besideWorkers = (service: ServiceSketch): Finding =>
-  misfitOf(
-    service,
-    'fullnat with several workers',
-    'fullnat with workers: 1',
-    "workers share frames out by the client's address, which the replies of fullnat do not have",
   );
 
 /** IPv6 and SCTP: the pool has no address of one, and the other's checksum covers the ports. */
