@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { hostAddresses, linkState } from '../linux/interfaces.ts';
+import { keepGroups } from '../linux/multicast-groups.ts';
 import { ApiError, type ApiServer, serveApi } from './api.ts';
 import { armOf } from './arms.ts';
 import { type BuiltTable, createTableBuilder } from './build-table.ts';
@@ -24,6 +25,7 @@ import { createRunLog, type RunLog } from './run-log.ts';
 import { listenForSignals, pause, type RunSignals } from './signals.ts';
 import { startWorkers } from './start-workers.ts';
 import type { Status } from './status.ts';
+import { wantedGroups } from './wanted-frames.ts';
 import { watchReals } from './watch-reals.ts';
 
 const LINK_POLL_MS = 200;
@@ -72,6 +74,7 @@ class Daemon {
   readonly #stop: AbortSignal;
   readonly #startedAtMs = Date.now();
   readonly #builder = createTableBuilder();
+  readonly #groups = keepGroups();
   readonly #shared;
   readonly #guardChoice: GuardChoice;
   readonly #guard: GuardKeeper;
@@ -130,6 +133,7 @@ class Daemon {
       this.#log.problem(problem);
       return 2;
     }
+    await this.#joinGroups();
     this.#signals.onReload = () => {
       this.#reloading = this.#reloading.then(() => this.#reload());
     };
@@ -291,7 +295,14 @@ class Daemon {
     this.#built = this.#builder.build(this.#config, arms, facts.routes);
     const problem = await this.#guard.install();
     if (problem !== undefined) this.#failure = problem;
+    // An interface that went took its memberships along.
+    this.#groups.close();
+    await this.#joinGroups();
     return '';
+  }
+
+  async #joinGroups(): Promise<void> {
+    await this.#groups.keep(wantedGroups(this.#built.table), this.#config.interfaces);
   }
 
   async #reload(): Promise<void> {
@@ -319,6 +330,7 @@ class Daemon {
     }
     this.#built = built;
     this.#plane?.post({ type: 'table', table: built.table });
+    await this.#joinGroups();
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
   }
@@ -367,6 +379,7 @@ class Daemon {
     await this.#reloading;
     await this.#plane?.stop();
     await this.#guard.remove();
+    this.#groups.close();
     await this.#api?.close();
     // From here on the socket may be that of the next director.
     process.off('exit', this.#removeSocket);

@@ -2,6 +2,8 @@
 // back through the director, and from those behind a tunnel: with them the ICMP errors of anybody.
 import type { Shared, Wanted } from '../datapath/datapath.ts';
 import { address6Of, type Table } from '../director/table.ts';
+import { formatIpv6 } from '../wire/address.ts';
+import { groupOf } from '../wire/ndp.ts';
 
 export function wantedFrames(table: Table): Wanted {
   const wordsOf = (handles: Int32Array) =>
@@ -29,4 +31,10 @@ function sharedAmong({ pool, life }: Table): Shared {
     clientPrefixLength: shortest(4) - 96,
     clientPrefixLength6: shortest(6),
   };
+}
+
+/** The solicited-node groups of its IPv6 VIPs, to which questions for their MAC address go. */
+export function wantedGroups(table: Table): string[] {
+  const groups = [...table.vips6].map((handle) => formatIpv6(groupOf(address6Of(table, handle))));
+  return [...new Set(groups)];
 }

@@ -82,6 +82,15 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
       rmSync(directory, { recursive: true });
     });
 
+    it('has joined the groups of its VIPs, as a switch that listens to MLD must hear', async () => {
+      for (const arm of ['eth0', 'eth1']) {
+        const argv = ['ip', '-6', 'maddress', 'show', 'dev', arm];
+        const { stdout } = await lab.exec('director', argv);
+        expect(stdout).toContain('inet6 ff02::1:ff00:99');
+        expect(stdout).toContain('inet6 ff02::1:ff00:98');
+      }
+    });
+
     it('lets a download through, from every real', async () => {
       for (const [index, vip] of [FAR6_DSR_VIP, ...VIPS].entries()) {
         const url = `http://[${vip}]/1MiB`;
