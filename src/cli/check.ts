@@ -118,14 +118,14 @@ function newFlows({ reals, scheduler }: ServiceConfig): string[] {
 
 function realRows(service: ServiceConfig, colours: Colours): Row[] {
   const shares = newFlows(service);
-  return service.reals.map(({ name, address, port, weight, interface: by }, index) => {
+  return service.reals.map(({ name, address, port, weight, interface: by, gateway }, index) => {
     const endpoint = formatEndpoint(address, port);
     return [
       `  ${name === endpoint ? colours.dim('-') : name}`,
       endpoint,
       String(weight),
       shares[index] ?? '',
-      by ?? 'its subnet',
+      gateway ?? by ?? 'its subnet',
     ];
   });
 }

@@ -1,8 +1,8 @@
 // `furiwake decap`: takes the director's tunnel packets on a real, in the foreground. Its work is
 // loaded only here, because it loads native code that the other commands do not need.
+import { isIPv4 } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseIpv4 } from '../wire/address.ts';
-import { GUE_PORT } from '../wire/tunnel.ts';
+import { DEFAULT_TUNNEL_PORT } from '../config/schema.ts';
 
 interface DecapCommandOptions {
   readonly vip: readonly string[];
@@ -20,7 +20,7 @@ export function addDecapCommand(program: Command): void {
         'until SIGTERM or SIGINT. Needs CAP_NET_RAW and the optional package raw-socket.',
     )
     .requiredOption('--vip <address...>', 'VIPs, each an address of this host', collectVips)
-    .option('--port <number>', 'UDP port of gue', parsePort, GUE_PORT)
+    .option('--port <number>', 'UDP port of gue', parsePort, DEFAULT_TUNNEL_PORT)
     .option('--json', 'log and summarise in JSON, one object a line')
     .addHelpText(
       'after',
@@ -39,7 +39,7 @@ Exit codes: 0 stopped as asked, 2 it could not start.`,
 }
 
 function collectVips(text: string, before: readonly string[] | undefined): string[] {
-  if (parseIpv4(text) === undefined) {
+  if (!isIPv4(text)) {
     throw new InvalidArgumentError('allowed: an IPv4 address, such as 192.0.2.10');
   }
   return [...(before ?? []), text];

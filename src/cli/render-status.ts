@@ -189,6 +189,7 @@ function renderTotals(status: Status, colours: Colours): string {
     `${count(totals.ownErrors)} of our own`,
     `${count(totals.withheldErrors)} withheld`,
     `${count(totals.cutFrames)} packets cut`,
+    ...(totals.segmentedFrames > 0 ? [`${count(totals.segmentedFrames)} super-frames cut`] : []),
     `${count(totals.heldFrames)} fragments held`,
   ];
   const clients = [

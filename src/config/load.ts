@@ -5,7 +5,6 @@ import type { z } from 'zod';
 import { ALL_PORTS } from '../director/port-map.ts';
 import type { MethodName } from '../director/table.ts';
 import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
-import { GUE_PORT } from '../wire/tunnel.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
 import { formatEndpoint } from './endpoint.ts';
@@ -18,6 +17,7 @@ import {
   configSchema,
   DEFAULT_MAXIMUM_FLOWS,
   DEFAULT_RING_SLOTS,
+  DEFAULT_TUNNEL_PORT,
   type RealData,
   type ServiceData,
   type SorryData,
@@ -133,7 +133,7 @@ function complete(data: ConfigData, file: string): Config {
     timeouts: data.timeouts,
     hashSeed: data.hashSeed,
     tunnel: data.tunnel && {
-      port: data.tunnel.port ?? GUE_PORT,
+      port: data.tunnel.port ?? DEFAULT_TUNNEL_PORT,
       sources: data.tunnel.sources,
     },
     ...(data.sourcePool && { sourcePool: completePool(data.sourcePool) }),

@@ -5,7 +5,6 @@ import * as z from 'zod';
 import { METHOD_NAMES } from '../director/table.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
-import { GUE_PORT } from '../wire/tunnel.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
   drainSchema,
@@ -27,6 +26,8 @@ import type { DataPath } from './problem.ts';
 export const DEFAULT_SOCKET = '/run/furiwake.sock';
 /** 22 MiB an arm. 256 slots lost 2 % of a full rate of small packets, 4096 none (measured). */
 export const DEFAULT_RING_SLOTS = 2048;
+/** IANA's port for GUE. */
+export const DEFAULT_TUNNEL_PORT = 6080;
 export const DEFAULT_MAXIMUM_FLOWS = 262_144;
 
 const MAXIMUM_INTERFACES = 8;
@@ -311,7 +312,9 @@ const flowsSchema = z.strictObject(
 const SOURCES_ALLOWED = 'an IPv4 prefix of 8 to 32 bits, such as 172.16.0.0/16';
 const tunnelSchema = z.strictObject(
   {
-    port: portSchema.optional().describe(`UDP port of GUE at the reals; ${GUE_PORT} by default`),
+    port: portSchema
+      .optional()
+      .describe(`UDP port of GUE at the reals; ${DEFAULT_TUNNEL_PORT} by default`),
     sources: z
       .string(SOURCES_ALLOWED)
       .refine(isPrefix, SOURCES_ALLOWED)

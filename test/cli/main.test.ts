@@ -75,7 +75,7 @@ describe('furiwake', () => {
   });
 });
 
-const MEANING = `good: furiwake.yaml has 4 services with 8 reals, on eth0, eth1
+const MEANING = `good: furiwake.yaml has 4 services with 9 reals, on eth0, eth1
 datapath ring (2,048 slots an interface), guard auto, 262,144 flows at most, socket /run/furiwake.sock
 
 REAL     ADDRESS             WEIGHT  NEW FLOWS  BY
@@ -87,10 +87,11 @@ web6  tcp [2001:db8::10]:80  dsr  maglev
   -      [2001:db8::21]:80        1     50.0 %  its subnet
   -      [2001:db8::22]:80        1     50.0 %  its subnet
 dns  udp 192.0.2.53:53  nat  sh
-  -      198.51.100.11:5353       1     50.0 %  eth1
-  -      198.51.100.12:5353       1     50.0 %  eth1
+  -      198.51.100.11:5353       1     33.3 %  eth1
+  -      198.51.100.12:5353       1     33.3 %  eth1
+  -      198.51.100.13:5353       1     33.3 %  eth1
 far  tcp 192.0.2.11:443  gue  maglev
-  -      203.0.113.21:443         1    100.0 %  its subnet
+  -      203.0.113.21:443         1    100.0 %  198.51.100.1
 `;
 
 describe('furiwake check', () => {

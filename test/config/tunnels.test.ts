@@ -1,0 +1,85 @@
+// What a file may not say of tunnels and routers.
+import { describe, expect, it } from 'vitest';
+import { problemsOf, withLine } from './good-file.ts';
+
+type Case = [
+  name: string,
+  text: string,
+  place: string,
+  found: string,
+  allowed: string,
+  advice?: string,
+];
+
+const CASES: Case[] = [
+  ...(['ipip', 'gue'] as const).map(
+    (method): Case => [
+      `a real by ${method} with a port of its own`,
+      withLine(16, `    method: ${method}`),
+      ':17:45 services.dns.reals[0].port',
+      '5353',
+      '53, the port of the service',
+      method === 'ipip'
+        ? 'a tunnel cannot map ports. Methods nat and fullnat can map it'
+        : "a tunnel cannot map ports; the tunnel's own port is the key tunnel.port. " +
+          'Methods nat and fullnat can map it',
+    ],
+  ),
+  [
+    'a DSR real behind a router',
+    withLine(11, '      - { address: 203.0.113.9, gateway: 192.0.2.1 }'),
+    ':11:42 services.web.reals[1].gateway',
+    '192.0.2.1',
+    'no gateway with method dsr, which reaches reals on its own segments only',
+    'methods ipip, gue, nat and fullnat go through routers',
+  ],
+  [
+    'a router of the other family',
+    withLine(17, "    reals: [{ address: 198.51.100.11, gateway: '2001:db8::1' }]"),
+    ':17:48 services.dns.reals[0].gateway',
+    '2001:db8::1',
+    'a router of the same family as the VIP 192.0.2.53',
+  ],
+  [
+    'a tunnel for IPv6',
+    withLine(11, '  six: { vip: 2001:db8::10, port: 1, method: gue, reals: [2001:db8::21] }'),
+    ':11:46 services.six.method',
+    'gue with the IPv6 address 2001:db8::10',
+    'methods ipip and gue with a VIP of IPv4, or another method',
+  ],
+  ...['172.16.0.0', '172.16.0.0/33', '172.16.0.0/7', '0.0.0.0/8', 'x/16', '1.2.3.0/24/8'].map(
+    (sources): Case => [
+      `tunnels from ${sources}`,
+      withLine(2, `tunnel: { sources: ${sources} }`),
+      ':2:20 tunnel.sources',
+      `"${sources}"`,
+      'an IPv4 prefix of 8 to 32 bits, such as 172.16.0.0/16',
+    ],
+  ),
+  [
+    'sources of tunnels that somebody has',
+    withLine(2, 'tunnel: { sources: 198.51.100.8/29 }'),
+    ':2:20 tunnel.sources',
+    '198.51.100.8/29, which holds 198.51.100.11 of service dns',
+    "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'an unknown key of tunnels',
+    withLine(2, 'tunnel: { prot: 6080 }'),
+    ':2:11 tunnel.prot',
+    'the unknown key prot',
+    'the keys port, sources',
+    'did you mean port?',
+  ],
+];
+
+describe('tunnels and routers that do not fit', () => {
+  it.each(CASES)('%s', (_, text, place, found, allowed, advice) => {
+    const tail = advice === undefined ? '' : ` (${advice})`;
+    expect(problemsOf(text)).toEqual([`f.yaml${place}: found ${found}, allowed ${allowed}${tail}`]);
+  });
+});
+
+it('a good one', () => {
+  expect(problemsOf(withLine(2, 'tunnel: { port: 7000, sources: 172.16.0.0/16 }'))).toEqual([]);
+});
