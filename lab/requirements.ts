@@ -45,6 +45,7 @@ const MORE_PACKAGES = {
   hping3: 'hping3',
   nmap: 'nmap',
   scapy: 'python3-scapy',
+  python3: 'python3',
 } as const;
 
 const PACKAGES = { ...BASE_PACKAGES, ...MORE_PACKAGES };

@@ -22,9 +22,11 @@ export const WEB_FILES: Readonly<Record<string, number>> = {
 export interface NginxOptions {
   /** `on` unless given; `off` for load that would write a line for each of its requests. */
   readonly accessLog?: 'on' | 'off';
+  /** Port 80 unless given. */
+  readonly ports?: readonly number[];
 }
 
-/** Starts nginx on `host` and waits until it listens on port 80 of every address. */
+/** Starts nginx on `host` and waits until it listens on its ports of every address. */
 export async function startNginx(
   lab: Lab,
   host: string,
@@ -34,14 +36,16 @@ export async function startNginx(
   const directory = join(lab.directory, `${host}-nginx`);
   mkdirSync(directory, { recursive: true });
   const config = join(directory, 'nginx.conf');
-  const accessLog = options.accessLog ?? 'on';
-  writeFileSync(config, nginxConfig({ host, directory, files, accessLog }));
+  const { accessLog = 'on', ports = [WEB_PORT] } = options;
+  writeFileSync(config, nginxConfig({ host, directory, files, accessLog, ports }));
   const daemon = lab.spawn(host, { name: 'nginx', argv: nginxArgv(directory, config) });
-  await until(
-    `nginx on ${host} to listen on port ${WEB_PORT}`,
-    () => isListening(lab, host, 'tcp', WEB_PORT),
-    { giveUp: daemon.whyNot },
-  );
+  for (const port of ports) {
+    await until(
+      `nginx on ${host} to listen on port ${port}`,
+      () => isListening(lab, host, 'tcp', port),
+      { giveUp: daemon.whyNot },
+    );
+  }
   return daemon;
 }
 
@@ -56,7 +60,10 @@ interface ConfigValues extends Required<NginxOptions> {
   readonly files: string;
 }
 
-function nginxConfig({ host, directory, files, accessLog }: ConfigValues): string {
+function nginxConfig({ host, directory, files, accessLog, ports }: ConfigValues): string {
+  const listens = ports
+    .map((port) => `    listen [::]:${port} backlog=4096 ipv6only=off;`)
+    .join('\n');
   const log = accessLog === 'on' ? `${join(directory, 'access.log')} lab` : 'off';
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${join(directory, kind)};`)
@@ -77,7 +84,7 @@ ${temporary}
   keepalive_timeout 60s;
   keepalive_requests 1000000;
   server {
-    listen [::]:${WEB_PORT} backlog=4096 ipv6only=off;
+${listens}
     add_header X-Real ${host} always;
     location = / { default_type text/plain; return 200 "${host}\\n"; }
     location / { root ${files}; }
