@@ -73,18 +73,8 @@ export function processNew(
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { table, packet, flows } = director;
-  const old = findFlow(
-    flows,
-    packet.source,
-    packet.destination,
-    frame.getInt32(l4),
-    packet.protocol,
-  );
-  if (old >= 0 && isToReset(director, frame, l4, old)) {
-    return resetFlow(director, frame, at, l4, arm, old);
-  }
-  // What is still remembered under this key is over: it would have been sent on otherwise.
-  if (old >= 0) removeFlow(flows, old >>> 1);
+  const reset = endOldFlow(director, frame, at, l4, arm);
+  if (reset !== 0) return reset;
   const { protocol, destination: vip } = packet;
   const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
   const ofIpv6 = isIpv6(packet);
@@ -180,6 +170,20 @@ function processRoomless(
 function firstState(flags: number): number {
   const state = nextState(FROM_CLIENT, flags, NONE);
   return state === ESTABLISHED ? SYN_RECV : state;
+}
+
+/**
+ * What is still remembered under this packet's key is over: it would have been sent on otherwise.
+ * @returns the verdict if the packet ends a connection that is to be reset, else 0
+ */
+function endOldFlow(director: Director, frame: DataView, at: number, l4: number, arm: number) {
+  const { flows, packet } = director;
+  const { source, destination, protocol } = packet;
+  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  if (found < 0) return 0;
+  if (isToReset(director, frame, l4, found)) return resetFlow(director, frame, at, l4, arm, found);
+  removeFlow(flows, found >>> 1);
+  return 0;
 }
 
 /**
