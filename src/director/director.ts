@@ -112,7 +112,10 @@ export interface Director {
   readonly firstPiece: FirstPiece;
 }
 
-/** What a first fragment was like before it was rewritten; the others of its packet still are. */
+/**
+ * What a first fragment was like before it was rewritten; the others of its packet still are. Of
+ * IPv6, hashes instead of the addresses.
+ */
 export interface FirstPiece {
   source: number;
   destination: number;

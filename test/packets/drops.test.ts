@@ -212,6 +212,11 @@ const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
 const BY_LENGTH = ['too-big'];
 /** See sctp.test.ts. */
 const BY_SCTP = ['sctp-truncated', 'sctp-chunk-length'];
+/** See ipv6.test.ts and ndp.test.ts. */
+const BY_IPV6 = [
+  ...['ipv6-truncated', 'ipv6-version', 'ipv6-length', 'ipv6-extension'],
+  ...['udp-no-checksum', 'ndp-malformed'],
+];
 const BY_TUNNELS = ['too-many-segments', 'tunnel-error'];
 
 test('every reason is one of these', () => {
@@ -225,6 +230,7 @@ test('every reason is one of these', () => {
     ...BY_LENGTH,
     ...BY_SCTP,
     ...BY_TUNNELS,
+    ...BY_IPV6,
   ];
   expect([...seen, ...elsewhere].sort()).toEqual([...all].sort());
 });

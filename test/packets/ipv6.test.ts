@@ -217,8 +217,9 @@ describe('dropped:', () => {
 
   test('flow-table-full, and the client is forgotten', () => {
     const scene = makeScene6({ maximumFlows: 1 });
-    scene.receive(dsrUdp6());
-    const { verdict } = scene.receive(dsrUdp6({ source: '2001:db8::99' }));
+    scene.receive(natUdp6());
+    scene.receive(natUdp6());
+    const { verdict } = scene.receive(natUdp6({ source: '2001:db8::99' }));
     expect(verdict).toBe('drop flow-table-full');
     expect(scene.director.flows.book.fresh).toBe(2);
     expect(scene.director.flows.book.freeEntry).toBe(1);
