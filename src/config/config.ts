@@ -54,6 +54,11 @@ export interface TunnelConfig {
   readonly sources: string | undefined;
 }
 
+export interface SourcesConfig {
+  readonly allow?: readonly string[] | undefined;
+  readonly deny?: readonly string[] | undefined;
+}
+
 export interface ServiceConfig {
   readonly name: string;
   /** Addresses, or prefixes such as 192.0.2.0/28. */
@@ -70,6 +75,8 @@ export interface ServiceConfig {
   /** Milliseconds. */
   readonly slowStart?: number | undefined;
   readonly sorry?: RealConfig | undefined;
+  /** Prefixes or addresses of clients; undefined: all clients may open flows. */
+  readonly sources?: SourcesConfig | undefined;
   readonly whenAllDown?: 'refuse' | 'sorry' | 'failOpen' | undefined;
   readonly reals: readonly RealConfig[];
 }

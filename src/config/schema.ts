@@ -22,6 +22,7 @@ import {
   SHORTEST_PREFIX,
 } from './listening.ts';
 import type { DataPath } from './problem.ts';
+import { parseSource } from './sources.ts';
 
 export const DEFAULT_SOCKET = '/run/furiwake.sock';
 /** 22 MiB an arm. 256 slots lost 2 % of a full rate of small packets, 4096 none (measured). */
@@ -220,6 +221,32 @@ const hashSchema = z.strictObject(
 );
 
 const REALS_ALLOWED = 'a list of at least one real';
+const SOURCE_ALLOWED = 'a network or an address, such as 192.0.2.0/24 or 2001:db8::/32';
+const sourceSchema = z
+  .string(SOURCE_ALLOWED)
+  .refine((text) => parseSource(text) !== undefined, SOURCE_ALLOWED);
+const SOURCE_LIST_ALLOWED = 'a list of at least one network or address';
+const sourcesSchema = z
+  .strictObject(
+    {
+      allow: z
+        .array(sourceSchema, SOURCE_LIST_ALLOWED)
+        .min(1, SOURCE_LIST_ALLOWED)
+        .optional()
+        .describe('Clients that may open flows; all others may not, where there is such a list'),
+      deny: z
+        .array(sourceSchema, SOURCE_LIST_ALLOWED)
+        .min(1, SOURCE_LIST_ALLOWED)
+        .optional()
+        .describe('Clients that may open none'),
+    },
+    'a mapping with allow and deny',
+  )
+  .refine(({ allow = [], deny = [] }) => {
+    const denied = new Set(deny.map((text) => parseSource(text)?.join('/')));
+    return !allow.some((text) => denied.has(parseSource(text)?.join('/')));
+  }, 'each network in one of allow and deny');
+
 const serviceSchema = z.strictObject(
   {
     vip: vipsSchema.describe(
@@ -261,6 +288,9 @@ const serviceSchema = z.strictObject(
       .union([addressSchema.describe('Address of the sorry server'), sorrySchema])
       .optional()
       .describe('Serves new flows while no real can take any'),
+    sources: sourcesSchema
+      .optional()
+      .describe('Who may open flows: of several networks that hold a client the longest decides'),
     whenAllDown: oneOf(['refuse', 'sorry', 'failOpen'])
       .optional()
       .describe(
@@ -440,6 +470,7 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (last === 'drain') return Object.keys(drainSchema.shape);
   if (last === 'thresholds') return Object.keys(thresholdsSchema.shape);
   if (last === 'persistence') return Object.keys(persistenceSchema.shape);
+  if (last === 'sources') return Object.keys(sourcesSchema.shape);
   if (last === 'sorry') return Object.keys(sorrySchema.shape);
   return Object.keys(path[2] === 'hash' ? hashSchema.shape : realSchema.shape);
 }

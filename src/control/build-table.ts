@@ -3,7 +3,9 @@
 import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
 import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
+import { parseSource } from '../config/sources.ts';
 import type { Arm } from '../datapath/datapath.ts';
+import { buildSourceList, type SourceList } from '../director/source-list.ts';
 import {
   buildTable,
   type RealInput,
@@ -208,10 +210,23 @@ function serviceInput(
     protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
     fallback: fallbackOf(config, scheduled, seed),
+    sources: sourcesOf(config),
     reals: reals.map(inputOf),
     ...(sorry && { sorry: inputOf(sorry) }),
     ...(life && { life }),
   };
+}
+
+/** Who may open flows; undefined: everybody. */
+function sourcesOf({ sources }: ServiceConfig): SourceList | undefined {
+  if (sources === undefined) return undefined;
+  const prefixes = (['allow', 'deny'] as const).flatMap((list) =>
+    (sources[list] ?? []).map((text) => {
+      const [first, length] = parseSource(text) ?? [0n, 0];
+      return { first, length, allowed: list === 'allow' };
+    }),
+  );
+  return buildSourceList(prefixes);
 }
 
 /** What stands in for a scheduler that cannot do without flows, while there is no room for them. */

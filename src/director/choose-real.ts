@@ -160,7 +160,7 @@ export function noteClient6({ client }: Choice, frame: DataView, at: number): vo
 }
 
 /** An IPv4 address as IPv6 has it (RFC 4291, 2.5.5.2), so that neither is taken for the other. */
-function fillMapped(words: Int32Array, address: number): void {
+export function fillMapped(words: Int32Array, address: number): void {
   words[0] = 0;
   words[1] = 0;
   words[2] = 0xffff;

@@ -27,7 +27,7 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
-import { chooseReal, noteChoice, noteClient6 } from './choose-real.ts';
+import { chooseReal, fillMapped, noteChoice, noteClient6 } from './choose-real.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
 import { mayOpenSctp } from './follow-sctp.ts';
@@ -40,6 +40,7 @@ import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
 import { isToReset, resetFlow } from './reset-flow.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
+import { isAllowed } from './source-list.ts';
 import { takeSource } from './source-pool.ts';
 import { findService, IPV6_BIT } from './table.ts';
 import type { Verdict } from './verdict.ts';
@@ -48,6 +49,7 @@ const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const NO_SERVICE = DROP['no-service'];
 const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
+const SOURCE_DENIED = DROP['source-denied'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
 const NO_SOURCE_PORT = DROP['no-source-port'];
@@ -84,6 +86,8 @@ export function processNew(
       : notForwarded(director, frame, at, NO_SERVICE);
   }
   if (!ofIpv6 && !ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
+  if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
+  if (isDenied(director, service)) return dropped(director, SOURCE_DENIED);
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
   const isSctp = protocol === ipv4.PROTOCOL_SCTP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), choosesByHash(director, service))) {
@@ -92,7 +96,6 @@ export function processNew(
   if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), choosesByHash(director, service))) {
     return dropped(director, NO_FLOW);
   }
-  if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
@@ -138,6 +141,14 @@ function bitsFor({ table, packet, arms, ways }: Director, realId: number): numbe
   const isNear = (address: number) => inSubnet(address, arm.address, arm.prefixLength);
   const isBeside = isNear(packet.source) && isNear(table.realAddress[realId] as number);
   return isBeside ? bits | FULLNAT_BIT : bits;
+}
+
+/** Whether the service takes no new flows from this client. */
+function isDenied({ table, packet, choice }: Director, service: number): boolean {
+  const sources = table.sources[service];
+  if (sources === undefined) return false;
+  if (!isIpv6(packet)) fillMapped(choice.client, packet.source);
+  return !isAllowed(sources, choice.client);
 }
 
 /** There is no room for its flow: a hash chooses now, if the scheduler did not choose by one. */

@@ -4,8 +4,10 @@
 // more than the packet chooses by rendezvous hash meanwhile, and for a while after, so that what has
 // begun that way ends that way. NAT cannot do without a flow: replies would not find back.
 import { changeState, layPassing, NAT_BIT, type NewFlow } from '../flow/flow-table.ts';
+import { SCTP_NONE } from '../flow/sctp-states.ts';
 import { NONE } from '../flow/tcp-states.ts';
 import { DROP } from '../wire/drop-reason.ts';
+import { PROTOCOL_SCTP } from '../wire/ipv4.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { forwardFound, TOO_LONG } from './known-flow.ts';
@@ -69,12 +71,13 @@ export function passStatelessly(
 ): Verdict {
   const { flows, nowMs, counters, packet } = director;
   if ((flow.bits & NAT_BIT) !== 0) return dropped(director, FLOW_TABLE_FULL);
-  const number = layPassing(flows, flow, nowMs);
+  const state = flow.protocol === PROTOCOL_SCTP ? SCTP_NONE : NONE;
+  const number = layPassing(flows, flow, state, nowMs);
   const found = number << 1;
   const verdict = isIpv6(packet)
     ? forwardFound6(director, frame, at, l4, end, arm, offload, found)
     : forwardPassing(director, frame, at, l4, end, arm, offload, found);
-  changeState(flows, number, NONE);
+  changeState(flows, number, state);
   if (kindOf(verdict) === SEND && verdict > 0) {
     const { values } = counters;
     values[GLOBAL.statelessPackets] = (values[GLOBAL.statelessPackets] as number) + 1;

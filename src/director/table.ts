@@ -14,6 +14,7 @@ import {
   type PortRange,
   type Prefix,
 } from './port-map.ts';
+import type { SourceList } from './source-list.ts';
 
 export const METHOD_DSR = 0;
 export const METHOD_NAT = 1;
@@ -73,6 +74,8 @@ export interface ServiceInput {
   readonly schedule: Schedule;
   /** By which flows are spread that there is no room for, if `schedule` is not consistent. */
   readonly fallback?: Schedule | undefined;
+  /** Clients that it takes new flows from; undefined: from all. */
+  readonly sources?: SourceList | undefined;
   /** In the order that the schedule was built for. */
   readonly reals: readonly RealInput[];
   /** What it wants beside its scheduler; its sorry server is `sorry`. */
@@ -100,6 +103,8 @@ export interface Table {
   readonly life: TableLife;
   /** Of each service whose schedule is not consistent: one that is. */
   readonly fallbacks: readonly (Schedule | undefined)[];
+  /** Of each service that does not take new flows from all clients. */
+  readonly sources: readonly (SourceList | undefined)[];
   /** Where a service's reals start in `serviceReals`. */
   readonly serviceFirstReal: Int32Array;
   readonly serviceRealCount: Int32Array;
@@ -201,6 +206,7 @@ export function buildTable(
   const neighbourIndex = new Map(neighbours.map((real, index) => [neighbourKey(real), index]));
   const schedules: (Schedule | undefined)[] = new Array(serviceIds).fill(undefined);
   const fallbacks = schedules.slice();
+  const sources: (SourceList | undefined)[] = new Array(serviceIds).fill(undefined);
   const answering = allReals.filter((real) => comesBack(real.method));
   const natAddresses = eachOnce(answering, prefixKey);
   const vips = eachOnce([...services.flatMap(vipsOf), ...sourcesOf(pool)], prefixKey);
@@ -210,6 +216,7 @@ export function buildTable(
     schedules,
     life: { ...lifeOf(services, allReals), timeoutsMs },
     fallbacks,
+    sources,
     serviceFirstReal: new Int32Array(serviceIds),
     serviceRealCount: new Int32Array(serviceIds),
     serviceReals: Int32Array.from(allReals, (real) => real.id),
@@ -236,6 +243,7 @@ export function buildTable(
     const { id, reals } = service;
     schedules[id] = service.schedule;
     fallbacks[id] = service.fallback;
+    sources[id] = service.sources;
     table.serviceFirstReal[id] = firstReal;
     table.serviceRealCount[id] = reals.length;
     for (const real of realsOf(service)) {

@@ -277,11 +277,12 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
 
 /**
  * Lays down a flow for one packet: its record is good until the next one, no packet finds it, and
- * it counts nowhere once it is back in state NONE. There is always room for it.
+ * it counts nowhere once it is back in the state that it began with. There is always room for it.
+ * @param state NONE, or that of SCTP
  * @returns its record number
  */
-export function layPassing(table: FlowTable, flow: NewFlow, nowMs: number): number {
-  layRecord(table, table.maximum, flow, NONE, nowMs);
+export function layPassing(table: FlowTable, flow: NewFlow, state: number, nowMs: number): number {
+  layRecord(table, table.maximum, flow, state, nowMs);
   return table.maximum;
 }
 

@@ -46,6 +46,7 @@ export const DROP_REASONS = [
   ['sctp-truncated', 'shorter than an SCTP header and the head of a chunk'],
   ['sctp-chunk-length', 'the first SCTP chunk has a length below 4 or beyond the packet'],
   ['flow-reset', 'the last packet of a connection to a drained real; both sides got a RST'],
+  ['source-denied', 'a new flow of a client that the service does not take flows from'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -20,7 +20,7 @@ const TOP_KEYS =
   'tunnel, hashSeed, services';
 const SERVICE_KEYS =
   'the keys vip, port, protocol, method, scheduler, hash, persistence, onePacket, slowStart, ' +
-  'sorry, whenAllDown, reals';
+  'sorry, sources, whenAllDown, reals';
 
 type Case = [
   name: string,
@@ -188,6 +188,20 @@ const CASES: Case[] = [
     ':2:19 flows.maximum',
     '16000001',
     'a whole number from 1024 to 16000000',
+  ],
+  [
+    'a source that is no network',
+    withLine(7, '    method: dsr', '    sources: { deny: [192.0.2.1/24] }'),
+    ':8:23 services.web.sources.deny[0]',
+    '"192.0.2.1/24"',
+    'a network or an address, such as 192.0.2.0/24 or 2001:db8::/32',
+  ],
+  [
+    'a source that is allowed and denied',
+    withLine(7, '    method: dsr', '    sources: { allow: [10.0.0.0/8], deny: [10.0.0.0/8] }'),
+    ':8:14 services.web.sources',
+    'a mapping',
+    'each network in one of allow and deny',
   ],
   [
     'fewer half-open flows than any burst has',

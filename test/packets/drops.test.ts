@@ -1,6 +1,8 @@
 // Every reason to drop a frame that the director gives, each with a frame that earns it; and the
 // list of those that others give, so that no reason is forgotten.
 import { describe, expect, test } from 'vitest';
+import { parseSource } from '../../src/config/sources.ts';
+import { buildSourceList } from '../../src/director/source-list.ts';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -156,6 +158,12 @@ const fullnatOfOnePort = (): Scene => {
   return makeScene({ services, pool });
 };
 
+const onlyFor = (network: string) => {
+  const [first, length] = parseSource(network)!;
+  const sources = buildSourceList([{ first, length, allowed: true }]);
+  return standardServices().map((service) => ({ ...service, sources }));
+};
+
 const withState: PacketCase[] = [
   refuse('arp-malformed', 'half of it', withBytes(dsrTcp(), 12, 0x08, 0x06).slice(0, 40)),
   refuse('no-real', 'all weights are 0', dsrTcp(SYN), {
@@ -167,6 +175,9 @@ const withState: PacketCase[] = [
   refuse('ttl-expired', 'NAT with a TTL of 1', natTcp({ timeToLive: 1 }), {
     before: (scene) => void scene.receive(natTcp(SYN)),
     moved: { ...droppedFor('ttl-expired'), ownErrors: 1 },
+  }),
+  refuse('source-denied', 'a client that the service does not know', dsrTcp(SYN), {
+    scene: () => makeScene({ services: onlyFor('203.0.113.0/24') }),
   }),
   refuse('flow-table-full', 'one place, which a UDP flow has', natTcp(SYN), {
     scene: () => makeScene({ maximumFlows: 1 }),

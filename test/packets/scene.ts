@@ -19,6 +19,7 @@ import { createDirector, type Director } from '../../src/director/director.ts';
 import type { RealTerms, ServiceLife } from '../../src/director/life.ts';
 import type { OutboxFrame } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
+import type { SourceList } from '../../src/director/source-list.ts';
 import {
   buildTable,
   type MethodName,
@@ -85,6 +86,7 @@ export interface SceneService {
   };
   readonly method: MethodName;
   readonly scheduler: SchedulerName;
+  readonly sources?: SourceList;
   readonly reals: readonly SceneReal[];
   readonly life?: ServiceLife;
   readonly sorry?: SceneReal;
