@@ -12,6 +12,7 @@ import { wholeNumber } from '../whole-number.ts';
 import { buildBed } from './bed.ts';
 import { interleave, type Sample, sampleOf, type Variant } from './measure.ts';
 import { table } from './render.ts';
+import { measureScale } from './scale.ts';
 import { buildDsrBed, CONGESTION_CONTROLS, natVariants } from './tcp.ts';
 import { udpVariants } from './udp.ts';
 
@@ -35,7 +36,7 @@ type Samples = Map<string, Sample>;
 /** So many that they fit in a processor's cache beside the frames, and so many that they do not. */
 const CORE_FLOWS = [500, 10_000];
 
-const PARTS = ['core', 'udp', 'nat', 'dsr'] as const;
+const PARTS = ['core', 'udp', 'nat', 'dsr', 'scale'] as const;
 
 const program = new Command('bench')
   .description('measure the director against the kernel on this machine')
@@ -55,8 +56,10 @@ async function run(parts: string[], { rounds, seconds, json }: Options): Promise
     samples[part] = [...found.values()];
     return found;
   };
-  if (parts.some((part) => part !== 'core') || parts.length === 0) requireLab();
+  const alone = ['core', 'scale'];
+  if (parts.some((part) => !alone.includes(part)) || parts.length === 0) requireLab();
   if (wants('core')) targets.push(...measureCore(samples));
+  if (wants('scale')) targets.push(...measureScale(samples, tell));
   if (wants('udp') || wants('nat')) {
     const bed = await buildBed();
     try {

@@ -1,6 +1,7 @@
 // The bench's result as people read it: conditions, what was measured, and how it stands to the
 // targets.
 import pc from 'picocolors';
+import { curve } from './curve.ts';
 import type { Sample } from './measure.ts';
 
 interface Result {
@@ -27,7 +28,13 @@ function short(value: number): string {
   return value.toPrecision(3);
 }
 
-const UNITS: Record<string, string> = { core: '', udp: 'packets/s', nat: 'bit/s', dsr: 'bit/s' };
+const UNITS: Record<string, string> = {
+  core: '',
+  udp: 'packets/s',
+  nat: 'bit/s',
+  dsr: 'bit/s',
+  scale: '',
+};
 
 export function table({ conditions, samples, targets }: Result): string {
   const lines = Object.entries(conditions).map(([name, value]) => pc.dim(`${name}: ${value}`));
@@ -39,6 +46,8 @@ export function table({ conditions, samples, targets }: Result): string {
       lines.push(`  ${name.padEnd(30)}${figure}  ±${(spread * 100).toFixed(1)} %`);
     }
   }
+  const flows = (samples.scale ?? []).filter(({ name }) => name.endsWith('ns/packet'));
+  if (flows.length > 0) lines.push('', pc.bold('cost of a packet by flows'), ...curve(flows));
   lines.push('', pc.bold('targets'));
   for (const { name, value, wanted, rule, unit } of targets) {
     const met = rule === 'at least' ? value >= wanted : value <= wanted;
