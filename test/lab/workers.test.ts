@@ -21,6 +21,7 @@ const REALS = realsOf(THREE_WAYS).map((real) => ({ name: real.name, address: add
 const CLIENTS = Array.from({ length: 12 }, (_, index) => 20 + index);
 const natClient = (last: number) => `198.51.100.${last}`;
 const dsrClient = (last: number) => `10.77.0.${last}`;
+const FULLNAT_VIP = '198.51.100.101';
 const WAYS = [
   { vip: DSR_VIP, clientOf: dsrClient },
   { vip: NAT_VIP, clientOf: natClient },
@@ -32,11 +33,13 @@ function config(socket: string): string {
   const iperf = { ...both, port: 5201, scheduler: 'sh' };
   return stringify({
     ...{ interfaces: ['eth0', 'eth1'], workers: 2, socket },
+    sourcePool: { addresses: ['10.77.0.201', '10.77.0.202'] },
     services: {
       'dsr-web': { vip: DSR_VIP, method: 'dsr', ...web },
       'nat-web': { vip: NAT_VIP, method: 'nat', ...web },
       'dsr-iperf': { vip: DSR_VIP, method: 'dsr', ...iperf },
       'nat-iperf': { vip: NAT_VIP, method: 'nat', ...iperf },
+      'fullnat-web': { vip: FULLNAT_VIP, method: 'fullnat', ...web },
       'nat-iperf-udp': { vip: NAT_VIP, method: 'nat', ...iperf, protocol: 'udp' },
     },
   });
@@ -107,6 +110,27 @@ describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
       const pace = { payloadBytes: 4000, bitsPerSecond: 8_000_000, seconds: 10 };
       expect((await runIperf3(lab, { ...options, ...pace, direction })).lost).toBe(0);
     }
+  });
+
+  it('brings the answers to addresses of a source pool back to the worker that chose the port', async () => {
+    const before = (await director.status()).workers.map(({ openedFlows }) => openedFlows);
+    for (const last of CLIENTS) expect(await get(natClient(last), FULLNAT_VIP)).toMatch(/r[123]/);
+    const { workers, drops } = await director.status();
+    expect(
+      Math.min(...workers.map(({ openedFlows }, at) => openedFlows - before[at]!)),
+    ).toBeGreaterThan(2);
+    expect(drops).toEqual({});
+  });
+
+  it('answers reals that ask the VIP of their own service by NAT', async () => {
+    for (const { name, address } of REALS) {
+      for (let round = 0; round < REALS.length; round++) {
+        const argv = ['curl', '-sS', '-m', '5', '--interface', address, `http://${NAT_VIP}/`];
+        const { stdout } = await lab.exec(name, argv, { onFailure: 'return' });
+        expect(stdout, `${name} in round ${round}`).toMatch(/r[123]/);
+      }
+    }
+    expect((await director.status()).drops).toEqual({});
   });
 
   it('goes on as before when the link was down', async () => {
