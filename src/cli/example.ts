@@ -37,8 +37,8 @@ services:
   # Each real has the VIP on its own \`lo\` and keeps quiet about it (arp_ignore=1, arp_announce=2).
   web:
     vip: 192.0.2.10
-    port: 80
-    protocol: tcp            # tcp (default) or udp
+    port: 80                 # or [80, 8000-8100], or any; vip may be a list or a prefix too
+    protocol: tcp            # tcp (default), udp, sctp, or a list of them
     method: dsr
     scheduler: maglev        # the default; \`furiwake schedulers\` compares them all
     hash: { port: true, fallback: true }   # flags of sh, dh, maglev, rendezvous, as by default

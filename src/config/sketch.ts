@@ -59,7 +59,9 @@ export function sketchServices(services: unknown): ServiceSketch[] {
     const service = isMapping(value) ? value : {};
     const path = ['services', name];
     const ports = placed([...path, 'port'], service.port, (port) =>
-      port === 'any' || good(VALUE_SCHEMAS.portOrRange, port) ? parsePorts(port) : undefined,
+      port === 'any' && port === service.port
+        ? parsePorts(port)
+        : parsePorts(good(VALUE_SCHEMAS.portOrRange, port)),
     );
     const port = ports.length === 0 ? undefined : onlyPort(ports.map((each) => each.value));
     const scheduler = good(VALUE_SCHEMAS.scheduler, service.scheduler);
