@@ -225,6 +225,16 @@ describe('dropped:', () => {
     expect(scene.director.flows.book.freeEntry).toBe(1);
   });
 
+  test('but by DSR it is sent on and nobody remembers it', () => {
+    const scene = makeScene6({ maximumFlows: 1 });
+    scene.receive(dsrUdp6());
+    scene.receive(dsrUdp6());
+    const { verdict, moved } = scene.receive(dsrUdp6({ source: '2001:db8::99' }));
+    expect(verdict).toBe('send 0');
+    expect(moved.statelessPackets).toBe(1);
+    expect([...scene.director.flows.book.holds]).toEqual([1, 0]);
+  });
+
   test('flow-conflict: the same real by two services', () => {
     const second = '2001:db8:a::82';
     const real = { id: 0, address: REAL.address, port: 8080, arm: INSIDE };
