@@ -50,16 +50,17 @@ function ipv4At(view: DataView, bytes: Uint8Array, at: number): IpHeader | undef
 }
 
 const IPV6_BYTES = 40;
-/** Hop-by-hop options, routing, destination options (RFC 8200, 4). */
-const EXTENSIONS = [0, 43, 60];
 const FRAGMENT = 44;
+/** Hop-by-hop options, routing, fragment, destination options (RFC 8200, 4). */
+const EXTENSIONS = [0, 43, FRAGMENT, 60];
 
 function ipv6At(view: DataView, bytes: Uint8Array, at: number): IpHeader | undefined {
   if (bytes.length < at + IPV6_BYTES) return undefined;
   let protocol = view.getUint8(at + 6);
   let end = at + IPV6_BYTES;
   let isFragment = false;
-  while ((EXTENSIONS.includes(protocol) || protocol === FRAGMENT) && bytes.length >= end + 8) {
+  while (EXTENSIONS.includes(protocol)) {
+    if (bytes.length < end + 8) return undefined;
     if (protocol === FRAGMENT) isFragment ||= (view.getUint16(end + 2) & 0xfff8) !== 0;
     const next = view.getUint8(end);
     end += protocol === FRAGMENT ? 8 : (view.getUint8(end + 1) + 1) * 8;
