@@ -118,14 +118,15 @@ function newFlows({ reals, scheduler }: ServiceConfig): string[] {
 
 function realRows(service: ServiceConfig, colours: Colours): Row[] {
   const shares = newFlows(service);
-  return service.reals.map(({ name, address, port, weight, interface: by, gateway }, index) => {
+  return service.reals.map((real, index) => {
+    const { name, address, port, method, gateway = real.interface ?? 'its subnet' } = real;
     const endpoint = formatEndpoint(address, port);
     return [
       `  ${name === endpoint ? colours.dim('-') : name}`,
       endpoint,
-      String(weight),
+      String(real.weight),
       shares[index] ?? '',
-      gateway ?? by ?? 'its subnet',
+      method === service.method ? gateway : `${gateway}, ${method}`,
     ];
   });
 }

@@ -25,7 +25,7 @@ Words:
   VIP        the virtual IP address that clients talk to
   service    VIP, port and protocol, with one method and one scheduler
   real       a real server behind a service
-  method     how a packet reaches its real: dsr (by MAC address) or nat (by address and port)
+  method     how a packet reaches its real: dsr, nat, fullnat, ipip or gue
   scheduler  chooses the real of a new flow; furiwake schedulers compares them
 
 Exit codes: 0 good, 1 what was asked for failed or is not so, 2 wrong use or wrong input.`;
