@@ -180,6 +180,27 @@ describe('ids', () => {
     expect(idsOf(builder.build(config(changed), [OUT]).services)).toEqual([[0, 1, 0]]);
   });
 
+  test('stay while a service keeps one thing that it listens on', () => {
+    const builder = createTableBuilder();
+    const build = (more: Partial<ServiceConfig>) =>
+      idsOf(builder.build(config(service(more)), [OUT]).services);
+    const before = build({});
+    const range = { from: 8000, to: 8100 };
+    const reals = [real('192.0.2.11', { port: 0 }), real('192.0.2.12', { port: 0 })];
+    expect(build({ ports: [...at(80), range], reals })).toEqual(before);
+    expect(build({ ports: [range], vips: ['192.0.2.80', '192.0.2.0/28'], reals })).toEqual(before);
+    expect(build({ ports: [range], vips: ['192.0.2.0/28'], reals })).toEqual(before);
+    expect(build({ ports: at(81), vips: ['192.0.2.0/28'] })).not.toEqual(before);
+  });
+
+  test('of a service that is divided stay with its first part', () => {
+    const builder = createTableBuilder();
+    builder.build(config(service({ ports: [...at(80), ...at(81)] })), [OUT]);
+    const parts = [service(), service({ name: 'other', ports: at(81) })];
+    const ids = idsOf(builder.build(config(...parts), [OUT]).services).map(([id]) => id);
+    expect(ids).toEqual([0, 1]);
+  });
+
   test('are never given again', () => {
     const builder = createTableBuilder();
     builder.build(config(service()), [OUT]);

@@ -56,6 +56,18 @@ test('the guard drops VIPs, and replies of NAT reals that are not for the host i
   });
 });
 
+test('the guard names ports once, as ranges that do not overlap', () => {
+  const [, dns] = sampleConfig().services;
+  const reals = [{ ...dns!.reals[0]!, port: 0 }];
+  const nat = (from: number, to: number) => ({ ...dns!, ports: [{ from, to }], reals });
+  const services = [nat(8000, 8100), nat(8050, 8200), nat(90, 90), nat(8060, 8060)];
+  const { replies } = guardRules(sampleConfig({ services }), []);
+  expect(replies.map(({ from, to }) => [from, to])).toEqual([
+    [90, 90],
+    [8000, 8200],
+  ]);
+});
+
 describe('questions for flows', () => {
   test('each gets its own answer', async () => {
     const posted: ToDataPlane[] = [];
