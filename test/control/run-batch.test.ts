@@ -271,7 +271,7 @@ describe('control', () => {
           {
             ...{ protocol: 'udp', client: '198.51.100.7', clientPort: 40_000, method: 'dsr' },
             ...{ vip: '192.0.2.80', vipPort: 80, real: '192.0.2.11', realPort: 80 },
-            ...{ state: 'UDP', expiresInMs: 299_000 },
+            ...{ state: 'UDP_NEW', expiresInMs: 299_000 },
           },
         ],
       },
