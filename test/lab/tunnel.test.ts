@@ -137,7 +137,8 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
         return copy.toString('hex');
       };
       const compared = datapath === 'cap' ? hex : finished;
-      expect(outer.map(innerOf).map(compared)).toEqual(requests.map(compared));
+      // Sorted: on the way between two processors the kernel itself may swap two packets.
+      expect(outer.map(innerOf).map(compared).sort()).toEqual(requests.map(compared).sort());
       for (const { to } of outer) expect(['10.31.0.11', '10.32.0.12']).toContain(to);
       // No answer comes back this way.
       expect(packets.filter(({ from }) => (VIPS as readonly string[]).includes(from))).toEqual([]);
