@@ -10,7 +10,7 @@ import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const ROOMS = ['wire', 'schedule', 'flow', 'director', 'datapath', 'control'];
+const ROOMS = ['wire', 'schedule', 'flow', 'director', 'datapath', 'control', 'config'];
 const directory = mkdtempSync(join(tmpdir(), 'furiwake-no-allocation-'));
 
 interface Report {
