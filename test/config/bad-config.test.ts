@@ -151,20 +151,6 @@ const CASES: Case[] = [
     'each network in one of allow and deny',
   ],
   [
-    'fewer half-open flows than any burst has',
-    withLine(2, 'flows: { halfOpenMaximum: 255 }'),
-    ':2:27 flows.halfOpenMaximum',
-    '255',
-    'a whole number from 256 to 16000000',
-  ],
-  [
-    'more half-open flows than flows',
-    withLine(2, 'flows: { maximum: 1024, halfOpenMaximum: 1025 }'),
-    ':2:42 flows.halfOpenMaximum',
-    '1025',
-    'at most 1024, the maximum of all flows',
-  ],
-  [
     'a hash seed beyond 32 bits',
     withLine(2, 'hashSeed: 4294967296'),
     ':2:11 hashSeed',
@@ -291,21 +277,6 @@ const CASES: Case[] = [
     ':1:26 interfaces[2]',
     '"eth0" a second time',
     'each interface once',
-  ],
-  [
-    'more workers than there may be',
-    withLine(2, 'workers: 17'),
-    ':2:10 workers',
-    '17',
-    'a whole number from 1 to 16',
-  ],
-  [
-    'workers with cap',
-    withLine(2, 'datapath: cap', 'workers: 2'),
-    ':3:10 workers',
-    '2 with datapath cap',
-    '1, for cap has no way to share frames out',
-    'datapath ring can have several',
   ],
   [
     'no services',
