@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { problemsOf, withLine } from './good-file.ts';
 
-const ADDRESS = 'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10';
 const PORT = 'a whole number from 1 to 65535';
 const PORT_OR_RANGE = 'a port from 1 to 65535, or a range, such as 8000-8100';
 const PORTS = `${PORT_OR_RANGE}, or any, or a list of ports and ranges`;
