@@ -119,3 +119,31 @@ it('shows a drop reason that it does not know', () => {
 it('says how many flows there are where it shows none', () => {
   expect(renderStatus(QUIET_STATUS, [], PLAIN)).toMatch(/\n\nFLOWS 0 of 0$/);
 });
+
+it('says why a real takes not all that it could, and until when', () => {
+  const [service] = QUIET_STATUS.services;
+  const [real] = service!.reals;
+  const reals = [
+    {
+      ...real!,
+      state: 'drained',
+      leftMs: 45_000,
+      activeFlows: 2,
+      drain: { old: 'reset', timeout: 60_000 },
+    },
+    { ...real!, state: 'drained', weight: 0, activeFlows: 1 },
+    { ...real!, state: 'overloaded', thresholds: { upper: 1000 } },
+    { ...real!, state: 'starting', leftMs: 12_000 },
+  ] as const;
+  const sorry = { ...real!, name: 'sorry', address: '192.0.2.99' };
+  const services = [
+    { ...service!, reals, sorry, persistence: { timeout: 360_000, prefix: 32, prefix6: 128 } },
+  ];
+  const text = renderStatus({ ...QUIET_STATUS, services }, undefined, PLAIN);
+  expect(text).toContain('maglev, persistence 6 min\n');
+  expect(text).toContain('drained: no new flows, 2 flows left, reset in 45 s');
+  expect(text).toContain('drained: no new flows, 1 flow left\n');
+  expect(text).toContain('overloaded: 1,000 flows at most');
+  expect(text).toContain('starting: all of its share in 12 s');
+  expect(text).toContain('the sorry server: new flows only while no real takes any');
+});
