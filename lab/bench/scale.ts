@@ -1,5 +1,6 @@
 // `npm run bench -- scale`: what becomes of the cost when there is much of everything: packets of
-// up to ten million flows in random order, a Maglev table of a thousand reals, ten thousand services.
+// up to ten million flows in random order, a Maglev table of a thousand reals, ten thousand
+// services.
 import { execFileSync } from 'node:child_process';
 import { buildTable, findService, type ServiceInput } from '../../src/director/table.ts';
 import { schedulerNamed } from '../../src/schedule/schedulers.ts';

@@ -1,4 +1,5 @@
-// Networks of clients as a configuration file writes them, of either family, as numbers of 128 bits.
+// Networks of clients as a configuration file writes them, of either family, as numbers of 128
+// bits.
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
 
 /**

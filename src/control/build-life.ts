@@ -56,7 +56,9 @@ export function serviceLife(service: ServiceConfig, sorry?: number): ServiceLife
 
 const OLD = { keep: KEEP_OLD, cut: CUT_OLD, reset: RESET_OLD };
 
-/** @param workers each of them counts the flows that it has, so each gets its part of a threshold */
+/**
+ * @param workers each of them counts the flows that it has, so each gets its part of a threshold
+ */
 export function realTerms(
   { weight, drain, thresholds }: RealConfig,
   workers: number,

@@ -49,8 +49,8 @@ export function parseRoute(json: string): Route | undefined {
 }
 
 /**
- * The way to a real: by its gateway, by the arm whose subnet holds it, or by the host's route. Where
- * neither knows, the real is taken to be on the named arm, or on the only one.
+ * The way to a real: by its gateway, by the arm whose subnet holds it, or by the host's route.
+ * Where neither knows, the real is taken to be on the named arm, or on the only one.
  */
 export function findWay(real: RealConfig, arms: readonly Arm[], routes: Routes): Way {
   const { gateway, interface: name } = real;

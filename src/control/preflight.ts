@@ -103,7 +103,8 @@ const allReals = ({ reals, sorry }: Config['services'][number]) =>
   sorry === undefined ? reals : [...reals, sorry];
 
 /**
- * VIPs, reals and sources that the host itself owns: packets to them would never be the director's alone.
+ * VIPs, reals and sources that the host itself owns: packets to them would never be the director's
+ * alone.
  */
 function ownedAddresses(config: Config, { local }: HostFacts): string[] {
   const problems: string[] = [];

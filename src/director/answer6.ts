@@ -1,6 +1,6 @@
-// What the director answers itself over IPv6: solicitations for its VIPs (which are on no interface,
-// so the kernel does not) and pings to a VIP. And what it learns from neighbour messages: where its
-// reals are, and who else says that a VIP is his.
+// What the director answers itself over IPv6: solicitations for its VIPs (which are on no
+// interface, so the kernel does not) and pings to a VIP. And what it learns from neighbour
+// messages: where its reals are, and who else says that a VIP is his.
 import { findAddress, UNKNOWN } from '../flow/address-book.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';

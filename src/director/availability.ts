@@ -1,7 +1,7 @@
-// Which reals take new flows just now. Every reason against it is a bit in `closed`, by real id, and
-// schedulers pass over a real that has any. What is found out about a real ends here: that nobody
-// answers for its address, that it is drained or full. Nothing here is done for a packet of a known
-// flow; but a real that is down, or whose time to drain is over, ends flows by `goneReals`.
+// Which reals take new flows just now. Every reason against it is a bit in `closed`, by real id,
+// and schedulers pass over a real that has any. What is found out about a real ends here: that
+// nobody answers for its address, that it is drained or full. Nothing here is done for a packet of
+// a known flow; but a real that is down, or whose time to drain is over, ends flows by `goneReals`.
 import { ALL_OVER, NONE_OVER, UDP_OVER } from '../flow/flow-table.ts';
 import { NEIGHBOUR_UNREACHABLE } from './counters.ts';
 import type { Director } from './director.ts';

@@ -1,6 +1,6 @@
-// Who gets a new flow: the real that its client had before, where clients stay with theirs; else the
-// one that the scheduler chooses among those that are open; else, when no real can take any, the
-// sorry server, or all of them as if they were up. What the real was chosen by is left in
+// Who gets a new flow: the real that its client had before, where clients stay with theirs; else
+// the one that the scheduler chooses among those that are open; else, when no real can take any,
+// the sorry server, or all of them as if they were up. What the real was chosen by is left in
 // `director.choice`, so that the flow, once it is there, can be noted as its client's.
 import {
   createTemplateTable,
@@ -110,8 +110,8 @@ function askAsIfUp(director: Director, service: number): number {
 }
 
 /**
- * A real that is starting is closed to all but a growing part of the new flows, drawn by lot: in the
- * middle of its start to half of them. Any scheduler then shares those flows among the others.
+ * A real that is starting is closed to all but a growing part of the new flows, drawn by lot: in
+ * the middle of its start to half of them. Any scheduler then shares those flows among the others.
  */
 function askSlowly(director: Director, service: number, { slowStartMs }: ServiceLife): number {
   const { states, table, load, choice, nowMs } = director;

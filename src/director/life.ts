@@ -1,6 +1,6 @@
-// What the configuration wants of the life of flows, beside which real they go to: timeouts, clients
-// that stay with their real, reals that take no more or only so many, and who serves when nobody
-// can. Read for new flows and between batches, never for a packet of a known flow.
+// What the configuration wants of the life of flows, beside which real they go to: timeouts,
+// clients that stay with their real, reals that take no more or only so many, and who serves when
+// nobody can. Read for new flows and between batches, never for a packet of a known flow.
 import { TIMEOUT_MS } from '../flow/tcp-states.ts';
 
 /** New flows of a client go where its earlier ones went. */

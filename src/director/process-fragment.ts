@@ -192,7 +192,9 @@ function decideFirst(
   return processPiece(director, frame, at, l4, end, arm, 0);
 }
 
-/** True if a first fragment shows not the whole header, or is the whole packet and so no fragment. */
+/**
+ * True if a first fragment shows not the whole header, or is the whole packet and so no fragment.
+ */
 function isTorn(frame: DataView, protocol: number, l4: number, end: number): boolean {
   if (protocol === ipv4.PROTOCOL_TCP) return tcp.check(frame, l4, end) !== 0;
   if (protocol === ipv4.PROTOCOL_SCTP) return end - l4 < SCTP_BYTES;

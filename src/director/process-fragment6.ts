@@ -1,6 +1,6 @@
 // The way of an IPv6 packet that comes in pieces (RFC 8200, 4.5): that of process-fragment.ts, with
-// the same table, where its addresses are known by keyed hashes of 32 bits each, for one that has no
-// flow has no handle either.
+// the same table, where its addresses are known by keyed hashes of 32 bits each, for one that has
+// no flow has no handle either.
 import { hashInFrame } from '../flow/address-book.ts';
 import { findFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';

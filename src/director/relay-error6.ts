@@ -1,6 +1,6 @@
 // ICMPv6 errors of others: what relay-error.ts does for IPv4. An error quotes the packet that it
-// speaks of, which tells where it belongs; by NAT the quoted packet is turned back into the one that
-// its sender sent.
+// speaks of, which tells where it belongs; by NAT the quoted packet is turned back into the one
+// that its sender sent.
 import { findAddress } from '../flow/address-book.ts';
 import {
   DELTAS,

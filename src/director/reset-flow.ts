@@ -1,7 +1,8 @@
 // The end of a connection whose drained real has had its time: each side gets a RST, made of the
-// next packet that passes, for only that one shows sequence numbers that both sides take. Its sender
-// gets one as from the other side (RFC 9293, 3.5.2), and the other side one as from its sender, with
-// the number that it expects next (RFC 5961, 3.2). UDP knows no end; its flows are forgotten.
+// next packet that passes, for only that one shows sequence numbers that both sides take. Its
+// sender gets one as from the other side (RFC 9293, 3.5.2), and the other side one as from its
+// sender, with the number that it expects next (RFC 5961, 3.2). UDP knows no end; its flows are
+// forgotten.
 import { EXPIRES_MS, IDS, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import * as checksum from '../wire/checksum.ts';
 import { DROP } from '../wire/drop-reason.ts';

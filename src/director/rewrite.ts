@@ -1,6 +1,6 @@
 // The rewrites, in place. DSR changes the two MAC addresses and nothing else. NAT changes one
-// address and one port, fullnat both of them, and either the TTL and the MAC addresses; they mend the
-// checksums by the difference alone (RFC 1624), never by reading the payload.
+// address and one port, fullnat both of them, and either the TTL and the MAC addresses; they mend
+// the checksums by the difference alone (RFC 1624), never by reading the payload.
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 

@@ -14,7 +14,8 @@ import { segmentBytes } from './length.ts';
 import { detailOf, restOf, segmented, type Verdict } from './verdict.ts';
 
 /**
- * Most segments that are made of one frame. 64 KiB in segments of the smallest usual size (RFC 9293,
+ * Most segments that are made of one frame. 64 KiB in segments of the smallest usual size (RFC
+ * 9293,
  * 3.7.1) are fewer.
  */
 export const MOST_SEGMENTS = 128;

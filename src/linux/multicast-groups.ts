@@ -1,7 +1,8 @@
-// Multicast groups that the kernel joins for us, so that it says so by MLD (RFC 3810): a switch that
-// listens to that sends a group's frames only to who asked for it, and questions for an IPv6 address
-// go to a group. The packet sockets' own memberships open the network card and tell no switch.
-// What cannot be joined is passed over: where IPv6 is off, nobody could tell the switch anyhow.
+// Multicast groups that the kernel joins for us, so that it says so by MLD (RFC 3810): a switch
+// that listens to that sends a group's frames only to who asked for it, and questions for an IPv6
+// address go to a group. The packet sockets' own memberships open the network card and tell no
+// switch. What cannot be joined is passed over: where IPv6 is off, nobody could tell the switch
+// anyhow.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';

@@ -1,5 +1,6 @@
-// What schedulers ask of the reals: who takes no flows just now, and the counts of flows. A real's overhead is that of IPVS
-// (ip_vs_dest_conn_overhead in include/net/ip_vs.h): an active flow weighs as much as 256 others.
+// What schedulers ask of the reals: who takes no flows just now, and the counts of flows. A real's
+// overhead is that of IPVS (ip_vs_dest_conn_overhead in include/net/ip_vs.h): an active flow weighs
+// as much as 256 others.
 import type { Load } from './scheduler.ts';
 
 /** True if the real at this index of the schedule takes no new flows just now. */

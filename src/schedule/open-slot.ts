@@ -1,7 +1,7 @@
 // The slot of a hash whose real is open. A real that is closed (unreachable, or full) keeps its
-// slots, so that nobody else's flows move; with `fallback` each of its flows draws another slot, and
-// another, from its own hash: they spread over all others, and directors that see the same reals
-// closed agree. So do the fallbacks of sh and mh in IPVS.
+// slots, so that nobody else's flows move; with `fallback` each of its flows draws another slot,
+// and another, from its own hash: they spread over all others, and directors that see the same
+// reals closed agree. So do the fallbacks of sh and mh in IPVS.
 import { hashWord } from './hash.ts';
 import { isClosed } from './load.ts';
 import type { Load, Schedule } from './scheduler.ts';

@@ -1,5 +1,5 @@
-// What a service listens on in a configuration: several VIPs, prefixes, ports, ranges and protocols;
-// what is refused of them, and where.
+// What a service listens on in a configuration: several VIPs, prefixes, ports, ranges and
+// protocols; what is refused of them, and where.
 import { describe, expect, test } from 'vitest';
 import { formatService } from '../../src/config/listening.ts';
 import { parseConfig } from '../../src/config/load.ts';

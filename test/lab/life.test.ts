@@ -1,6 +1,6 @@
-// The life of flows from outside: clients that stay with their real, a drain under load that ends in
-// a reset, a dead real's datagrams, and the sorry server. Real programs talk, the configuration is
-// reloaded as an operator would, and status tells what it means.
+// The life of flows from outside: clients that stay with their real, a drain under load that ends
+// in a reset, a dead real's datagrams, and the sorry server. Real programs talk, the configuration
+// is reloaded as an operator would, and status tells what it means.
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';

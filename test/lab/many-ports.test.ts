@@ -1,5 +1,6 @@
-// Several ports, ranges, VIPs and a prefix of them with real programs: nginx on many ports and curl,
-// by DSR and by NAT. SCTP with raw sockets and a CRC32c of Python's own, for kernels that have none.
+// Several ports, ranges, VIPs and a prefix of them with real programs: nginx on many ports and
+// curl, by DSR and by NAT. SCTP with raw sockets and a CRC32c of Python's own, for kernels that
+// have none.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { curl } from '../../lab/hosts/curl.ts';
 import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';

@@ -1,5 +1,5 @@
-// Whole IPv6 frames from plain objects: what frame.ts is for IPv4. What is built is right, checksums
-// included; extension headers go in as they are.
+// Whole IPv6 frames from plain objects: what frame.ts is for IPv4. What is built is right,
+// checksums included; extension headers go in as they are.
 import { type Ipv6, parseIpv6, parseMac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';

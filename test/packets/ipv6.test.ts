@@ -1,6 +1,6 @@
 // IPv6 beside IPv4: packets of both methods there and back, what opens a flow, what is dropped and
-// why, pings, and packets that are too long or too old. What comes out is compared with a frame that
-// was built as it should be, sums and all.
+// why, pings, and packets that are too long or too old. What comes out is compared with a frame
+// that was built as it should be, sums and all.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { listFlows } from '../../src/control/list-flows.ts';

@@ -1,5 +1,5 @@
-// Neighbour discovery: solicitations for VIPs are answered, reals are asked and kept fresh, VIPs are
-// announced, and somebody else's claim to a VIP is told of.
+// Neighbour discovery: solicitations for VIPs are answered, reals are asked and kept fresh, VIPs
+// are announced, and somebody else's claim to a VIP is told of.
 import { describe, expect, test } from 'vitest';
 import { linkIsUp, tick } from '../../src/director/director.ts';
 import { linkLocalOf } from '../../src/director/neighbours.ts';

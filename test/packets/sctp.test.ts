@@ -1,5 +1,5 @@
-// SCTP, packet by packet: DSR touches the MAC addresses alone; NAT the address, and nothing that the
-// CRC32c covers; an association opens with an INIT and ends as the states of IPVS have it.
+// SCTP, packet by packet: DSR touches the MAC addresses alone; NAT the address, and nothing that
+// the CRC32c covers; an association opens with an INIT and ends as the states of IPVS have it.
 import { describe, expect, test } from 'vitest';
 import { META } from '../../src/flow/flow-table.ts';
 import { SCTP_STATE_NAMES } from '../../src/flow/sctp-states.ts';

@@ -1,6 +1,6 @@
 // Tunnels (ipip and gue), packet by packet: outer headers byte for byte, the inner packet as it
-// came; what is too long told, cut or segmented; pieces and ICMP errors through the tunnel; and what
-// routers say of its packets.
+// came; what is too long told, cut or segmented; pieces and ICMP errors through the tunnel; and
+// what routers say of its packets.
 import { describe, expect, test } from 'vitest';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import { parseIpv4 } from '../../src/wire/address.ts';
