@@ -103,7 +103,7 @@ function parseLine(line: string): unknown {
 }
 
 /** The built CLI; this file may itself run from the sources, in tests. */
-function mainProgram(): string {
+export function mainProgram(): string {
   const main = join(packageRoot(import.meta.dirname), 'dist', 'src', 'cli', 'main.js');
   if (!existsSync(main)) throw new Error(`${main} is missing; build it with: npm run build`);
   return main;

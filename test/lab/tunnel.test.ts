@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Recorder, startRecorder } from '../../lab/capture/record.ts';
 import { curl } from '../../lab/hosts/curl.ts';
+import { startDecap } from '../../lab/hosts/decap.ts';
 import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';
 import { runIperf3, startIperf3 } from '../../lab/hosts/iperf3.ts';
 import { startNginx, WEB_FILES } from '../../lab/hosts/nginx.ts';
@@ -31,7 +32,6 @@ import {
   WEST_MTU,
   WEST_ROUTE,
 } from '../../lab/topologies/tunnel.ts';
-import { until } from '../../lab/wait.ts';
 import type { DecapCounts } from '../../src/control/decap.ts';
 import { rawSocketProblem } from '../../src/linux/raw-socket-unsafe.ts';
 import { formatIpv4 } from '../../src/wire/address.ts';
@@ -42,7 +42,6 @@ const reason = whyNoLab([...ALL_PROGRAMS]) ?? rawSocketProblem();
 const VIPS = [IPIP_VIP, GUE_VIP] as const;
 const AHEAD = { [IPIP_VIP]: 20, [GUE_VIP]: 32 } as const;
 const CLIENT = addressOf(hostNamed(TUNNEL, 'client'));
-const MAIN = join(import.meta.dirname, '../../dist/src/cli/main.js');
 const WEB = 80;
 
 interface Packet {
@@ -85,15 +84,7 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
       await lab.ip('director', [`route add ${WEST_ROUTE}`]);
       for (const { name } of realsOf(TUNNEL)) {
         await startNginx(lab, name);
-        const vips = VIPS.flatMap((vip) => ['--vip', vip]);
-        const argv = [process.execPath, MAIN, 'decap', ...vips, '--json'];
-        const decap = lab.spawn(name, { name: 'decap', argv });
-        await until(
-          `decap on ${name}`,
-          async () => readFileSync(decap.outputFile, 'utf8').includes('"started"'),
-          { giveUp: decap.whyNot, timeoutMs: 30_000 },
-        );
-        decaps.push(decap);
+        decaps.push(await startDecap(lab, name, VIPS));
       }
       for (const vip of VIPS) await startIperf3(lab, 'r2', vip);
       director = await startDirectorWith(lab, TUNNEL, (socket) => tunnelConfig(socket, datapath));
