@@ -186,9 +186,8 @@ function mappedPorts(service: ServiceSketch): Finding[] {
 }
 
 /** The CRC32c of SCTP covers the ports; a new one would have to be made of the whole packet. */
-function unfitForSctp({ path, method, protocols, vips, ports, reals }: ServiceSketch): Finding[] {
-  const sctp = protocols.find(({ value }) => value === 'sctp');
-  if (sctp === undefined) return [];
+function unfitForSctp({ path, method, protocols, ports, reals }: ServiceSketch): Finding[] {
+  if (!protocols.some(({ value }) => value === 'sctp')) return [];
   const port = onlyPort(ports.map(({ value }) => value));
   const mapped = method !== 'nat' ? [] : reals.filter(({ ownPort = port }) => ownPort !== port);
   const findings = mapped.map(
@@ -205,11 +204,6 @@ function unfitForSctp({ path, method, protocols, vips, ports, reals }: ServiceSk
     const advice = 'other methods would have to make the checksum of SCTP anew';
     const found = `${method} with sctp`;
     findings.push({ path: [...path, 'method'], at: 'value', found, allowed: 'dsr, nat', advice });
-  }
-  if (vips.some(({ value }) => isIpv6Text(value))) {
-    const advice = 'SCTP over IPv6 is not forwarded';
-    const found = 'sctp with a VIP of IPv6';
-    findings.push({ path: sctp.path, at: 'value', found, allowed: 'tcp, udp', advice });
   }
   return findings;
 }

@@ -29,11 +29,14 @@ import {
   UDP_NEW,
 } from '../flow/tcp-states.ts';
 import * as ethernet from '../wire/ethernet.ts';
+import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director } from './director.ts';
+import { followSctp } from './follow-sctp.ts';
 import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
 import { segmentBytes } from './length.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
@@ -42,7 +45,8 @@ import { mendSum, setHandle } from './rewrite6.ts';
 import { IPV6_BIT } from './table.ts';
 import { send, type Verdict } from './verdict.ts';
 
-const TCP_KEY = 6 ^ IPV6_BIT;
+const TCP_KEY = PROTOCOL_TCP ^ IPV6_BIT;
+const SCTP_KEY = PROTOCOL_SCTP ^ IPV6_BIT;
 
 /** Like forwardKnown of known-flow.ts. */
 export function forwardKnown6(
@@ -72,7 +76,6 @@ export function forwardFound6(
   found: number,
 ): Verdict {
   const { flows, packet, ways, nowMs } = director;
-  const { protocol } = packet;
   const { records } = flows;
   if (isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
   const isReply = (found & 1) !== 0;
@@ -84,7 +87,7 @@ export function forwardFound6(
   if (out < 0) return NOT_RESOLVED;
   if (isNat && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (isTooLong(director, frame, at, l4, out, offload)) return TOO_LONG;
-  if (!advance(director, found, protocol === TCP_KEY ? tcp.flags(frame, l4) : -1)) return NOT_KNOWN;
+  if (!advance(director, frame, l4, end, found)) return NOT_KNOWN;
   countTraffic(director, real, isReply ? REPLY_PACKETS : REQUEST_PACKETS, end - at);
   if (isReply) {
     rewriteReply(director, frame, at, l4, record, offload & 1);
@@ -122,22 +125,32 @@ function isTooLong(
 
 /**
  * Moves the flow's state on, and its time.
- * @param flags of TCP, else -1
  * @returns false if the packet opens a new connection in the place of one that has ended
  */
-function advance({ flows, nowMs }: Director, found: number, flags: number): boolean {
+function advance(
+  { flows, nowMs, packet }: Director,
+  frame: DataView,
+  l4: number,
+  end: number,
+  found: number,
+): boolean {
   const { records, timeoutsMs } = flows;
   const record = (found >>> 1) * RECORD_WORDS;
   const meta = records[record + META] as number;
   let state = meta & 0xff;
-  if (flags >= 0) {
-    const fromClient = (meta & NAT_BIT) !== 0 ? FROM_CLIENT : CLIENT_ONLY;
-    const direction = (found & 1) !== 0 ? FROM_SERVER : fromClient;
+  const fromClient = (meta & NAT_BIT) !== 0 ? FROM_CLIENT : CLIENT_ONLY;
+  const direction = (found & 1) !== 0 ? FROM_SERVER : fromClient;
+  if (packet.protocol === TCP_KEY) {
+    const flags = tcp.flags(frame, l4);
     const isSyn = (flags & (tcp.SYN | tcp.ACK)) === tcp.SYN;
     if (isSyn && direction !== FROM_SERVER && isEnded(state, direction)) return false;
     const next = nextState(direction, flags, state);
     if (next !== state) changeState(flows, found >>> 1, next);
     state = next;
+  } else if (packet.protocol === SCTP_KEY) {
+    const chunk = sctp.chunkType(frame, l4, end);
+    state = followSctp(flows, found >>> 1, state, direction, chunk);
+    if (state < 0) return false;
   } else if (state === UDP_NEW && (found & 1) === 0) {
     changeState(flows, found >>> 1, UDP);
     state = UDP;
@@ -156,7 +169,7 @@ function rewriteRequest(
 ): void {
   const { records, book } = flows;
   const l3 = at + ethernet.HEADER_BYTES;
-  mendSum(frame, l4, packet.protocol === TCP_KEY, records[record + DELTAS] as number, partial);
+  mendSum(frame, l4, packet.protocol, records[record + DELTAS] as number, partial);
   setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + LOCAL] as number);
   setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + REAL] as number);
   setPorts(frame, l4, records[record + REPLY_PORTS] as number);
@@ -173,7 +186,7 @@ function rewriteReply(
 ): void {
   const { records, book } = flows;
   const l3 = at + ethernet.HEADER_BYTES;
-  mendSum(frame, l4, packet.protocol === TCP_KEY, ~(records[record + DELTAS] as number), partial);
+  mendSum(frame, l4, packet.protocol, ~(records[record + DELTAS] as number), partial);
   setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + VIP] as number);
   setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + CLIENT] as number);
   setPorts(frame, l4, records[record + PORTS] as number);

@@ -89,7 +89,7 @@ export function processNew(
   if (ofIpv6) noteClient6(director.choice, frame, l3 + ipv6.SOURCE_OFFSET);
   if (isDenied(director, service)) return dropped(director, SOURCE_DENIED);
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
-  const isSctp = protocol === ipv4.PROTOCOL_SCTP;
+  const isSctp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP;
   if (isTcp && !mayOpen(tcp.flags(frame, l4), choosesByHash(director, service))) {
     return dropped(director, NO_FLOW);
   }

@@ -15,6 +15,7 @@ import { forwardFound6 } from './known-flow6.ts';
 import { isTooLong } from './length.ts';
 import { isIpv6 } from './packet.ts';
 import { dropped } from './refuse.ts';
+import { IPV6_BIT } from './table.ts';
 import { kindOf, SEND, type Verdict } from './verdict.ts';
 
 const FLOW_TABLE_FULL = DROP['flow-table-full'];
@@ -71,7 +72,7 @@ export function passStatelessly(
 ): Verdict {
   const { flows, nowMs, counters, packet } = director;
   if ((flow.bits & NAT_BIT) !== 0) return dropped(director, FLOW_TABLE_FULL);
-  const state = flow.protocol === PROTOCOL_SCTP ? SCTP_NONE : NONE;
+  const state = (flow.protocol & ~IPV6_BIT) === PROTOCOL_SCTP ? SCTP_NONE : NONE;
   const number = layPassing(flows, flow, state, nowMs);
   const found = number << 1;
   const verdict = isIpv6(packet)

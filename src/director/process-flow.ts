@@ -82,7 +82,7 @@ export function mayMove({ flows, states, packet }: Director, frame: DataView, l4
   const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   const realId = (flows.records[(found >>> 1) * RECORD_WORDS + IDS] as number) & 0xffff;
   if (found < 0 || ((states.closed[realId] as number) & DOWN) === 0) return false;
-  if (protocol === ipv4.PROTOCOL_SCTP) {
+  if ((protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP) {
     return frame.getUint8(l4 + sctp.HEADER_BYTES) === sctp.INIT;
   }
   if ((protocol & ~IPV6_BIT) !== ipv4.PROTOCOL_TCP) return true;

@@ -66,7 +66,8 @@ const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_OFFSET = 0x1fff;
 const LONGEST_PACKET = 65_535;
-const SCTP_BYTES = sctp.HEADER_BYTES + sctp.CHUNK_HEADER_BYTES;
+/** So much of an SCTP packet its first piece shows. */
+export const SCTP_BYTES = sctp.HEADER_BYTES + sctp.CHUNK_HEADER_BYTES;
 
 /** A fragment whose IPv4 header has been checked. */
 export function processFragment(

@@ -6,6 +6,7 @@ import { findFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
+import { PROTOCOL_SCTP, PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
@@ -14,7 +15,7 @@ import type { Director } from './director.ts';
 import { readIpv6 } from './packet.ts';
 import { endOnePacket } from './process-flow.ts';
 import { processPiece6 } from './process-flow6.ts';
-import { joinPacket, noteWay } from './process-fragment.ts';
+import { joinPacket, noteWay, SCTP_BYTES } from './process-fragment.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress6, notForwarded6 } from './refuse.ts';
 import { isNatAddress6, isVip6 } from './table.ts';
@@ -24,8 +25,6 @@ const MALFORMED = DROP['fragment-malformed'];
 const NO_CHECKSUM = DROP['udp-no-checksum'];
 const IP_PROTOCOL = DROP['ip-protocol'];
 
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
 const LONGEST_PACKET = 65_535;
 
 /**
@@ -68,8 +67,9 @@ function isMisplaced(frame: DataView, l3: number, header: number): boolean {
   const offset = ipv6.fragmentOffsetBytes(frame, header);
   if (bytes === 0 || (ipv6.hasMoreFragments(frame, header) && (bytes & 7) !== 0)) return true;
   if (header - l3 - ipv6.HEADER_BYTES + offset + bytes > LONGEST_PACKET) return true;
-  const isTcp = frame.getUint8(header) === PROTOCOL_TCP;
-  return isTcp && offset !== 0 && offset < tcp.HEADER_BYTES;
+  const protocol = frame.getUint8(header);
+  if (protocol === PROTOCOL_SCTP) return offset !== 0 && offset < SCTP_BYTES;
+  return protocol === PROTOCOL_TCP && offset !== 0 && offset < tcp.HEADER_BYTES;
 }
 
 function notePiece(director: Director, frame: DataView, l3: number, header: number): void {
@@ -129,6 +129,9 @@ function decideFirst(
     const isBad = room < udp.HEADER_BYTES || udp.lengthBytes(frame, l4) <= room;
     if (isBad) return notForwarded6(director, frame, l3, portsAt(l4, packetEnd), MALFORMED);
     if (udp.checksum(frame, l4) === 0) return notForwarded6(director, frame, l3, l4, NO_CHECKSUM);
+  } else if (protocol === PROTOCOL_SCTP) {
+    const isBad = packetEnd - l4 < SCTP_BYTES;
+    if (isBad) return notForwarded6(director, frame, l3, portsAt(l4, packetEnd), MALFORMED);
   } else {
     return notForwarded6(director, frame, l3, 0, IP_PROTOCOL);
   }

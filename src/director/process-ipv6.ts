@@ -4,7 +4,9 @@
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
+import { hasPorts, PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { answerEcho6, answerNeighbour } from './answer6.ts';
@@ -23,8 +25,6 @@ const IP_PROTOCOL = DROP['ip-protocol'];
 const ICMP_TYPE = DROP['icmp-type'];
 const ICMP_CHECKSUM = DROP['icmp-checksum'];
 
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
 /** The first two bytes of a group's MAC address (RFC 2464, 7). */
 const GROUP_MAC = 0x3333;
 
@@ -56,7 +56,7 @@ export function processIpv6(
   }
   if (!isOurs) return PASS;
   readIpv6(packet, flows.book, frame, l3, protocol);
-  if (protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP) {
+  if (hasPorts(protocol)) {
     const badL4 = checkPorts(frame, l4, packetEnd, protocol, offload);
     if (badL4 === 0) return processFlow6(director, frame, at, l4, end, arm, offload);
     return notForwarded6(director, frame, l3, packetEnd - l4 < 4 ? 0 : l4, badL4);
@@ -80,6 +80,7 @@ function checkPorts(
   offload: number,
 ): number {
   if (protocol === PROTOCOL_TCP) return tcp.check(frame, l4, end);
+  if (protocol === PROTOCOL_SCTP) return sctp.check(frame, l4, end);
   const bad = udp.check(frame, l4, end);
   if (bad !== 0 || (offload & 1) !== 0) return bad;
   return udp.checksum(frame, l4) === 0 ? NO_CHECKSUM : 0;

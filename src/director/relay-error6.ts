@@ -19,6 +19,7 @@ import * as checksum from '../wire/checksum.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
+import { hasPorts, PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
@@ -39,8 +40,6 @@ const ICMP_NO_FLOW = DROP['icmp-no-flow'];
 
 /** As many bytes behind the quoted headers as show the ports, and the checksum of UDP. */
 const QUOTED_BYTES = 8;
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
 
 /** The packet that an error quotes; filled again for each, since no packet allocates one. */
 const quote = { l3: 0, l4: 0, end: 0, protocol: 0, sender: 0, receiver: 0 };
@@ -63,8 +62,7 @@ function readQuote({ flows }: Director, frame: DataView, l3: number, end: number
   quote.end = end;
   quote.sender = findAddress(flows.book, frame, l3 + ipv6.SOURCE_OFFSET);
   quote.receiver = findAddress(flows.book, frame, l3 + ipv6.DESTINATION_OFFSET);
-  const hasPorts = quote.protocol === PROTOCOL_TCP || quote.protocol === PROTOCOL_UDP;
-  return hasPorts && end - quote.l4 >= QUOTED_BYTES;
+  return hasPorts(quote.protocol) && end - quote.l4 >= QUOTED_BYTES;
 }
 
 /** An error whose header has been checked, to a VIP or to anybody else. */
@@ -201,8 +199,9 @@ function finish(frame: DataView, l3: number, l4: number): void {
   icmpv6.refreshChecksum(frame, l3, l4, quote.end);
 }
 
-/** Mends the quoted packet's own checksum, if that much of it is quoted. */
+/** Mends the quoted packet's own checksum, if that much of it is quoted, and covers addresses. */
 function mendQuote(frame: DataView, delta: number): void {
+  if (quote.protocol === PROTOCOL_SCTP) return;
   const isTcp = quote.protocol === PROTOCOL_TCP;
   const field = quote.l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
   if (field + 2 > quote.end) return;

@@ -3,9 +3,11 @@
 // IPv4.
 import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
 import * as checksum from '../wire/checksum.ts';
+import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
+import { IPV6_BIT } from './table.ts';
 
 /**
  * The change of checksums when a request's VIP and port become the real's: that of the address in
@@ -35,16 +37,20 @@ export function setHandle(frame: DataView, at: number, book: AddressBook, handle
 }
 
 /**
- * Mends the checksum of TCP or UDP; `deltas` as from requestDeltas6, or their complement.
+ * Mends the checksum of TCP or UDP; that of SCTP covers no addresses, and its ports stay.
+ * @param protocol as from protocolKey
+ * @param deltas as from requestDeltas6, or their complement
  * @param partial 1 for a field that holds the sum of the pseudo-header only, which knows no ports
  */
 export function mendSum(
   frame: DataView,
   l4: number,
-  isTcp: boolean,
+  protocol: number,
   deltas: number,
   partial: number,
 ): void {
+  if (protocol === (PROTOCOL_SCTP ^ IPV6_BIT)) return;
+  const isTcp = protocol === (PROTOCOL_TCP ^ IPV6_BIT);
   const at = l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
   const field = frame.getUint16(at);
   if (partial !== 0) {

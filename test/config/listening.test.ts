@@ -160,9 +160,14 @@ test.each<[string, Parts, string]>([
       '(the director cannot map ports of SCTP: its checksum covers them and the whole packet)',
   ],
   [
-    'SCTP over IPv6',
-    { vip: '"2001:db8::1"', more: 'protocol: sctp, method: nat', reals: '"2001:db8::2"' },
-    's0.protocol: found sctp with a VIP of IPv6, allowed tcp, udp (SCTP over IPv6 is not forwarded)',
+    'a port map of SCTP over IPv6',
+    {
+      vip: '"2001:db8::1"',
+      more: 'protocol: sctp, method: nat',
+      reals: '{ address: "2001:db8::2", port: 81 }',
+    },
+    's0.reals[0].port: found 81 with sctp, allowed 80, the port of the service ' +
+      '(the director cannot map ports of SCTP: its checksum covers them and the whole packet)',
   ],
 ])('%s is refused', (_, parts, problem) => {
   expect(told(parts)).toEqual([problem]);

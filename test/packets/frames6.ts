@@ -98,6 +98,13 @@ export function udp6(fields: PortFields6): Uint8Array {
   return finish(frame, [17, l4, udp.CHECKSUM_OFFSET], fields.partialChecksum);
 }
 
+/** A packet of another protocol, with the sum that it came with. */
+export function carrying6(fields: Fields6, protocol: number, packet: Uint8Array): Uint8Array {
+  const { frame, l4 } = frameFor(fields, protocol, packet.length);
+  frame.set(packet, l4);
+  return frame;
+}
+
 export interface IcmpFields6 extends Fields6 {
   readonly type: number;
   readonly code?: number;

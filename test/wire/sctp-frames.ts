@@ -35,7 +35,10 @@ export function crc32c(bytes: Uint8Array): number {
 }
 
 /** A common header and chunks, each padded to four bytes, with the checksum. */
-export function sctpPacket({ sourcePort, destinationPort, tag = 0, chunks }: SctpFields) {
+export function sctpPacket(
+  fields: Pick<SctpFields, 'sourcePort' | 'destinationPort' | 'tag' | 'chunks'>,
+) {
+  const { sourcePort, destinationPort, tag = 0, chunks } = fields;
   const sizes = chunks.map(({ value }) => 4 + (value?.length ?? 0));
   const bytes = sizes.reduce((sum, size) => sum + ((size + 3) & ~3), 12);
   const view = new DataView(new ArrayBuffer(bytes));
@@ -73,8 +76,8 @@ export function sctpFrame(fields: SctpFields): Uint8Array<ArrayBuffer> {
 }
 
 /** True if the CRC32c of a frame's packet is right; the rest of the frame is not looked at. */
-export function hasGoodCrc(frame: Uint8Array): boolean {
-  const packet = frame.slice(L4);
+export function hasGoodCrc(frame: Uint8Array, l4 = L4): boolean {
+  const packet = frame.slice(l4);
   const view = new DataView(packet.buffer);
   const found = view.getUint32(8, true);
   view.setUint32(8, 0);
