@@ -67,15 +67,33 @@ export const BREAKS: readonly Break[] = [
     change: (topology) => changeHosts(topology, ['r1', 'r2', 'r3'], withOwnWayBack),
   },
   {
+    name: 'pool-taken',
+    topologies: ['fullnat'],
+    summary: `${CULPRIT} has an address of the source pool too, and answers ARP for it`,
+    hosts: [CULPRIT],
+    apply: (lab, topology) =>
+      lab.ip(CULPRIT, [`address add ${topology.sourcePool?.addresses[0]}/32 dev eth0`]),
+  },
+  {
+    name: 'pool-unrouted',
+    topologies: ['fullnat'],
+    summary: 'the source pool lies in a network that the reals have no route to',
+    hosts: ['r1', 'r2', 'r3'],
+    change: (topology) => ({
+      ...topology,
+      sourcePool: { addresses: ['10.88.0.200'], ports: '20000-29999' },
+    }),
+  },
+  {
     name: 'real-dead',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat'],
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
     apply: stopServers,
   },
   {
     name: 'bad-checksum',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat'],
     summary: 'the director sends TCP to the reals with a wrong checksum, so they drop it',
     hosts: ['director'],
     apply: spoilChecksums,

@@ -5,6 +5,7 @@ import { Lab } from '../net/lab.ts';
 import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
 import { DSR } from './dsr.ts';
 import { DSR6 } from './dsr6.ts';
+import { FULLNAT } from './fullnat.ts';
 import { NAT } from './nat.ts';
 import { NAT6 } from './nat6.ts';
 import {
@@ -22,6 +23,7 @@ export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = {
   nat: NAT,
   dsr6: DSR6,
   nat6: NAT6,
+  fullnat: FULLNAT,
 };
 
 export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as readonly TopologyName[];

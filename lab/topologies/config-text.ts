@@ -28,6 +28,7 @@ export function configText(topology: Topology, options: ConfigOptions): string {
     datapath: options.datapath,
     guard: options.guard ?? 'auto',
     socket: options.socket,
+    ...(topology.sourcePool === undefined ? {} : { sourcePool: topology.sourcePool }),
     services: Object.fromEntries(services),
   };
   const comment = `# The director of the lab's topology ${topology.name}.\n`;

@@ -69,9 +69,10 @@ function drawHosts(sheet: Sheet): void {
   const { topology } = sheet;
   const reals = realsOf(topology);
   const lastX = (reals.length - 1) * STEP;
+  const owned = [topology.vip, ...(topology.sourcePool?.addresses ?? [])];
   const director = [
     ...linesOf(directorOf(topology)),
-    `answers ${questionFor(topology.vip)} ${topology.vip}`,
+    ...owned.map((address) => `answers ${questionFor(address)} ${address}`),
   ];
   const client = linesOf(clientOf(topology));
   drawBox(sheet, { x: 0, y: 0, host: clientOf(topology), lines: client });
@@ -133,8 +134,9 @@ function drawPaths(sheet: Sheet, { top, clientBottom, count }: Room): void {
     canvas.text(requestX - 1 - label.length, top, label, pens.request);
     canvas.text(exitX + 2, top - 1, `3 reply from ${topology.vip}`, pens.reply);
   } else {
-    const label = '3 reply to the client';
-    canvas.text(requestX + 2, top, '2 to the real', pens.request);
+    const pooled = topology.method === 'fullnat';
+    const label = pooled ? '3 reply to the pool' : '3 reply to the client';
+    canvas.text(requestX + 2, top, pooled ? '2 as the pool' : '2 to the real', pens.request);
     canvas.text(exitX - 2 - label.length, top, label, pens.reply);
   }
   drawBuses(sheet, { top: top + 1, count, direct });
@@ -175,14 +177,19 @@ function legend(topology: Topology, pens: Pens): string[] {
   const services = topology.services.map(
     ({ name, protocol, port, scheduler }) => `${name} ${protocol}/${port} (${scheduler})`,
   );
-  const reals = realsOf(topology).map(addressOf);
-  const change =
-    topology.method === 'dsr'
-      ? 'the director changes MAC addresses only'
-      : `${topology.vip} becomes ${reals[0]} to ${reals.at(-1)}, and back in replies`;
   return [
-    `${pens.request('─▶ requests')}   ${pens.reply('═▶ replies')}   ${change}`,
+    `${pens.request('─▶ requests')}   ${pens.reply('═▶ replies')}   ${changeOf(topology)}`,
     `networks: ${subnets.join(', ')}`,
     `services: ${services.join(', ')}`,
   ];
+}
+
+/** What the director changes, in words. */
+function changeOf(topology: Topology): string {
+  const { method, vip, sourcePool } = topology;
+  if (method === 'dsr') return 'the director changes MAC addresses only';
+  const reals = realsOf(topology).map(addressOf);
+  const becomes = `${vip} becomes ${reals[0]} to ${reals.at(-1)}`;
+  if (sourcePool === undefined) return `${becomes}, and back in replies`;
+  return `${becomes},\n  the client one of ${sourcePool.addresses.join(', ')}, and back in replies`;
 }

@@ -47,15 +47,25 @@ export interface Network {
   readonly hosts: readonly Host[];
 }
 
-export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6';
+export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat';
+
+export type Method = 'dsr' | 'nat' | 'fullnat';
+
+/** As the configuration has it; `ports` is a range such as `20000-29999`. */
+export interface SourcePool {
+  readonly addresses: readonly string[];
+  readonly ports: string;
+}
 
 export interface Topology extends Network {
   readonly name: TopologyName;
   /** One line for lists and help. */
   readonly summary: string;
-  readonly method: 'dsr' | 'nat';
+  readonly method: Method;
   readonly vip: string;
   readonly services: readonly LabService[];
+  /** Of fullnat: who the reals see as their client. */
+  readonly sourcePool?: SourcePool;
 }
 
 /** The host that carries all bridges. */

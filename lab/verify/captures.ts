@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 import { readPcap } from '../pcap/read-pcap.ts';
+import { TOPOLOGIES } from '../topologies/build.ts';
+import type { Method } from '../topologies/topology.ts';
 import { type CapturedFrame, dissect, type Frame } from './dissect.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -42,12 +44,14 @@ const pointSchema = z.object({
 });
 const manifestSchema = z.object({
   format: z.literal(1),
-  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6']),
+  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6', 'fullnat']),
   breakName: z.string().nullable(),
   datapath: z.enum(['ring', 'cap']),
   createdAt: z.string(),
   hosts: z.array(hostSchema),
   services: z.array(serviceSchema),
+  /** Whom the reals of fullnat see as their client. */
+  sourcePool: z.object({ addresses: z.array(z.string()), ports: z.string() }).optional(),
   points: z.array(pointSchema),
 });
 
@@ -128,6 +132,12 @@ export const vipsOf = (manifest: Manifest): string[] => [
   ...new Set(manifest.services.map((service) => service.vip)),
 ];
 
+/** The addresses that the director alone answers for. */
+export const ownedBy = (manifest: Manifest): string[] => [
+  ...vipsOf(manifest),
+  ...(manifest.sourcePool?.addresses ?? []),
+];
+
 /** The director's address in the subnet of `host`: what the host's default route must name. */
 export function directorAddressFor(manifest: Manifest, host: string): string {
   const own = manifest.hosts.find((entry) => entry.name === host)?.interfaces[0]?.address ?? '';
@@ -144,5 +154,4 @@ export function directorAddressFor(manifest: Manifest, host: string): string {
 }
 
 /** How the topology's director sends on, whatever the family. */
-export const methodOf = ({ topology }: Manifest): 'dsr' | 'nat' =>
-  topology === 'dsr' || topology === 'dsr6' ? 'dsr' : 'nat';
+export const methodOf = ({ topology }: Manifest): Method => TOPOLOGIES[topology].method;

@@ -3,7 +3,7 @@
 // Pure: the same captures always give the same claims.
 
 import { questionFor } from '../topologies/topology.ts';
-import { type CaptureSet, hostOfMac, hostsOf, methodOf, vipsOf } from './captures.ts';
+import { type CaptureSet, hostOfMac, hostsOf, methodOf, ownedBy, vipsOf } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { arpFault, findFaults, isSynAck, wrongChecksumOf } from './diagnose.ts';
 import { ACK, type Frame, isEcho, payloadOf, SYN, TCP } from './dissect.ts';
@@ -33,11 +33,12 @@ export function judge(set: CaptureSet): Claim[] {
 
 function vipArp(findings: Findings): Claim {
   const { manifest } = findings;
-  const vips = vipsOf(manifest);
-  const how = vips.map(questionFor)[0] ?? 'ARP';
-  const draft = draftOf('vip-arp', `only the director answers ${how} for the VIP`, 'absence');
+  const owned = ownedBy(manifest);
+  const how = owned.map(questionFor)[0] ?? 'ARP';
+  const what = manifest.sourcePool === undefined ? 'the VIP' : 'the VIP and the source pool';
+  const draft = draftOf('vip-arp', `only the director answers ${how} for ${what}`, 'absence');
   for (const frame of allFrames(findings)) {
-    if (frame.arp === undefined || !vips.includes(frame.arp.senderAddress)) continue;
+    if (frame.arp === undefined || !owned.includes(frame.arp.senderAddress)) continue;
     count(draft, undefined, () => [frame]);
     const fault = arpFault(manifest, frame);
     if (fault !== undefined) violate(draft, [frame], fault);

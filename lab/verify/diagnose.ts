@@ -7,7 +7,7 @@ import {
   hostsOf,
   type Manifest,
   methodOf,
-  vipsOf,
+  ownedBy,
 } from './captures.ts';
 import { type Claim, distinct, type SeenFault } from './claim.ts';
 import { ACK, type Frame, RST, refusalOf, SYN, TCP } from './dissect.ts';
@@ -30,6 +30,8 @@ interface Background {
   readonly speaking: ReadonlySet<string>;
   /** Addresses that the director asked for in ARP and nobody answered. */
   readonly unanswered: ReadonlySet<string>;
+  /** Whoever claims an address of the source pool that is the director's; undefined if nobody. */
+  readonly poolTaken: Fault | undefined;
   /** `host protocol port client clientPort` of ICMP "port unreachable". */
   readonly refused: ReadonlySet<string>;
 }
@@ -43,6 +45,7 @@ export function findFaults(joined: JoinedCaptures): Findings {
     director,
     speaking: speakingReals(joined.flows),
     unanswered: unansweredArp(joined),
+    poolTaken: poolTaken(joined),
     refused: refusals(joined),
   };
   const faultOf = new Map<Flow, Fault>();
@@ -108,15 +111,23 @@ function refusals({ set }: JoinedCaptures): Set<string> {
   return refused;
 }
 
+/** Everything at and after the reals follows from a pool that is not the director's alone. */
 function firstFault(background: Background, route: Route): Fault | undefined {
-  return (
+  const fault =
     faultBeforeDirector(background, route) ??
     faultInDirector(background, route) ??
     faultAtReal(background, route) ??
     (methodOf(background.manifest) === 'dsr'
       ? faultOfDsrReply(background, route)
-      : faultOfNatReply(background, route))
-  );
+      : faultOfNatReply(background, route));
+  const consequences = ['no-return-route', 'pool-unreachable', 'server-silent', 'not-delivered'];
+  return consequences.includes(fault?.kind ?? '') ? (background.poolTaken ?? fault) : fault;
+}
+
+function poolTaken({ set }: JoinedCaptures): Fault | undefined {
+  const frames = set.captures.flatMap((capture) => capture.frames);
+  const found = frames.map((frame) => arpFault(set.manifest, frame));
+  return found.find((fault) => fault?.kind === 'pool-taken');
 }
 
 function faultBeforeDirector({ manifest, director }: Background, route: Route): Fault | undefined {
@@ -186,8 +197,11 @@ function faultAtReal(background: Background, route: Route): Fault | undefined {
 
 function silenceOf({ manifest, speaking }: Background, flow: Flow, host: string, port: number) {
   if (speaking.has(host)) return faults.serverSilent(host, port);
+  const [pooled] = manifest.sourcePool?.addresses ?? [];
+  const gateway = directorAddressFor(manifest, host);
+  if (pooled !== undefined) return faults.poolUnreachable(host, pooled, gateway);
   if (methodOf(manifest) === 'dsr') return faults.vipMissing(host, flow.service.vip);
-  return faults.noReturnRoute(host, directorAddressFor(manifest, host), undefined);
+  return faults.noReturnRoute(host, gateway, undefined);
 }
 
 function refusesConnection(flow: Flow, replies: readonly Frame[]): boolean {
@@ -240,11 +254,14 @@ export function wrongChecksumOf(frames: readonly Frame[]): string | undefined {
   return undefined;
 }
 
-/** The reals, and whoever else, that claim a VIP in ARP although they are not the director. */
+/** The reals, and whoever else, that claim in ARP what is the director's, and are not it. */
 export function arpFault(manifest: Manifest, frame: Frame): Fault | undefined {
   const { arp } = frame;
-  if (arp === undefined || !vipsOf(manifest).includes(arp.senderAddress)) return undefined;
+  if (arp === undefined || !ownedBy(manifest).includes(arp.senderAddress)) return undefined;
   const owner = hostOfMac(manifest, arp.senderMac);
   if (owner?.role === 'director') return undefined;
-  return faults.realAnswersArp(owner?.name ?? arp.senderMac, arp.senderAddress);
+  const host = owner?.name ?? arp.senderMac;
+  const pooled = manifest.sourcePool?.addresses.includes(arp.senderAddress) === true;
+  if (pooled) return faults.poolTaken(host, arp.senderAddress);
+  return faults.realAnswersArp(host, arp.senderAddress);
 }

@@ -7,6 +7,8 @@ export type FaultKind =
   | 'vip-missing'
   | 'real-answers-arp'
   | 'no-return-route'
+  | 'pool-taken'
+  | 'pool-unreachable'
   | 'wrong-checksum'
   | 'server-dead'
   | 'server-silent'
@@ -58,6 +60,20 @@ export const noReturnRoute = (host: string, gateway: string, taken: string | und
       ? `requests arrive at ${host} and no reply leaves it: ${host} has no route back to the client`
       : `${host} sends its replies to ${taken} instead of the director`,
   mend: `ip route replace default via ${gateway}`,
+});
+
+export const poolTaken = (host: string, address: string): Fault => ({
+  kind: 'pool-taken',
+  host,
+  cause: `${host} claims ${address} of the source pool in ARP with its own MAC address, so that replies to the director reach ${host}`,
+  mend: `ip addr del ${address}/32 dev eth0 (or take the address out of sourcePool)`,
+});
+
+export const poolUnreachable = (host: string, address: string, gateway: string): Fault => ({
+  kind: 'pool-unreachable',
+  host,
+  cause: `requests arrive at ${host} from ${address} of the source pool and no reply leaves it: ${host} has no route there`,
+  mend: `ip route add ${address}/32 via ${gateway} (or choose a sourcePool of its own network)`,
 });
 
 export const wrongChecksum = (host: string, field: string, role: string): Fault => ({

@@ -11,6 +11,7 @@ import {
   type ServiceFacts,
 } from './captures.ts';
 import { ACK, ETHERNET_BYTES, type Frame, type Packet, SYN, TCP, UDP } from './dissect.ts';
+import { unmaskersFor } from './hidden-clients.ts';
 
 /** What one side of a host saw of a flow, in the order of its file. */
 export interface Sight {
@@ -64,11 +65,13 @@ export function joinCaptures(set: CaptureSet): JoinedCaptures {
   const rank = { client: 0, router: 1, director: 2, real: 3 };
   const role = (capture: Capture) => roleOf(set.manifest, capture.point.host);
   const ordered = [...set.captures].sort((a, b) => rank[role(a)] - rank[role(b)]);
+  const unmasker = unmaskersFor(set, identityOf);
   for (const capture of ordered) {
+    const unmask = unmasker();
     // Connections that reuse a port follow each other, at every point by itself.
     const current = new Map<string, Flow>();
     for (const frame of capture.frames) {
-      const place = placeOf(set.manifest, frame.packet, known);
+      const place = placeOf(set.manifest, unmask(frame), known);
       if (place === undefined) continue;
       const flow = flowAt(known, current, place, frame.packet as Packet);
       const sight = sightAt(set.manifest, capture, flow, frame, place.way);
@@ -255,7 +258,7 @@ function holds(outer: Frame, inner: Frame): boolean {
   return from + small.payloadBytes <= big.payloadBytes;
 }
 
-/** What stays the same of a packet on its whole way, in DSR and in NAT. */
+/** What stays the same of a packet on its whole way, whatever the method. */
 function identityOf(frame: Frame): string {
   const packet = frame.packet;
   if (packet === undefined) return '';

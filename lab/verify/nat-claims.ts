@@ -1,6 +1,7 @@
-// What NAT promises: the real sees its own address and the client's, the client sees the VIP alone,
-// and every reply comes back through the director, to the next hop that the request came from.
-import { directorAddressFor, hostOfMac, hostsOf } from './captures.ts';
+// What NAT promises: the real sees its own address and the client's, or by fullnat one of the
+// source pool; the client sees the VIP alone, and every reply comes back through the director, to
+// the next hop that the request came from.
+import { directorAddressFor, hostOfMac, hostsOf, type Manifest } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import {
   addressBytes,
@@ -9,6 +10,7 @@ import {
   ETHERNET_BYTES,
   type Frame,
   fieldAt,
+  type Packet,
   sourceAt,
   ttlAt,
 } from './dissect.ts';
@@ -32,20 +34,23 @@ function requestTranslated(findings: Findings): Claim {
   const { manifest, faultOf, director } = findings;
   const draft = draftOf(
     'request-translated',
-    "requests reach the real at its own address and port, from the client's",
+    manifest.sourcePool === undefined
+      ? "requests reach the real at its own address and port, from the client's"
+      : 'requests reach the real at its own address and port, from one of the pool',
   );
   for (const route of findings.routes) {
     const { flow, toReal } = route;
+    const isSource = sourceCheck(manifest, flow);
     for (const { to } of toReal.pairs) {
       count(draft, flow, () => chainTo(requestLegs(route), to));
       const host = hostOfMac(manifest, to.destinationMac)?.name;
       const real = flow.service.reals.find((entry) => entry.host === host);
       const packet = to.packet;
       const right =
-        packet?.destination === real?.address &&
-        packet?.destinationPort === real?.port &&
-        packet?.source === flow.client &&
-        packet?.sourcePort === flow.clientPort;
+        packet !== undefined &&
+        packet.destination === real?.address &&
+        packet.destinationPort === real.port &&
+        isSource(packet);
       if (!right) violate(draft, [to], faults.directorRewrote(director, 'the addresses wrongly'));
     }
     if (toReal.pairs.length > 0) continue;
@@ -59,11 +64,30 @@ function requestTranslated(findings: Findings): Claim {
   return conclude(draft, findings.damage);
 }
 
+/** Whether a packet comes from whom the real shall see: of the pool one port for the whole flow. */
+function sourceCheck({ sourcePool }: Manifest, flow: Flow): (packet: Packet) => boolean {
+  if (sourcePool === undefined) {
+    return ({ source, sourcePort }) => source === flow.client && sourcePort === flow.clientPort;
+  }
+  const [first = 0, last = first] = sourcePool.ports.split('-').map(Number);
+  let kept: Packet | undefined;
+  return (packet) => {
+    kept ??= packet;
+    const { source, sourcePort } = packet;
+    const pooled = sourcePool.addresses.includes(source);
+    const inRange = sourcePort >= first && sourcePort <= last;
+    return pooled && inRange && source === kept.source && sourcePort === kept.sourcePort;
+  };
+}
+
 function onlyNatFields(findings: Findings): Claim {
-  const { director } = findings;
+  const { director, manifest } = findings;
+  const ends = manifest.sourcePool === undefined ? 'one' : 'both';
   const draft = draftOf(
     'only-nat-fields',
-    'the director changes MACs, address, port, TTL, checksums, nothing else',
+    manifest.sourcePool === undefined
+      ? 'the director changes MACs, address, port, TTL, checksums, nothing else'
+      : 'the director changes MACs, addresses, ports, TTL, checksums, nothing else',
   );
   let dropped = 0;
   for (const { flow, throughDirector, backThroughDirector } of findings.routes) {
@@ -71,7 +95,7 @@ function onlyNatFields(findings: Findings): Claim {
       const request = way === throughDirector;
       for (const pair of way.pairs) {
         count(draft, flow, () => [pair.from, pair.to]);
-        const what = differenceOf(pair, request);
+        const what = differenceOf(pair, changeable(pair.from, request, ends));
         if (what === undefined) continue;
         violate(draft, [pair.from, pair.to], faults.directorRewrote(director, what));
       }
@@ -84,32 +108,43 @@ function onlyNatFields(findings: Findings): Claim {
 }
 
 /** The first byte that differs and may not, in words. */
-function differenceOf({ from, to }: Pair, request: boolean): string | undefined {
+function differenceOf({ from, to }: Pair, allowed: (at: number) => boolean): string | undefined {
   if (from.bytes.length !== to.bytes.length) {
     return `the length from ${from.bytes.length} to ${to.bytes.length} bytes`;
   }
-  const allowed = changeable(from, request);
   const at = from.bytes.findIndex((byte, index) => byte !== to.bytes[index] && !allowed(index));
   return at < 0 ? undefined : fieldAt(from, at);
 }
 
-/** Which offsets NAT may change: destination of a request, source of a reply, and what follows. */
-function changeable({ packet }: Frame, request: boolean): (at: number) => boolean {
+/**
+ * Which offsets NAT may change: destination of a request, source of a reply, and what follows.
+ * @param ends `both`: source and destination either way, which is fullnat
+ */
+function changeable(
+  { packet }: Frame,
+  request: boolean,
+  ends: 'one' | 'both',
+): (at: number) => boolean {
   if (packet === undefined) return () => false;
-  const port = ETHERNET_BYTES + packet.headerBytes + (request ? 2 : 0);
-  const address = request ? destinationAt(packet) : sourceAt(packet);
+  const ports = ETHERNET_BYTES + packet.headerBytes;
+  const source = ends === 'both' || !request;
+  const destination = ends === 'both' || request;
   const ttl = ttlAt(packet);
   const checksum = checksumAt(packet);
   const ranges = [
     [0, 12],
     [ttl, ttl + 1],
     ...(packet.version === 4 ? [[ETHERNET_BYTES + 10, ETHERNET_BYTES + 12] as const] : []),
-    [address, address + addressBytes(packet)],
-    [port, port + 2],
+    ...(source ? [rangeOf(sourceAt(packet), addressBytes(packet)), rangeOf(ports, 2)] : []),
+    ...(destination
+      ? [rangeOf(destinationAt(packet), addressBytes(packet)), rangeOf(ports + 2, 2)]
+      : []),
     [checksum, checksum + 2],
   ] as const;
   return (at) => ranges.some(([start, end]) => at >= start && at < end);
 }
+
+const rangeOf = (at: number, bytes: number) => [at, at + bytes] as const;
 
 function ttlMinusOne(findings: Findings): Claim {
   const { director } = findings;
@@ -193,6 +228,7 @@ function clientSeesVip(findings: Findings): Claim {
   );
   const clients = hostsOf(manifest, 'client').map((host) => host.name);
   const reals = manifest.services.flatMap((service) => service.reals.map((real) => real.address));
+  const inside = [...reals, ...(manifest.sourcePool?.addresses ?? [])];
   for (const route of findings.routes) {
     for (const frame of route.flow.atClient.replies) {
       count(draft, route.flow, () => chainTo(replyLegs(route), frame));
@@ -201,7 +237,7 @@ function clientSeesVip(findings: Findings): Claim {
   const captures = joined.set.captures.filter(({ point }) => clients.includes(point.host));
   for (const frame of captures.flatMap((capture) => capture.frames)) {
     const source = frame.packet?.source ?? '';
-    if (!reals.includes(source)) continue;
+    if (!inside.includes(source)) continue;
     violate(draft, [frame], sourceFault(findings, frame, source));
   }
   return conclude(draft, findings.damage);

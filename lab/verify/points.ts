@@ -5,6 +5,7 @@ import {
   addressOf,
   type Host,
   realsOf,
+  type SourcePool,
   SWITCH,
   switchPort,
   type Topology,
@@ -54,6 +55,7 @@ export function manifestOf(topology: Topology, run: RunFacts): Manifest {
     format: 1,
     topology: topology.name,
     ...run,
+    ...(topology.sourcePool === undefined ? {} : { sourcePool: copyOf(topology.sourcePool) }),
     points: [...run.points],
     hosts: topology.hosts.map(hostFacts),
     services: topology.services.map(({ name, port, protocol }) => ({
@@ -65,6 +67,8 @@ export function manifestOf(topology: Topology, run: RunFacts): Manifest {
     })),
   };
 }
+
+const copyOf = ({ addresses, ports }: SourcePool) => ({ addresses: [...addresses], ports });
 
 function hostFacts(host: Host): HostFacts {
   const interfaces = host.arms.map(({ name, mac, address, prefixLength }) => ({

@@ -28,7 +28,7 @@ export function routeOf(flow: Flow, manifest: Manifest): Route {
     atReal.replies.push(...sight.replies);
   }
   const { atClient, intoDirector, outOfDirector } = flow;
-  const nat = methodOf(manifest) === 'nat';
+  const nat = methodOf(manifest) !== 'dsr';
   const returned = nat ? outOfDirector.replies : atReal.replies;
   return {
     flow,

@@ -33,7 +33,7 @@ describe.each(Object.values(TOPOLOGIES))('topology $name', (topology) => {
       'iperf-udp',
     ]);
     for (const service of config.services) {
-      expect(service).toMatchObject({ vip: topology.vip, method: topology.method });
+      expect(service).toMatchObject({ vips: [topology.vip], method: topology.method });
       const addresses = service.reals.map((real) => real.address);
       expect(addresses).toEqual(realsOf(topology).map(addressOf));
     }

@@ -33,6 +33,8 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['nat6', 'ring'],
     ['dsr6', 'cap'],
     ['nat6', 'cap'],
+    ['fullnat', 'ring'],
+    ['fullnat', 'cap'],
   ])(
     '%s by %s: every claim holds',
     async (topology, datapath) => {
@@ -62,6 +64,9 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['dsr6', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
     ['nat6', 'no-return-route', 'no-return-route', ['r1', 'r2', 'r3'], 'default via fd77::1'],
     ['nat6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
+    ['fullnat', 'pool-taken', 'pool-taken', ['r2'], 'ip addr del 10.77.0.200/32 dev eth0'],
+    ['fullnat', 'pool-unrouted', 'pool-unreachable', ['r1', 'r2', 'r3'], 'via 10.77.0.1'],
+    ['fullnat', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
   ])(
     '%s with %s: fails by %s of %j',
     async (topology, breakName, kind, hosts, mend) => {

@@ -1,6 +1,6 @@
-// Captures that no lab made: packets sent along the ways of DSR and NAT, frame by frame, written as
-// pcap files with a manifest, so that verify judges them as it judges a kept directory. A test
-// spoils one hop and sees what verify says.
+// Captures that no lab made: packets sent along the ways of DSR, NAT and fullnat, frame by frame,
+// written as pcap files with a manifest, so that verify judges them as it judges a kept directory.
+// A test spoils one hop and sees what verify says.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,6 +109,18 @@ export class Scene {
       this.record(owner === 'director' ? 'director-eth0.pcap' : `${owner}.pcap`, answer);
       this.record('client.pcap', answer);
     }
+  }
+
+  /** r1 asks for an address of the source pool, and `owner` answers. */
+  claimPool(owner: string): void {
+    const client = this.mac('r1');
+    const targetAddress = addressOf(hostNamed(this.topology, 'r1'));
+    const answer = arpFrame({
+      ...{ sourceMac: this.mac(owner), destinationMac: client, operation: 2 },
+      senderAddress: this.topology.sourcePool?.addresses[0] ?? '',
+      ...{ targetMac: client, targetAddress },
+    });
+    for (const host of [owner, 'r1']) this.record(`${host}.pcap`, answer);
   }
 
   /** The director asks for a real's MAC address, and nobody answers. */
@@ -265,19 +277,22 @@ export class Scene {
   }
 
   #fieldsAt(hop: Hop, segment: Segment): FrameFields {
-    const nat = this.topology.name === 'nat';
+    const nat = this.topology.method !== 'dsr';
     const near = ['client-out', 'director-in', 'director-back-out', 'client-in'].includes(hop);
     const passed = ['director-out', 'real-in', 'director-back-out', 'client-in'].includes(hop);
     const server =
       nat && !near ? addressOf(hostNamed(this.topology, segment.real)) : this.topology.vip;
     const { clientPort, port, flags, sequence, acknowledgment, payload } = segment;
     const request = segment.way === 'request';
+    const pooled = near ? undefined : this.topology.sourcePool?.addresses[0];
+    const client = pooled ?? this.clientAddress;
+    const seenPort = pooled === undefined ? clientPort : poolPort(clientPort);
     return {
       ...this.#macsAt(near, segment),
-      source: request ? this.clientAddress : server,
-      destination: request ? server : this.clientAddress,
-      sourcePort: request ? clientPort : port,
-      destinationPort: request ? port : clientPort,
+      source: request ? client : server,
+      destination: request ? server : client,
+      sourcePort: request ? seenPort : port,
+      destinationPort: request ? port : seenPort,
       timeToLive: nat && passed ? 63 : 64,
       identification: segment.id,
       partialChecksum: segment.partial,
@@ -303,6 +318,9 @@ export class Scene {
       : { sourceMac: server, destinationMac: inside };
   }
 }
+
+/** The port of the pool that stands for a client's in a scene. */
+export const poolPort = (clientPort: number): number => clientPort - 20_000;
 
 /** ARP, ping, a connection to each real, a UDP exchange: what every claim needs at least. */
 export function goodTraffic(scene: Scene): Scene {

@@ -14,14 +14,13 @@ type Method = 'dsr' | 'nat';
 const TABLE = '/proc/net/ip_vs';
 
 /** ipvsadm(8): --gatewaying is direct routing, --masquerading is NAT. */
-const FORWARDING: Readonly<Record<Method, string>> = { dsr: '-g', nat: '-m' };
+const forwardingOf = ({ method }: Topology): string => (method === 'nat' ? '-m' : '-g');
 
 export function ipvsScript(topology: Topology): string {
   const services = topology.services.flatMap(({ port, protocol, scheduler }) => {
     const service = `-${protocol[0]} ${topology.vip}:${port}`;
     const servers = realsOf(topology).map(
-      (real) =>
-        `ipvsadm -a ${service} -r ${addressOf(real)}:${port} ${FORWARDING[topology.method]}\n`,
+      (real) => `ipvsadm -a ${service} -r ${addressOf(real)}:${port} ${forwardingOf(topology)}\n`,
     );
     return [`ipvsadm -A ${service} -s ${scheduler}\n`, ...servers];
   });
