@@ -4,58 +4,32 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createBatch } from '../../src/datapath/datapath.ts';
+import { GLOBAL } from '../../src/director/counters.ts';
 import type { Director } from '../../src/director/director.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
+import { kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import * as tcp from '../../src/wire/tcp.ts';
-import {
-  dsrTcp,
-  dsrUdp,
-  INSIDE,
-  makeScene,
-  NAT_REALS,
-  nameVerdict,
-  natTcp,
-  natUdp,
-  OUTSIDE,
-  replyTcp,
-  replyUdp,
-} from '../packets/scene.ts';
+import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
+import { dsrTcp, INSIDE, nameVerdict, OUTSIDE, type Scene } from '../packets/scene.ts';
 import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD } from './arrivals.ts';
+import { anyPacket, established, makeSceneOfAll } from './every-method.ts';
 
-const SLOT_BYTES = 256;
+const SLOT_BYTES = 512;
 const MOST_FRAMES = 64;
-const FEW_FLOWS = { maximumFlows: 3 };
+const FEW_FLOWS = 4;
+
+interface TaggedArrival extends Arrival {
+  /** As a batch has it, or 0. */
+  readonly tag: number;
+}
 
 interface BatchOfFrames {
   readonly arm: number;
-  readonly arrivals: readonly Arrival[];
+  readonly arrivals: readonly TaggedArrival[];
   /** What passes before the batch. */
   readonly pauseMs: number;
 }
-
-const REQUESTS = [dsrTcp, dsrUdp, natTcp, natUdp];
-const REPLIES = [replyTcp, replyUdp];
-const FLAGS = [tcp.SYN, tcp.ACK, tcp.ACK | tcp.FIN, tcp.RST, tcp.SYN | tcp.ACK, 0];
-
-/** Packets of some twenty connections, more than the table holds. */
-const anyPacket = fc
-  .record({
-    make: fc.nat(3),
-    port: fc.nat(19),
-    flags: fc.constantFrom(...FLAGS),
-    real: fc.nat(1),
-    timeToLive: fc.constantFrom(1, 64),
-    partial: fc.boolean(),
-    isReply: fc.boolean(),
-  })
-  .map(({ make, port, flags, real, timeToLive, partial, isReply }): Arrival => {
-    const common = { flags, timeToLive, payload: new Uint8Array(5) };
-    const frame = isReply
-      ? REPLIES[make & 1]!(NAT_REALS[real]!, { ...common, destinationPort: 40_000 + port })
-      : REQUESTS[make]!({ ...common, sourcePort: 40_000 + port });
-    return { frame, arm: isReply ? INSIDE : OUTSIDE, partial };
-  });
 
 /** Pieces of packets and ICMP errors, of the flows above and of others. */
 const anyGoodFrame = fc
@@ -69,17 +43,24 @@ const anyArrival = fc.oneof(
   { weight: 3, arbitrary: anyMutation },
   { weight: 3, arbitrary: anyGoodFrame },
 );
+const anyTag = fc.constantFrom(0, 0, 0x8100_0007 | 0, 0x88a8_0fff | 0);
+const anyTagged = fc
+  .record({ arrival: anyArrival, tag: anyTag })
+  .map(({ arrival, tag }): TaggedArrival => ({ ...arrival, tag }));
 
 const anyBatch: fc.Arbitrary<BatchOfFrames> = fc.record({
   arm: fc.constantFrom(OUTSIDE, INSIDE),
-  arrivals: fc.array(anyArrival, { minLength: 1, maxLength: MOST_FRAMES }),
+  arrivals: fc.array(anyTagged, { minLength: 1, maxLength: MOST_FRAMES }),
   pauseMs: fc.oneof(fc.constant(0), fc.nat(400_000)),
 });
 
+const valuesOf = ({ counters }: Scene) => Buffer.from(counters.values.buffer);
 const entriesOf = ({ fragments }: Director) => Buffer.from(fragments.entries.buffer);
 
-function makePair() {
-  const [alone, together] = [makeScene(FEW_FLOWS), makeScene(FEW_FLOWS)];
+/** Two directors, and what gives both the same frames; of one, verdicts and what it sent so. */
+function makePair({ maximumFlows = FEW_FLOWS, mtu = 1500 } = {}) {
+  const make = () => makeSceneOfAll({ maximumFlows, mtu });
+  const [alone, together] = [make(), make()];
   const { director } = alone;
   const other = together.director;
   const memory = new Uint8Array(MOST_FRAMES * SLOT_BYTES);
@@ -91,47 +72,67 @@ function makePair() {
     memory.set(unused);
     batch.arm = arm;
     batch.count = arrivals.length;
-    for (const [index, { frame, partial }] of arrivals.entries()) {
-      const at = index * SLOT_BYTES + 2;
+    for (const [index, { frame, partial, tag }] of arrivals.entries()) {
+      const at = index * SLOT_BYTES + HEADROOM_BYTES + 2;
       memory.set(frame, at);
       batch.at[index] = at;
       batch.end[index] = at + frame.length;
       batch.offload[index] = partial ? 1 : 0;
+      batch.tag[index] = tag;
     }
     const expected = memory.slice();
     const view = new DataView(expected.buffer);
     director.nowMs = (director.nowMs + pauseMs) | 0;
     other.nowMs = director.nowMs;
-    const verdicts = arrivals.map(({ partial }, index) => {
+    const verdicts = arrivals.map(({ partial, tag }, index) => {
       const [at, end] = [batch.at[index]!, batch.end[index]!];
-      return nameVerdict(processFrame(director, view, at, end, arm, partial ? 1 : 0));
+      director.tag = tag;
+      return processFrame(director, view, at, end, arm, partial ? 1 : 0);
     });
     processor.process();
-    const found = [...processor.verdicts.subarray(0, arrivals.length)].map(nameVerdict);
+    const found = [...processor.verdicts.subarray(0, arrivals.length)];
+    expect(found.map(nameVerdict)).toEqual(verdicts.map(nameVerdict));
     expect(found).toEqual(verdicts);
     expect(Buffer.compare(memory, expected)).toBe(0);
-    expect(together.counters.values).toEqual(alone.counters.values);
+    expect(valuesOf(together).equals(valuesOf(alone))).toBe(true);
     expect(other.flows).toEqual(director.flows);
     expect(entriesOf(other).equals(entriesOf(director))).toBe(true);
-    expect(other.outbox.splice(0)).toEqual(director.outbox.splice(0));
-    return verdicts;
+    const own = director.outbox.splice(0);
+    expect(other.outbox.splice(0)).toEqual(own);
+    expect(other.segments.splice(0)).toEqual(director.segments.splice(0));
+    const seen = verdicts.map(nameVerdict);
+    if (own.some(({ tag = 0 }) => tag !== 0)) seen.push('a tag of its own');
+    if (verdicts.some((verdict) => kindOf(verdict) === SEND && restOf(verdict) > 0)) {
+      seen.push('through a tunnel');
+    }
+    if (alone.counters.values[GLOBAL.statelessPackets]) seen.push('statelessly');
+    return seen;
   };
 }
+
+/** As many connections as the table holds, which it does not give up for others. */
+const FULL = established(FEW_FLOWS).map((arrival) => ({ ...arrival, tag: 0 }));
 
 describe('a batch', () => {
   test('comes out as its frames do one by one', () => {
     const seen = new Map<string, number>();
+    const all = { full: fc.boolean(), mtu: fc.constantFrom(1500, 1500, 100) };
+    const some = fc.array(anyBatch, { minLength: 1, maxLength: 6 });
     fc.assert(
-      fc.property(fc.array(anyBatch, { minLength: 1, maxLength: 6 }), (batches) => {
-        const look = makePair();
-        for (const batch of batches) {
+      fc.property(fc.record({ ...all, batches: some }), ({ full, mtu, batches }) => {
+        const look = makePair({ mtu });
+        const first = full ? [{ arm: OUTSIDE, arrivals: FULL, pauseMs: 0 }] : [];
+        for (const batch of [...first, ...batches]) {
           for (const verdict of look(batch)) seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
         }
       }),
       { numRuns: 300 },
     );
     // It would be easy to agree on nothing but drops.
-    for (const verdict of ['send 0', 'send 1', 'pass', 'drop flow-table-full', 'drop no-flow']) {
+    const each = ['send 0', 'send 1', 'answer 0', 'pass', 'taken', 'statelessly'];
+    each.push('a tag of its own', 'through a tunnel');
+    const drops = ['flow-table-full', 'no-flow', 'no-source-port', 'ttl-expired', 'too-big'];
+    for (const verdict of [...each, ...drops.map((name) => `drop ${name}`)]) {
       expect(seen.get(verdict) ?? 0, verdict).toBeGreaterThan(0);
     }
   });
@@ -141,7 +142,7 @@ describe('a batch', () => {
     const frames = [tcp.SYN, tcp.ACK, tcp.ACK | tcp.FIN, tcp.ACK, tcp.SYN, tcp.ACK, tcp.RST];
     const arrivals = Array.from({ length: MOST_FRAMES }, (_, index) => {
       const flags = frames[index % frames.length]!;
-      return { frame: dsrTcp({ flags }), arm: OUTSIDE, partial: false };
+      return { frame: dsrTcp({ flags }), arm: OUTSIDE, partial: false, tag: 0 };
     });
     const verdicts = look({ arm: OUTSIDE, arrivals, pauseMs: 0 });
     expect(verdicts.filter((verdict) => verdict === 'send 0').length).toBeGreaterThan(40);

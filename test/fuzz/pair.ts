@@ -1,6 +1,7 @@
 // Two directors that see the same frames, whatever they are: what both tests of any bytes at all
 // look through.
 import { processFrame } from '../../src/director/process.ts';
+import { kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import { nameVerdict, type Scene } from '../packets/scene.ts';
 import type { Arrival } from './arrivals.ts';
 
@@ -9,8 +10,12 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /**
  * Two directors that see the same frames: one in the middle of memory, one in a view of its own.
+ * @param headroomBytes what there is before each frame, for the outer headers of tunnels
  */
-export function makePairOf(makePrepared: () => Scene): {
+export function makePairOf(
+  makePrepared: () => Scene,
+  headroomBytes = 0,
+): {
   look(arrival: Arrival): void;
   scene: Scene;
 } {
@@ -19,19 +24,29 @@ export function makePairOf(makePrepared: () => Scene): {
     scene,
     look({ frame, arm, partial }) {
       const outcome = scene.receive(frame, { arm, partial });
-      // Here a read beyond the frame's end, or before its start, is a RangeError.
-      const copy = frame.slice();
-      const view = new DataView(copy.buffer);
-      const verdict = processFrame(exact.director, view, 0, copy.length, arm, partial ? 1 : 0);
+      // Here a read beyond the frame's end, or before its headroom, is a RangeError.
+      const memory = new Uint8Array(headroomBytes + frame.length);
+      memory.set(frame, headroomBytes);
+      const view = new DataView(memory.buffer);
+      const end = memory.length;
+      const verdict = processFrame(exact.director, view, headroomBytes, end, arm, partial ? 1 : 0);
+      const ahead = kindOf(verdict) === SEND ? restOf(verdict) : 0;
+      const copy = memory.slice(headroomBytes - ahead);
       // Plain comparisons, for there are a hundred thousand of them.
       const fail = (why: string) => new Error(`${why}: ${outcome.verdict}, ${hex(frame)}`);
       if (nameVerdict(verdict) !== outcome.verdict) throw fail('the place in memory matters');
       if (hex(copy) !== hex(outcome.frame)) throw fail('the place in memory matters');
+      const parts = exact.director.segments.splice(0).map(({ bytes }) => hex(bytes));
+      if (parts.join() !== outcome.segments.map(({ bytes }) => hex(bytes)).join()) {
+        throw fail('the place in memory matters');
+      }
       const own = exact.director.outbox.splice(0).map(({ bytes }) => hex(bytes));
       const others = outcome.own.map(({ bytes }) => hex(bytes));
       if (own.join() !== others.join()) throw fail('the place in memory matters');
       if (!VERDICT.test(outcome.verdict)) throw fail('no such verdict');
-      const isKept = /^(pass|drop|taken)/.test(outcome.verdict);
+      // What a packet was cut into was rewritten in its place.
+      const isCut = parts.length + own.length > 0 && outcome.verdict === 'taken';
+      const isKept = /^(pass|drop|taken)/.test(outcome.verdict) && !isCut;
       if (isKept && hex(outcome.frame) !== hex(frame)) throw fail('changed, but not sent');
     },
   };

@@ -218,6 +218,8 @@ export function tableOf(
 }
 
 export interface SceneOptions {
+  /** For how many services and reals; the standard ones and a few more unless given. */
+  readonly room?: Counters['room'];
   readonly pool?: ScenePool;
   readonly services?: readonly SceneService[];
   readonly maximumFlows?: number;
@@ -262,8 +264,8 @@ const ROOM = { arms: 2, services: 8, reals: 16 };
 
 export function makeScene(options: SceneOptions = {}): Scene {
   const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
-  const { maximumHalfOpen = maximumFlows } = options;
-  const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
+  const { maximumHalfOpen = maximumFlows, room = ROOM } = options;
+  const counters = wrapCounters(new ArrayBuffer(counterBytes(room)), room);
   const table = tableOf(services, options.tunnel, undefined, options.pool);
   const start = { arms, table, counters, maximumFlows, maximumHalfOpen, flowSeed: 99, nowMs };
   const director = createDirector(start);
