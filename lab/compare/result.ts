@@ -2,13 +2,19 @@
 // the terminal, the page) is drawn from this alone, so a page can be drawn again from a kept file.
 // Units are last in names; shares are 0 to 1; medians are made by whoever draws, from the samples.
 
-/** How the answer comes back: past the balancer, through it, or there is none. */
-export type PathKind = 'none' | 'dsr' | 'nat' | 'routing' | 'proxy';
+/**
+ * How the answer comes back: past the balancer (`dsr`, `tunnel`), through it (`nat`, `fullnat`,
+ * `routing`, `proxy`), or there is none.
+ */
+export type PathKind = 'none' | 'dsr' | 'nat' | 'fullnat' | 'tunnel' | 'routing' | 'proxy';
 
 export type PathName =
   | 'none'
   | 'furiwake-dsr-ring'
   | 'furiwake-nat-ring'
+  | 'furiwake-fullnat'
+  | 'furiwake-ipip'
+  | 'furiwake-gue'
   | 'furiwake-dsr-cap'
   | 'furiwake-nat-cap'
   | 'routing'

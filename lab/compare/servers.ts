@@ -50,12 +50,13 @@ const CONDITIONS: Readonly<Record<string, string>> = {
 
 /**
  * Dropped before any other work of the real's kernel; the interface has counted it by then. A frame
- * for another real's MAC address that a switch sent to all of its ports has not arrived.
+ * for another real's MAC address that a switch sent to all of its ports has not arrived. What comes
+ * out of a tunnel by `furiwake decap` arrives on `lo`.
  */
 const DISCARD_RULES = `table netdev discard {
   counter arrived { }
   chain ingress {
-    type filter hook ingress device "eth0" priority 0
+    type filter hook ingress devices = { eth0, lo } priority 0
     meta pkttype host udp dport ${PACKETS_PORT} counter name arrived drop
   }
 }
@@ -88,7 +89,7 @@ async function teachSwitch(lab: Lab, topology: Topology): Promise<void> {
   await lab.ip(SWITCH, lines);
   const arms = directorOf(topology).arms;
   const speaking = realsOf(topology).map((real) => {
-    const near = arms.find(({ segment }) => segment === real.arms[0]!.segment)!;
+    const near = arms.find(({ segment }) => segment === real.arms[0]!.segment) ?? arms[0]!;
     return lab.exec(real.name, ['ping', '-q', '-c', '1', '-W', '2', near.address]);
   });
   await Promise.all(speaking);

@@ -32,6 +32,12 @@ const ROOT = /^Running as user /;
  */
 const OTHER_ZERO = /0xffff instead of 0x0000/;
 
+/**
+ * What the lab speaks. What else tshark takes a payload for, it guesses by the port: a client whose
+ * kernel chose port 9090 is told that its data is no good Thrift.
+ */
+const SPOKEN = /^(Ethernet|ARP|IPv4|IPv6|ICMP|ICMPv6|TCP|UDP|GUE|HTTP)$/i;
+
 /** Of the tables `Errors (3)`, `Warns (1)`: rows of frequency, group, protocol and summary. */
 export function readExpert(text: string): string[] {
   let severity = '';
@@ -40,9 +46,9 @@ export function readExpert(text: string): string[] {
     severity = /^(\w+) \(\d+\)$/.exec(line)?.[1] ?? severity;
     const row = /^\s+(\d+)\s+(\S+)\s+(\S+)\s+(.*)$/.exec(line);
     if (row === null) continue;
-    const [, frequency, group = '', protocol, summary = ''] = row;
+    const [, frequency, group = '', protocol = '', summary = ''] = row;
     if (severity !== 'Errors' && group !== 'Malformed' && group !== 'Checksum') continue;
-    if (OTHER_ZERO.test(summary)) continue;
+    if (OTHER_ZERO.test(summary) || !SPOKEN.test(protocol)) continue;
     found.push(`${protocol}: ${summary} (${frequency} frames)`);
   }
   return found;

@@ -20,6 +20,8 @@ export interface Advice {
 
 const DSR: PathName = 'furiwake-dsr-ring';
 const NAT: PathName = 'furiwake-nat-ring';
+const FULLNAT: PathName = 'furiwake-fullnat';
+const TUNNELS: readonly PathName[] = ['furiwake-ipip', 'furiwake-gue'];
 
 /** Closer than this is the same on a machine whose runs differ by a few percent. */
 const NEAR = 0.05;
@@ -31,6 +33,7 @@ export function adviseFrom(result: CompareResult): Advice[] {
   const advice = [
     { title: 'DSR', sentences: forDsr(facts) },
     { title: 'NAT', sentences: forNat(facts) },
+    { title: 'Reals that stand elsewhere', sentences: forElsewhere(facts) },
     { title: 'A proxy', sentences: forProxy(facts) },
   ];
   return advice.map(({ title, sentences }) => ({
@@ -189,6 +192,48 @@ function besideKernel(facts: Facts): Sentence {
   return `Beside the kernel’s own nft DNAT it moved ${ratio(packets)} times the small packets and ${ratio(down)} times the download.`;
 }
 
+function forElsewhere(facts: Facts): Sentence[] {
+  return [fullnat(facts), ...TUNNELS.map((name) => tunnel(facts, name)), decap(facts)];
+}
+
+function fullnat(facts: Facts): Sentence {
+  const kept = pricesAt(facts, FULLNAT, NAT);
+  if (kept.length === 0) return undefined;
+  return `Choose full NAT where the reals have no route back through the director and need not know their clients; it reached ${listed(kept)} of NAT.`;
+}
+
+function tunnel(facts: Facts, name: PathName): Sentence {
+  const out = throughBalancer(facts.samples(name, 'download'))?.out;
+  if (out === undefined) return undefined;
+  const title = facts.title(name);
+  if (out >= DATA_CROSSES) {
+    return `In this run the answers of ${title} did cross the director (${perByte(out)} bytes for each byte delivered): look at the evidence before anything else.`;
+  }
+  return `Choose a tunnel where the reals stand in another subnet and answers are large: for each byte downloaded by ${title} the director sent on ${perByte(out)} bytes.`;
+}
+
+function decap(facts: Facts): Sentence {
+  const slow = TUNNELS.flatMap((name) => {
+    const rate = facts.value(name, 'upload');
+    return rate === undefined ? [] : [`${measured(rate, 'upload')} by ${facts.title(name)}`];
+  });
+  if (slow.length === 0) return undefined;
+  return `The reals took packets out of the tunnels by “furiwake decap”, one by one in Node, which is what bounds uploads here: ${listed(slow)}. A kernel with tunnel devices does that itself.`;
+}
+
+/** What one path reached of another, measure by measure. */
+function pricesAt(facts: Facts, name: PathName, other: PathName): string[] {
+  const words = {
+    connections: 'the new connections',
+    requests: 'the requests',
+    download: 'the download',
+  };
+  return (['connections', 'requests', 'download'] as const).flatMap((measure) => {
+    const times = facts.ratio(name, other, measure);
+    return times === undefined ? [] : [`${ratio(times)} times ${words[measure]}`];
+  });
+}
+
 const PROXIES: readonly PathName[] = ['haproxy', 'nginx-stream'];
 
 function forProxy(facts: Facts): Sentence[] {
@@ -197,14 +242,7 @@ function forProxy(facts: Facts): Sentence[] {
   if (name === undefined) {
     return [`${why}; no proxy was measured in this run, so its price is not known from here.`];
   }
-  const connections = facts.ratio(name, NAT, 'connections');
-  const requests = facts.ratio(name, NAT, 'requests');
-  const down = facts.ratio(name, NAT, 'download');
-  const prices = [
-    connections === undefined ? [] : [`${ratio(connections)} times the new connections`],
-    requests === undefined ? [] : [`${ratio(requests)} times the requests`],
-    down === undefined ? [] : [`${ratio(down)} times the download`],
-  ].flat();
+  const prices = pricesAt(facts, name, NAT);
   const title = facts.title(name);
   const figures =
     prices.length === 0 ? '' : `; ${title} reached ${prices.join(', ')} of furiwake NAT`;
@@ -230,12 +268,12 @@ export const LIMITS: readonly Limit[] = [
   {
     limit: 'In DSR the balancer sees no answers.',
     today:
-      'Not lifted: by DSR furiwake follows the client’s half of a connection alone. By NAT it sees both halves.',
+      'Not lifted: by DSR and through tunnels furiwake follows the client’s half of a connection alone. By NAT and full NAT it sees both halves.',
   },
   {
     limit: 'No cookies, no content: neither DSR nor NAT looks into the data.',
     today:
-      'Not lifted. The schedulers sh and maglev keep a client at its real by address, which is coarser than a cookie.',
+      'Not lifted. Persistence and the schedulers that hash keep a client at its real by address, which is coarser than a cookie.',
   },
   {
     limit: 'No TLS offload: certificates and the work of TLS stay on every real.',
@@ -244,17 +282,22 @@ export const LIMITS: readonly Limit[] = [
   {
     limit: 'MTU: an added header makes full packets too large.',
     today:
-      'No limit today: DSR by MAC and NAT add no header. Tunnels, which would, are not there yet.',
+      'Lifted: DSR by MAC, NAT and full NAT add no header. Where a tunnel’s does not fit, the sender is told by ICMP how long a packet may be (IPv6: Packet Too Big), also by a narrow router on the tunnel’s way, or the packet is cut before it goes in.',
   },
   {
     limit: 'One segment: DSR by MAC reaches only reals on the director’s own Ethernet.',
     today:
-      'Lifted by NAT in part: reals may stand on another segment, if the director is their way back. Tunnels and full NAT are not there yet.',
+      'Lifted. Tunnels (ipip, gue) reach reals in other subnets, whose answers still go past the director. NAT reaches those whose way back is the director, full NAT those without a route back.',
   },
   {
     limit: 'DSR asks for the VIP on every real, hidden from ARP, and for the same port.',
     today:
-      'Not lifted. “furiwake lab verify dsr --break arp-real” shows how it looks when it is wrong.',
+      'Not lifted for DSR: “furiwake lab verify dsr --break arp-real” shows how it looks when it is wrong. Reals behind tunnels have the VIP on lo as well, but nobody asks for it there. NAT and full NAT need neither, and may use another port.',
+  },
+  {
+    limit: 'IPv4 alone.',
+    today:
+      'Lifted for DSR and NAT, which forward IPv6 as well. Full NAT and tunnels carry IPv4 so far.',
   },
   {
     limit: 'TCP health checks made MySQL block the balancer of the talk.',

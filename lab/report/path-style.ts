@@ -13,6 +13,9 @@ const COLOURS: Readonly<Record<PathName, Pair>> = {
   none: { light: '#50565e', dark: '#c3c9d1' },
   'furiwake-dsr-ring': { light: '#0068b3', dark: '#4da9f2' },
   'furiwake-nat-ring': { light: '#cc5200', dark: '#ff8c42' },
+  'furiwake-fullnat': { light: '#8440ad', dark: '#cd9df0' },
+  'furiwake-ipip': { light: '#007a91', dark: '#45c9de' },
+  'furiwake-gue': { light: '#417a1f', dark: '#93d169' },
   'furiwake-dsr-cap': { light: '#4399cf', dark: '#9ccff2' },
   'furiwake-nat-cap': { light: '#dc9406', dark: '#f4c15c' },
   routing: { light: '#8b939d', dark: '#88919c' },
@@ -30,6 +33,8 @@ export const DASHES: Readonly<Record<PathKind, Dash>> = {
   none: 'solid',
   dsr: 'solid',
   nat: 'dashed',
+  fullnat: [10, 3],
+  tunnel: [12, 3, 3, 3, 3, 3],
   routing: 'dotted',
   proxy: [8, 3, 2, 3],
 };

@@ -40,7 +40,7 @@ figure svg{display:block;width:100%;height:auto}
 figcaption{margin-top:.25rem}
 @media (max-width:760px){.figures{grid-template-columns:minmax(0,1fr);gap:30px}
 .page{padding:24px 14px 60px}}
-.advice{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:0 32px}
+.advice{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:0 32px}
 @media (max-width:860px){.advice{grid-template-columns:minmax(0,1fr)}}
 .advice h3{margin-top:1rem}
 .advice ul{margin:0;padding-left:1.1rem}

@@ -1,4 +1,4 @@
-// This project, by both methods on both datapaths, started as a user would start it.
+// This project by DSR and NAT, on both datapaths, started as a user would start it.
 import { readFileSync } from 'node:fs';
 import { startDirector } from '../../hosts/director.ts';
 import { TOPOLOGIES } from '../../topologies/build.ts';

@@ -16,6 +16,8 @@ import { COMPARE_SERVICES, SERVER_PROGRAMS, startCompareServers } from '../serve
 export interface Balancer {
   /** Its first process; none where the kernel forwards. */
   readonly daemon?: Daemon;
+  /** What else must live for the path to work, on other hosts. */
+  readonly beside?: readonly Daemon[];
   /** The very text that it was configured with. */
   readonly configs: readonly ConfigFile[];
 }
@@ -28,6 +30,8 @@ export interface Plan extends Omit<Path, 'whyNot' | 'open'> {
   /** Where the client sends to; the VIP unless given. */
   readonly target?: string;
   readonly carriesUdp: boolean;
+  /** Of fullnat; empty unless given. */
+  readonly sourcePool?: readonly string[];
   /** What the balancer needs beside what every lab needs. */
   readonly programs?: readonly Program[];
   /** What else is missing on this machine, with the mend. */
@@ -60,15 +64,19 @@ export const comparing = (topology: Topology): Topology => ({
 });
 
 async function open(path: Path, plan: Plan): Promise<OpenPath> {
-  const { topology, target = topology.vip, offloads = 'on', carriesUdp } = plan;
+  const { topology, target = topology.vip, offloads = 'on', carriesUdp, sourcePool = [] } = plan;
   const lab = await buildTopology(topology, { offloads });
   try {
     await startCompareServers(lab, topology);
-    const { daemon, configs } = await plan.start(lab, topology);
+    const { daemon, configs, beside = [] } = await plan.start(lab, topology);
+    const daemons = daemon === undefined ? beside : [daemon, ...beside];
     const opened: OpenPath = {
-      ...{ path, lab, topology, target, carriesUdp, configs },
+      ...{ path, lab, topology, target, carriesUdp, configs, sourcePool },
       processes: () => (daemon?.running ? withDescendants(daemon.pid) : []),
-      whyDead: () => (daemon?.running === false ? oneLine(daemon.whyNot() ?? '') : undefined),
+      whyDead: () => {
+        const dead = daemons.find(({ running }) => !running);
+        return dead === undefined ? undefined : oneLine(dead.whyNot() ?? '');
+      },
       close: () => lab.close(),
     };
     await waitForAnswer(opened, daemon);

@@ -23,6 +23,8 @@ export interface Arrow {
   readonly to: Place;
   /** Bytes for each byte delivered; null: it is there, but nobody counted it. */
   readonly bytes: number | null;
+  /** Within packets of the balancer's own; drawn in a pipe. */
+  readonly inTunnel?: true;
 }
 
 type Place = 'client' | 'balancer' | 'reals';
@@ -34,18 +36,21 @@ const DATA_CROSSES = 0.5;
 export function arrowsOf(kind: PathKind, direction: Direction, through: Through): Arrow[] {
   const [from, to] = direction === 'upload' ? ENDS : [...ENDS].reverse();
   const data = { from: from!, to: to! };
+  const tunnel = kind === 'tunnel' ? ({ inTunnel: true } as const) : {};
   if (kind === 'none') return [{ ...data, bytes: 1 }];
   if (through.out >= DATA_CROSSES) {
+    const wrapped = direction === 'upload' ? tunnel : {};
     const crossing: Arrow[] = [
       { from: data.from, to: 'balancer', bytes: through.in },
-      { from: 'balancer', to: data.to, bytes: through.out },
+      { from: 'balancer', to: data.to, bytes: through.out, ...wrapped },
     ];
     // The ACKs of an upload go past a balancer that answers past it; nothing there counts them.
-    return kind === 'dsr' ? [...crossing, { from: data.to, to: data.from, bytes: null }] : crossing;
+    const isPast = kind === 'dsr' || kind === 'tunnel';
+    return isPast ? [...crossing, { from: data.to, to: data.from, bytes: null }] : crossing;
   }
   return [
     { from: 'client', to: 'balancer', bytes: through.in },
-    { from: 'balancer', to: 'reals', bytes: through.out },
+    { from: 'balancer', to: 'reals', bytes: through.out, ...tunnel },
     { ...data, bytes: Math.max(0, 1 - through.out) },
   ];
 }
@@ -123,7 +128,10 @@ function arrowSeries(arrows: readonly Arrow[], colour: string, left: number) {
       arrow.bytes === null
         ? { type: 'polyline' as const, shape, style }
         : { type: 'polygon' as const, shape, style };
-    return { type: 'group', children: [body, labelOf(arrow, left)] };
+    return {
+      type: 'group',
+      children: [...pipeOf(arrow, colour, left), body, labelOf(arrow, left)],
+    };
   };
   const data = arrows.map((_, index) => [0, 0, index]);
   return { type: 'custom' as const, silent: true, z: 2, renderItem, data };
@@ -145,6 +153,25 @@ function endsOf({ from, to }: Arrow): readonly [Point, Point] {
 
 export const widthOf = (bytes: number): number =>
   Math.min(WIDEST, Math.max(THINNEST, bytes * WIDTH_OF_ONE));
+
+const PIPE_GAP = 4;
+
+/** A pipe around the band: what is in it is a packet within a packet. */
+function pipeOf(arrow: Arrow, colour: string, left: number) {
+  if (arrow.inTunnel === undefined || arrow.bytes === null) return [];
+  const [[x1, y1], [x2, y2]] = endsOf(arrow);
+  const length = Math.hypot(x2 - x1, y2 - y1);
+  const [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length];
+  const half = widthOf(arrow.bytes) / 2 + PIPE_GAP;
+  const at = (along: number, aside: number): [number, number] => [
+    left + x1 + ux * along - uy * aside,
+    y1 + uy * along + ux * aside,
+  ];
+  const [from, to] = [length * 0.12, length * 0.55];
+  const points = [at(from, half), at(to, half), at(to, -half), at(from, -half)];
+  const style = { fill: PAPER, stroke: colour, lineWidth: 1.2 };
+  return [{ type: 'polygon' as const, shape: { points }, style }];
+}
 
 /** A band with a head; only a line where nobody counted. */
 function outline(arrow: Arrow): Point[] {
@@ -184,13 +211,14 @@ function labelOf(arrow: Arrow, left: number) {
   const straight = y1 === y2;
   const onLeft = x < PANEL / 2;
   const text = arrow.bytes === null ? 'answers, past it' : perByte(arrow.bytes);
-  const aside = half + 8;
+  const tunnel = arrow.inTunnel === undefined ? 0 : PIPE_GAP;
+  const aside = half + 8 + tunnel;
   return {
     type: 'text' as const,
     x: left + (straight ? x : onLeft ? x - aside : x + aside),
     y: straight ? y + Math.max(half, NODE[1] / 2) + 4 : y - 5,
     style: {
-      text: straight && arrow.bytes !== null ? `${text} straight` : text,
+      text: `${text}${straight && arrow.bytes !== null ? ' straight' : ''}${tunnel > 0 ? '\nin a tunnel' : ''}`,
       fill: arrow.bytes === null ? DIM : INK,
       fontSize: 11.5,
       fontFamily: FONT,

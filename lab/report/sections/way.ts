@@ -20,7 +20,8 @@ export function waySection(result: CompareResult): Section {
     body: html`<p>Arrows are as wide as the bytes that went this way for each byte that the
 programs at the ends exchanged. Into and out of the balancer they are what the kernel of its host
 counted, headers and both directions in it; “straight” is the rest, which never came near it.
-Behind DSR the thick arrow of the download does not touch the balancer.</p>
+Behind DSR and tunnels the thick arrow of the download does not touch the balancer; a pipe stands
+for packets that travel within packets of the director’s own.</p>
 ${figures(
   drawn.map((path) => ({
     title: path.title,

@@ -25,6 +25,13 @@ test('a remark on retransmissions is no complaint, a malformed frame is', () => 
   expect(readExpert('')).toEqual([]);
 });
 
+test('what tshark takes a payload for by its port is its own guess', () => {
+  const guess = '           1   Protocol             Thrift  Type value not expected.\n';
+  expect(readExpert(ERRORS.replace('           2   Checksum', `${guess}$&`))).toEqual(
+    readExpert(ERRORS),
+  );
+});
+
 test('errors are complaints, and end where the warnings begin', () => {
   expect(readExpert(ERRORS + REMARKS)).toEqual([
     'TCP: Bad checksum [should be 0xb4c3] (2 frames)',
