@@ -28,8 +28,6 @@ export interface OpenPath {
   /** Whether UDP datagrams to `target` are forwarded: proxies may not. */
   readonly carriesUdp: boolean;
   readonly configs: readonly ConfigFile[];
-  /** Of fullnat: the addresses that the reals see as their client. */
-  readonly sourcePool: readonly string[];
   /** The balancer's processes on its host; none where the kernel forwards. */
   processes(): readonly number[];
   /** Why the balancer is not alive any more, or undefined. */

@@ -1,6 +1,6 @@
 // What each kind of path promises about the way of its packets, judged on captures. These are for
-// peers, of whom no more is claimed than their kind, and for furiwake's fullnat and tunnels; its DSR
-// and NAT have all claims of verify. Pure: the same captures always give the same claims.
+// peers, of whom no more is claimed than their kind, and for furiwake's tunnels; its other paths
+// have all claims of verify. Pure: the same captures always give the same claims.
 import { type CaptureSet, damageOf, type HostFacts, hostsOf, macsOf } from '../verify/captures.ts';
 import { type Frame, SYN, TCP, UDP } from '../verify/dissect.ts';
 import { type Pair, pairFrames } from '../verify/flows.ts';
@@ -13,7 +13,6 @@ interface Scene {
   readonly clientAddress: string;
   readonly balancerAddresses: readonly string[];
   readonly target: string;
-  readonly sourcePool: readonly string[];
   readonly client: Ways;
   readonly into: Ways;
   readonly out: Ways;
@@ -45,15 +44,9 @@ interface Look {
 
 const MOST_FRAMES = 4;
 
-export interface JudgedBy {
-  /** Where the client sends to. */
-  readonly target: string;
-  /** Of fullnat: the addresses that the reals see as their client. */
-  readonly sourcePool?: readonly string[];
-}
-
-export function judgePeer(kind: PathKind, set: CaptureSet, by: JudgedBy): EvidenceClaim[] {
-  const scene = sceneOf(kind, set, by);
+/** @param target where the client sends to */
+export function judgePeer(kind: PathKind, set: CaptureSet, target: string): EvidenceClaim[] {
+  const scene = sceneOf(kind, set, target);
   return LOOKS[kind].map((look) => conclude(look(scene), scene));
 }
 
@@ -62,7 +55,6 @@ const LOOKS: Readonly<Record<PathKind, readonly ((scene: Scene) => Look)[]>> = {
   dsr: [requestsCross, straightBack, noReplyAtBalancer],
   routing: [requestsUnchanged, repliesCross],
   nat: [requestsTranslated, repliesCross, clientSeesTargetAlone],
-  fullnat: [requestsFromPool, repliesToPool, repliesCross, clientSeesTargetAlone],
   tunnel: [requestsInTunnel, routedBack, noReplyAtBalancer],
   proxy: [twoConnections, repliesCross, clientSeesTargetAlone, everyByteCrosses],
 };
@@ -79,7 +71,7 @@ function conclude(look: Look, { damaged }: Scene): EvidenceClaim {
   };
 }
 
-function sceneOf(kind: PathKind, set: CaptureSet, by: JudgedBy): Scene {
+function sceneOf(kind: PathKind, set: CaptureSet, target: string): Scene {
   const { manifest } = set;
   const balancers = hostsOf(manifest, 'director');
   const reals = hostsOf(manifest, 'real');
@@ -100,8 +92,7 @@ function sceneOf(kind: PathKind, set: CaptureSet, by: JudgedBy): Scene {
   return {
     clientAddress: clients[0]?.interfaces[0]?.address ?? '',
     balancerAddresses: balancers.flatMap((host) => host.interfaces.map(({ address }) => address)),
-    target: by.target,
-    sourcePool: by.sourcePool ?? [],
+    target,
     client: { requests: leaving(clients).requests, replies: arriving(clients).replies },
     into: arriving(balancers),
     out: leaving(balancers),
@@ -214,31 +205,6 @@ function requestsTranslated(scene: Scene): Look {
         !scene.isBalancer(sourceMac),
     ),
     shows: requestChain(scene),
-  };
-}
-
-function requestsFromPool(scene: Scene): Look {
-  const { reals, sourcePool } = scene;
-  return {
-    text: "Every request passes the balancer's host and reaches the real at its own address, from an address of the source pool.",
-    looked: reals.requests,
-    against: reals.requests.filter(
-      ({ packet, sourceMac, destinationMac }) =>
-        !sourcePool.includes(packet?.source ?? '') ||
-        packet?.destination !== scene.addressOf(destinationMac) ||
-        !scene.isBalancer(sourceMac),
-    ),
-    shows: requestChain(scene),
-  };
-}
-
-function repliesToPool({ reals, sourcePool, clientAddress }: Scene): Look {
-  const isToPool = ({ packet }: Frame) => sourcePool.includes(packet?.destination ?? '');
-  return {
-    text: `Every real answers an address of the source pool, never ${clientAddress || 'the client'}.`,
-    looked: reals.replies,
-    against: reals.replies.filter((frame) => !isToPool(frame)),
-    shows: reals.replies.filter(isToPool).slice(0, 1),
   };
 }
 

@@ -3,10 +3,10 @@
 // Units are last in names; shares are 0 to 1; medians are made by whoever draws, from the samples.
 
 /**
- * How the answer comes back: past the balancer (`dsr`, `tunnel`), through it (`nat`, `fullnat`,
- * `routing`, `proxy`), or there is none.
+ * How the answer comes back: past the balancer (`dsr`, `tunnel`), through it (`nat`, `routing`,
+ * `proxy`), or there is none.
  */
-export type PathKind = 'none' | 'dsr' | 'nat' | 'fullnat' | 'tunnel' | 'routing' | 'proxy';
+export type PathKind = 'none' | 'dsr' | 'nat' | 'tunnel' | 'routing' | 'proxy';
 
 export type PathName =
   | 'none'

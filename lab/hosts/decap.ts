@@ -1,5 +1,5 @@
-// `furiwake decap` on a real, as a user would run it: it takes the director's tunnel packets, and gives
-// what is in them to a kernel that has no tunnel device.
+// `furiwake decap` on a real, as a user would run it: it takes the director's tunnel packets, and
+// gives what is in them to a kernel that has no tunnel device.
 import { readFileSync } from 'node:fs';
 import type { Lab } from '../net/lab.ts';
 import type { Daemon } from '../net/processes.ts';

@@ -193,7 +193,7 @@ function besideKernel(facts: Facts): Sentence {
 }
 
 function forElsewhere(facts: Facts): Sentence[] {
-  return [fullnat(facts), ...TUNNELS.map((name) => tunnel(facts, name)), decap(facts)];
+  return [fullnat(facts), tunnels(facts), decap(facts)];
 }
 
 function fullnat(facts: Facts): Sentence {
@@ -202,23 +202,26 @@ function fullnat(facts: Facts): Sentence {
   return `Choose full NAT where the reals have no route back through the director and need not know their clients; it reached ${listed(kept)} of NAT.`;
 }
 
-function tunnel(facts: Facts, name: PathName): Sentence {
-  const out = throughBalancer(facts.samples(name, 'download'))?.out;
-  if (out === undefined) return undefined;
-  const title = facts.title(name);
-  if (out >= DATA_CROSSES) {
-    return `In this run the answers of ${title} did cross the director (${perByte(out)} bytes for each byte delivered): look at the evidence before anything else.`;
+function tunnels(facts: Facts): Sentence {
+  const crossed = TUNNELS.flatMap((name) => {
+    const out = throughBalancer(facts.samples(name, 'download'))?.out;
+    return out === undefined ? [] : [{ out, title: facts.title(name) }];
+  });
+  if (crossed.length === 0) return undefined;
+  const figures = listed(crossed.map(({ out, title }) => `${perByte(out)} by ${title}`));
+  if (crossed.some(({ out }) => out >= DATA_CROSSES)) {
+    return `In this run answers from behind tunnels did cross the director (bytes for each byte delivered: ${figures}): look at the evidence before anything else.`;
   }
-  return `Choose a tunnel where the reals stand in another subnet and answers are large: for each byte downloaded by ${title} the director sent on ${perByte(out)} bytes.`;
+  return `Choose a tunnel where the reals stand in another subnet and answers are large: for each byte downloaded the director sent on ${figures}.`;
 }
 
 function decap(facts: Facts): Sentence {
-  const slow = TUNNELS.flatMap((name) => {
+  const rates = TUNNELS.flatMap((name) => {
     const rate = facts.value(name, 'upload');
     return rate === undefined ? [] : [`${measured(rate, 'upload')} by ${facts.title(name)}`];
   });
-  if (slow.length === 0) return undefined;
-  return `The reals took packets out of the tunnels by “furiwake decap”, one by one in Node, which is what bounds uploads here: ${listed(slow)}. A kernel with tunnel devices does that itself.`;
+  if (rates.length === 0) return undefined;
+  return `Here the reals take packets out of tunnels by “furiwake decap”, one by one in Node, and an upload ran at ${listed(rates)}; a kernel with tunnel devices unpacks by itself.`;
 }
 
 /** What one path reached of another, measure by measure. */

@@ -33,7 +33,6 @@ export const DASHES: Readonly<Record<PathKind, Dash>> = {
   none: 'solid',
   dsr: 'solid',
   nat: 'dashed',
-  fullnat: [10, 3],
   tunnel: [12, 3, 3, 3, 3, 3],
   routing: 'dotted',
   proxy: [8, 3, 2, 3],

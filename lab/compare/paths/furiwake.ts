@@ -1,9 +1,9 @@
-// This project by DSR and NAT, on both datapaths, started as a user would start it.
+// This project by DSR and NAT on both datapaths, and by full NAT, started as a user would start it.
 import { readFileSync } from 'node:fs';
-import { startDirector } from '../../hosts/director.ts';
+import { type Director, startDirector } from '../../hosts/director.ts';
 import { TOPOLOGIES } from '../../topologies/build.ts';
 import type { Path } from '../path.ts';
-import { comparing, pathOf } from './open-path.ts';
+import { type Balancer, comparing, pathOf } from './open-path.ts';
 
 type Datapath = 'ring' | 'cap';
 
@@ -38,13 +38,27 @@ export function furiwakePath(method: 'dsr' | 'nat', datapath: Datapath): Path {
     topology: comparing(TOPOLOGIES[method]),
     offloads: OFFLOADS[datapath],
     carriesUdp: true,
-    start: async (lab, topology) => {
-      const { daemon, configFile } = await startDirector(lab, topology, { datapath });
-      const text = readFileSync(configFile, 'utf8');
-      return {
-        daemon,
-        configs: [{ name: 'furiwake.yaml', text, source: 'furiwake, src/config/schema.ts' }],
-      };
-    },
+    start: async (lab, topology) => balancerOf(await startDirector(lab, topology, { datapath })),
   });
 }
+
+/** With the text that it was started with. */
+export function balancerOf({ daemon, configFile }: Director): Balancer {
+  const text = readFileSync(configFile, 'utf8');
+  const source = 'furiwake, src/config/schema.ts';
+  return { daemon, configs: [{ name: 'furiwake.yaml', text, source }] };
+}
+
+/** The reals have no route to the client, neither through the director nor past it. */
+export const FURIWAKE_FULLNAT: Path = pathOf({
+  name: 'furiwake-fullnat',
+  title: 'furiwake fullnat',
+  kind: 'nat',
+  summary:
+    'the director rewrites both addresses; the answer comes back to its source pool, whatever ' +
+    'routes the reals have',
+  topology: comparing(TOPOLOGIES.fullnat),
+  carriesUdp: true,
+  start: async (lab, topology) =>
+    balancerOf(await startDirector(lab, topology, { datapath: 'ring' })),
+});

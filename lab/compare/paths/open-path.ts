@@ -30,8 +30,6 @@ export interface Plan extends Omit<Path, 'whyNot' | 'open'> {
   /** Where the client sends to; the VIP unless given. */
   readonly target?: string;
   readonly carriesUdp: boolean;
-  /** Of fullnat; empty unless given. */
-  readonly sourcePool?: readonly string[];
   /** What the balancer needs beside what every lab needs. */
   readonly programs?: readonly Program[];
   /** What else is missing on this machine, with the mend. */
@@ -64,14 +62,14 @@ export const comparing = (topology: Topology): Topology => ({
 });
 
 async function open(path: Path, plan: Plan): Promise<OpenPath> {
-  const { topology, target = topology.vip, offloads = 'on', carriesUdp, sourcePool = [] } = plan;
+  const { topology, target = topology.vip, offloads = 'on', carriesUdp } = plan;
   const lab = await buildTopology(topology, { offloads });
   try {
     await startCompareServers(lab, topology);
     const { daemon, configs, beside = [] } = await plan.start(lab, topology);
     const daemons = daemon === undefined ? beside : [daemon, ...beside];
     const opened: OpenPath = {
-      ...{ path, lab, topology, target, carriesUdp, configs, sourcePool },
+      ...{ path, lab, topology, target, carriesUdp, configs },
       processes: () => (daemon?.running ? withDescendants(daemon.pid) : []),
       whyDead: () => {
         const dead = daemons.find(({ running }) => !running);

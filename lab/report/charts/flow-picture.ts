@@ -218,7 +218,7 @@ function labelOf(arrow: Arrow, left: number) {
     x: left + (straight ? x : onLeft ? x - aside : x + aside),
     y: straight ? y + Math.max(half, NODE[1] / 2) + 4 : y - 5,
     style: {
-      text: `${text}${straight && arrow.bytes !== null ? ' straight' : ''}${tunnel > 0 ? '\nin a tunnel' : ''}`,
+      text: `${text}${straight && arrow.bytes !== null ? ' straight' : ''}${tunnel > 0 ? '\ntunnel' : ''}`,
       fill: arrow.bytes === null ? DIM : INK,
       fontSize: 11.5,
       fontFamily: FONT,

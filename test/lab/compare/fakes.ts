@@ -40,7 +40,7 @@ function openPath(path: FakePath): OpenPath {
     path,
     // No fake looks into its lab.
     ...({ lab: undefined, topology: undefined } as unknown as Pick<OpenPath, 'lab' | 'topology'>),
-    ...{ target: '192.0.2.100', carriesUdp: true, sourcePool: [] },
+    ...{ target: '192.0.2.100', carriesUdp: true },
     configs: [{ name: 'a.conf', text: 'text', source: 'its manual' }],
     processes: () => [process.pid],
     whyDead: () => path.dead,

@@ -71,7 +71,8 @@ describe('the list of paths', () => {
   it('has the order of the rows', () => {
     expect(PATHS.map(({ name }) => name)).toEqual([
       'none',
-      ...['furiwake-dsr-ring', 'furiwake-nat-ring', 'furiwake-dsr-cap', 'furiwake-nat-cap'],
+      ...['furiwake-dsr-ring', 'furiwake-nat-ring', 'furiwake-fullnat', 'furiwake-ipip'],
+      ...['furiwake-gue', 'furiwake-dsr-cap', 'furiwake-nat-cap'],
       ...['routing', 'nft-dnat', 'nft-fwd', 'haproxy', 'nginx-stream', 'ipvs-dr', 'ipvs-nat'],
     ]);
   });
@@ -113,6 +114,9 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
     none: [1, []],
     'furiwake-dsr-ring': [3, ['node']],
     'furiwake-nat-ring': [3, ['node']],
+    'furiwake-fullnat': [3, ['node']],
+    'furiwake-ipip': [3, ['node']],
+    'furiwake-gue': [3, ['node']],
     'furiwake-dsr-cap': [3, ['node', 'node']],
     'furiwake-nat-cap': [3, ['node', 'node']],
     routing: [1, []],
@@ -147,6 +151,7 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
 
   it.each<{ names: PathName[] }>([
     { names: ['none', 'furiwake-dsr-ring', 'furiwake-nat-ring'] },
+    { names: ['furiwake-fullnat', 'furiwake-ipip', 'furiwake-gue'] },
     { names: ['furiwake-dsr-cap', 'furiwake-nat-cap', 'routing'] },
     { names: ['nft-dnat', 'nft-fwd'] },
     { names: ['haproxy', 'nginx-stream'] },
@@ -197,6 +202,18 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
       expect(message).not.toContain('\n');
       expect(remains).toEqual([]);
     }
+  });
+
+  it('a real whose decap ends is found dead too', async () => {
+    const path = pathNamed('furiwake-ipip');
+    if ((await path.whyNot()) !== undefined) return;
+    const each = await open(path);
+    expect(each.configs.map(({ name }) => name)).toEqual(['furiwake.yaml', 'on each real']);
+    const pids = await processesOf(each.lab.id);
+    const argvOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    process.kill(pids.find((pid) => argvOf(pid).includes('decap'))!, 'SIGKILL');
+    const why = await until('its end to be noticed', () => each.whyDead());
+    expect(why).toMatch(/^decap on r[123] ended \(SIGKILL\)/);
   });
 
   it('a balancer that ends later is found dead', async () => {

@@ -12,7 +12,7 @@ async function judged(
   scene: Scene,
   target = scene.topology.vip,
 ): Promise<EvidenceClaim[]> {
-  return judgePeer(kind, await loadCaptures(scene.write()), { target });
+  return judgePeer(kind, await loadCaptures(scene.write()), target);
 }
 
 const verdicts = (claims: readonly EvidenceClaim[]) => claims.map(({ verdict }) => verdict);

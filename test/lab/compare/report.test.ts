@@ -16,7 +16,7 @@ import { arrowsOf, widthOf } from '../../../lab/report/charts/flow-picture.ts';
 import { ninesOf, shareOfNines } from '../../../lab/report/charts/latency.ts';
 import { cacheRatios, sqlRatios, worstOf } from '../../../lab/report/compare-ways.ts';
 import { range, tick, withPrefix } from '../../../lab/report/figures.ts';
-import { adviseFrom } from '../../../lab/report/guidance.ts';
+import { adviseFrom, LIMITS } from '../../../lab/report/guidance.ts';
 import { besideThePage, html } from '../../../lab/report/html.ts';
 import { renderReport } from '../../../lab/report/render-report.ts';
 import { tsharkCommand } from '../../../lab/report/sections/evidence.ts';
@@ -76,10 +76,10 @@ describe('the page', () => {
   });
 
   it('has every picture, each with a name of its own', () => {
-    // Nine ways, six rates, two latencies, four costs, four of SQL, two of the cache, two soaks.
-    expect(count(PAGE, /<svg\b/g)).toBe(9 + 6 + 2 + 4 + 4 + 2 + 2);
+    // Twelve ways, six rates, two latencies, four costs, four of SQL, two of the cache, two soaks.
+    expect(count(PAGE, /<svg\b/g)).toBe(12 + 6 + 2 + 4 + 4 + 2 + 2);
     const labels = [...PAGE.matchAll(/<svg role="img" aria-label="([^"]+)"/g)].map(([, l]) => l);
-    expect(new Set(labels).size).toBe(29);
+    expect(new Set(labels).size).toBe(32);
     const ids = [...PAGE.matchAll(/\bid="([^"]+)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
@@ -242,7 +242,29 @@ describe('the guidance', () => {
     expect(part).toMatch(/it kept 0\.7\d of the download without a balancer/);
   });
 
+  it('speaks of reals elsewhere from the figures of full NAT and tunnels', () => {
+    const advice = adviceOf(SAMPLE, 'Reals that stand elsewhere');
+    expect(advice).toMatch(/full NAT .* reached 0\.9\d times the new connections, .* of NAT\./);
+    expect(advice).toMatch(/sent on 0\.0021 by furiwake ipip and 0\.0021 by furiwake gue/);
+    expect(advice).toMatch(/an upload ran at 2\d\d Mbit\/s by furiwake ipip and/);
+    const crossed = withSamples('furiwake-gue', 'download', (sample) => {
+      const bytes = sample.deliveredBytes!;
+      return { ...sample, crossed: { ...sample.crossed, inBytes: bytes, outBytes: bytes } };
+    });
+    expect(adviceOf(crossed, 'Reals that stand elsewhere')).toContain('did cross the director');
+  });
+
+  it('holds against each limit what lifts it, or that it stays', () => {
+    for (const { limit, today } of LIMITS) expect(PAGE, limit).toContain(today);
+    const stays = LIMITS.filter(({ today }) => today.startsWith('Not lifted'));
+    expect(stays.map(({ limit }) => /no answers|cookies|TLS|every real/.exec(limit)?.[0])).toEqual([
+      ...['no answers', 'cookies', 'TLS', 'every real'],
+    ]);
+    expect(LIMITS.map(({ today }) => today).join()).not.toMatch(/Tunnels.*not there yet/);
+  });
+
   it('says nothing from nothing', () => {
+    expect(adviceOf(NOTHING, 'Reals that stand elsewhere')).toBe('');
     expect(adviceOf(NOTHING, 'DSR')).toBe('');
     expect(adviceOf(NOTHING, 'NAT')).toBe('');
   });
@@ -271,6 +293,18 @@ describe('the pictures', () => {
     expect(arrowsOf('none', 'upload', { in: 0, out: 0 })).toEqual([
       { from: 'client', to: 'reals', bytes: 1 },
     ]);
+  });
+
+  it('put into a pipe what goes through a tunnel, and the answers past it', () => {
+    const wrapped = { from: 'balancer', to: 'reals', inTunnel: true };
+    expect(arrowsOf('tunnel', 'download', few)[1]).toEqual({ ...wrapped, bytes: 0.0021 });
+    expect(arrowsOf('tunnel', 'upload', all)).toEqual([
+      { from: 'client', to: 'balancer', bytes: 1.02 },
+      { ...wrapped, bytes: 1.01 },
+      { from: 'reals', to: 'client', bytes: null },
+    ]);
+    // Answers that cross the director, which they should not, come in no tunnel.
+    expect(arrowsOf('tunnel', 'download', all).filter(({ inTunnel }) => inTunnel)).toEqual([]);
   });
 
   it('follow the figures, whatever the path is called', () => {
