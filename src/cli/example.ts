@@ -53,6 +53,7 @@ services:
     # persistence: { timeout: 6m, prefix: 32, prefix6: 128 }   # a client stays with its real
     # slowStart: 30s         # a real that is back gets a growing share; not with a hash
     # sources: { allow: [192.0.2.0/24], deny: [192.0.2.7] }   # who may open flows
+    # limits: { flowsPerClient: 500, newFlowsPerSecond: 50, burst: 200 }   # of each client
     # onePacket: true        # udp by dsr or a tunnel: each datagram is scheduled alone
     # sorry: 192.0.2.99      # serves while no real can take new flows
     # whenAllDown: sorry     # or refuse; or failOpen: to all reals as if they were up

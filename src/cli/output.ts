@@ -69,16 +69,18 @@ export function serviceTitle(service: Pick<ServiceStatus, TitledKey>, colours: C
   return `${colours.bold(name)}  ${formatService(service)}  ${method}  ${chooser}`;
 }
 
-type LifeKey = 'persistence' | 'onePacket' | 'slowStart' | 'whenAllDown';
+type LifeKey = 'persistence' | 'onePacket' | 'slowStart' | 'whenAllDown' | 'limits';
 
 /** What a service wants beside its scheduler, in a few words each. */
 function lifeTitles(service: Pick<ServiceConfig, LifeKey>): string[] {
-  const { persistence, onePacket, slowStart, whenAllDown } = service;
+  const { persistence, onePacket, slowStart, whenAllDown, limits } = service;
   return [
     ...(persistence ? [`persistence ${duration(persistence.timeout)}`] : []),
     ...(onePacket ? ['one packet'] : []),
     ...(slowStart === undefined ? [] : [`slow start ${duration(slowStart)}`]),
     ...(whenAllDown === 'failOpen' ? ['fails open'] : []),
+    ...(limits?.flowsPerClient ? [`${limits.flowsPerClient} flows a client`] : []),
+    ...(limits?.newFlowsPerSecond ? [`${limits.newFlowsPerSecond} new ones a second`] : []),
   ];
 }
 

@@ -166,6 +166,7 @@ const armAddress = ({ address, address6 }: ArmStatus): string | null => address 
 
 function renderTotals(status: Status, colours: Colours): string {
   const { totals, maximumFlows, maximumHalfOpen } = status;
+  const isLimiting = status.services.some(({ limits }) => limits !== undefined);
   const flows = [
     `${number(totals.activeFlows)} active of at most ${number(maximumFlows)}`,
     `${count(totals.openedFlows)} opened`,
@@ -175,6 +176,8 @@ function renderTotals(status: Status, colours: Colours): string {
   const floods = [
     `${number(totals.halfOpenFlows)} half open of at most ${number(maximumHalfOpen)}`,
     `${count(totals.statelessPackets)} packets sent on statelessly`,
+    ...(isLimiting ? [`${number(totals.countedClients)} clients counted`] : []),
+    ...(totals.uncountedFlows > 0 ? [`${count(totals.uncountedFlows)} flows of others`] : []),
   ];
   const frames = [
     `${count(totals.sentFrames)} sent on`,

@@ -54,6 +54,15 @@ export interface TunnelConfig {
   readonly sources: string | undefined;
 }
 
+/** What each client may have; undefined: as much as it wants. */
+export interface LimitsConfig {
+  readonly flowsPerClient?: number | undefined;
+  readonly newFlowsPerSecond?: number | undefined;
+  readonly burst?: number | undefined;
+  readonly prefix: number;
+  readonly prefix6: number;
+}
+
 export interface SourcesConfig {
   readonly allow?: readonly string[] | undefined;
   readonly deny?: readonly string[] | undefined;
@@ -77,6 +86,7 @@ export interface ServiceConfig {
   readonly sorry?: RealConfig | undefined;
   /** Prefixes or addresses of clients; undefined: all clients may open flows. */
   readonly sources?: SourcesConfig | undefined;
+  readonly limits?: LimitsConfig | undefined;
   readonly whenAllDown?: 'refuse' | 'sorry' | 'failOpen' | undefined;
   readonly reals: readonly RealConfig[];
 }

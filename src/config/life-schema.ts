@@ -44,26 +44,57 @@ export const timeoutsSchema = z.strictObject(
   'a mapping of states to durations, such as { established: 15m, udp: 30s }',
 );
 
+function prefixOf(longest: number) {
+  const allowed = `a whole number from 1 to ${longest}`;
+  return z.int(allowed).min(1, allowed).max(longest, allowed);
+}
+
+const COUNT_ALLOWED = 'a whole number from 1 to 16000000';
+const flowCount = () => z.int(COUNT_ALLOWED).min(1, COUNT_ALLOWED).max(16_000_000, COUNT_ALLOWED);
+
 export const persistenceSchema = z.strictObject(
   {
     timeout: flowTime()
       .default(360_000)
       .describe('How long after its latest new flow, and always while it has flows; 6m by default'),
-    prefix: z
-      .int('a whole number from 1 to 32')
-      .min(1, 'a whole number from 1 to 32')
-      .max(32, 'a whole number from 1 to 32')
+    prefix: prefixOf(32)
       .default(32)
       .describe('IPv4 clients with so many leading bits in common count as one'),
-    prefix6: z
-      .int('a whole number from 1 to 128')
-      .min(1, 'a whole number from 1 to 128')
-      .max(128, 'a whole number from 1 to 128')
-      .default(128)
-      .describe('The same for IPv6'),
+    prefix6: prefixOf(128).default(128).describe('The same for IPv6'),
   },
   'a mapping such as { timeout: 6m, prefix: 24 }',
 );
+
+const RATE_ALLOWED = 'a whole number from 1 to 1000000';
+const rate = () => z.int(RATE_ALLOWED).min(1, RATE_ALLOWED).max(1_000_000, RATE_ALLOWED);
+const LIMITS_ALLOWED =
+  'a mapping with flowsPerClient, newFlowsPerSecond or both, such as { flowsPerClient: 100 }';
+export const limitsSchema = z
+  .strictObject(
+    {
+      flowsPerClient: flowCount().optional().describe('Most flows that a client has at a time'),
+      newFlowsPerSecond: rate().optional().describe('How fast a client may open flows, for long'),
+      burst: rate()
+        .optional()
+        .describe('How many it may open at once; as many as in a second by default'),
+      prefix: persistenceSchema.shape.prefix,
+      prefix6: prefixOf(128)
+        .default(64)
+        .describe('The same for IPv6; 64 by default, a network, for a host has many addresses'),
+    },
+    LIMITS_ALLOWED,
+  )
+  .refine(
+    ({ flowsPerClient, newFlowsPerSecond }) => (flowsPerClient ?? newFlowsPerSecond) !== undefined,
+    { error: LIMITS_ALLOWED, when: ({ issues }) => issues.length === 0 },
+  )
+  .refine(
+    ({ burst, newFlowsPerSecond }) => burst === undefined || newFlowsPerSecond !== undefined,
+    {
+      path: ['burst'],
+      error: 'a burst beside newFlowsPerSecond',
+    },
+  );
 
 const OLD_ALLOWED = 'one of: keep, cut, reset';
 export const drainSchema = z.strictObject(
@@ -82,8 +113,6 @@ export const drainSchema = z.strictObject(
   'a mapping with old and timeout; {} stops new flows and no more',
 );
 
-const COUNT_ALLOWED = 'a whole number from 1 to 16000000';
-const flowCount = () => z.int(COUNT_ALLOWED).min(1, COUNT_ALLOWED).max(16_000_000, COUNT_ALLOWED);
 export const thresholdsSchema = z.strictObject(
   {
     upper: flowCount().describe('With so many flows it takes no new ones'),

@@ -8,6 +8,7 @@ import { formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
   drainSchema,
+  limitsSchema,
   persistenceSchema,
   slowStartSchema,
   thresholdsSchema,
@@ -291,6 +292,9 @@ const serviceSchema = z.strictObject(
     sources: sourcesSchema
       .optional()
       .describe('Who may open flows: of several networks that hold a client the longest decides'),
+    limits: limitsSchema
+      .optional()
+      .describe('How many flows each client has, and how fast it opens them'),
     whenAllDown: oneOf(['refuse', 'sorry', 'failOpen'])
       .optional()
       .describe(
@@ -471,6 +475,7 @@ export function allowedKeys(path: DataPath): readonly string[] {
   if (last === 'thresholds') return Object.keys(thresholdsSchema.shape);
   if (last === 'persistence') return Object.keys(persistenceSchema.shape);
   if (last === 'sources') return Object.keys(sourcesSchema.shape);
+  if (last === 'limits') return Object.keys(limitsSchema.shape);
   if (last === 'sorry') return Object.keys(sorrySchema.shape);
   return Object.keys(path[2] === 'hash' ? hashSchema.shape : realSchema.shape);
 }

@@ -1,7 +1,14 @@
 // What the configuration says of the life of flows, as the forwarding table has it.
-import type { Config, RealConfig, ServiceConfig, TimeoutName } from '../config/config.ts';
+import type {
+  Config,
+  LimitsConfig,
+  RealConfig,
+  ServiceConfig,
+  TimeoutName,
+} from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import {
+  type ClientLimits,
   CUT_OLD,
   KEEP_OLD,
   RESET_OLD,
@@ -39,18 +46,32 @@ export function allTimeouts(config: Config): Record<TimeoutName, number> {
 
 /** @param sorry real id of the sorry server, if there is one */
 export function serviceLife(service: ServiceConfig, sorry?: number): ServiceLife | undefined {
-  const { persistence, onePacket = false, slowStart = 0, whenAllDown } = service;
+  const { persistence, onePacket = false, slowStart = 0, whenAllDown, limits } = service;
   const failOpen = whenAllDown === 'failOpen';
-  const isPlain = persistence === undefined && !onePacket && slowStart === 0;
+  const isPlain = (persistence ?? limits) === undefined && !onePacket && slowStart === 0;
   if (isPlain && sorry === undefined && !failOpen) return undefined;
   const family = isIpv6Text(service.vips[0] ?? '') ? 6 : 4;
   return {
     persistence: persistence && {
       timeoutMs: persistence.timeout,
-      prefixLength: family === 6 ? persistence.prefix6 : 96 + persistence.prefix,
+      prefixLength: prefixLength(persistence, family),
       family,
     },
     ...{ onePacket, slowStartMs: slowStart, sorry: sorry ?? -1, failOpen },
+    limits: limits && clientLimits(limits, family),
+  };
+}
+
+/** Of addresses of four words. */
+const prefixLength = ({ prefix, prefix6 }: { prefix: number; prefix6: number }, family: 4 | 6) =>
+  family === 6 ? prefix6 : 96 + prefix;
+
+function clientLimits(limits: LimitsConfig, family: 4 | 6): ClientLimits {
+  const { flowsPerClient = 0, newFlowsPerSecond = 0, burst = newFlowsPerSecond } = limits;
+  const intervalMs = newFlowsPerSecond === 0 ? 0 : 1000 / newFlowsPerSecond;
+  return {
+    ...{ flows: flowsPerClient, intervalMs, burstMs: burst * intervalMs },
+    prefixLength: prefixLength(limits, family),
   };
 }
 

@@ -137,14 +137,14 @@ const isHostAddress6 = (arm: Arm): arm is Arm & { readonly address6: Ipv6 } =>
 
 function serviceStatus(state: DirectorState, service: BuiltService): ServiceStatus {
   const { id, config, reals, sorry } = service;
-  const { persistence, onePacket, slowStart, whenAllDown } = config;
+  const { persistence, onePacket, slowStart, whenAllDown, limits } = config;
   const { name, protocols, vips, method, scheduler, hash } = config;
   const ports = config.ports.map(formatPorts);
   const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
   const rows = reals.map((real) => realStatus(state, real));
   return {
     ...{ name, protocols, vips, ports, method, scheduler, hash },
-    ...{ persistence, onePacket, slowStart, whenAllDown },
+    ...{ persistence, onePacket, slowStart, whenAllDown, limits },
     sorry: sorry && realStatus(state, sorry),
     reals: rows,
     ...traffic,

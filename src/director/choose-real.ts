@@ -29,6 +29,8 @@ export interface Choice {
   readonly key: Int32Array;
   /** Whether its client shall stay with the real that was chosen. */
   persists: boolean;
+  /** Where flows of the packet's client are counted, or -1; see limit-clients.ts. */
+  counted: number;
   /** How many lots were drawn for slow starts. */
   lots: number;
 }
@@ -37,6 +39,7 @@ export const createChoice = (): Choice => ({
   client: new Int32Array(4),
   key: new Int32Array(5),
   persists: false,
+  counted: -1,
   lots: 0,
 });
 
@@ -167,7 +170,8 @@ export function fillMapped(words: Int32Array, address: number): void {
   words[3] = address;
 }
 
-function fillKey({ key, client }: Choice, service: number, prefix: number): void {
+/** Lays down a key of one service's client, of which so many leading bits count. */
+export function fillKey({ key, client }: Choice, service: number, prefix: number): void {
   key[0] = service + 1;
   for (let word = 0; word < 4; word++) {
     const bits = Math.max(0, Math.min(32, prefix - word * 32));

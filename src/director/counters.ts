@@ -42,7 +42,7 @@ export const NEIGHBOUR_UNREACHABLE = 2;
  * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
  * of the director itself, and not made because too many were. `heldFrames`, `templates`,
  * `activeFlows` and `halfOpenFlows` is how many there are now; templates are refused where their
- * table has no room.
+ * table has no room; so are clients whose flows a service limits, which then are not counted.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -69,6 +69,8 @@ export const GLOBAL_FIELDS = [
   'resetFlows',
   'halfOpenFlows',
   'statelessPackets',
+  'countedClients',
+  'uncountedFlows',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

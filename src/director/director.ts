@@ -21,6 +21,7 @@ import {
 import { type Choice, createChoice, makeTemplates } from './choose-real.ts';
 import { type Counters, GLOBAL, realAt } from './counters.ts';
 import { layTunnels, TUNNEL_WORDS } from './encapsulate.ts';
+import { makeClients, tickClients } from './limit-clients.ts';
 import {
   adoptNeighbours,
   announcement6,
@@ -241,6 +242,7 @@ export function takeTable(director: Director, table: Table): void {
   director.table = table;
   director.flows.timeoutsMs.set(table.life.timeoutsMs);
   makeTemplates(director);
+  makeClients(director);
   layWays(director);
   layTunnels(director);
   announceVips(director);
@@ -350,6 +352,7 @@ export function tick(director: Director, nowMs: number): void {
   sweepFlows(flows, nowMs, Math.max(SWEEP_BUDGET, Math.ceil(flows.fresh / SWEEP_TICKS)));
   sweepFragments(director.fragments, nowMs, FRAGMENT_BUDGET);
   if (flows.templates !== undefined) sweepTemplates(flows.templates, nowMs, TEMPLATE_BUDGET);
+  tickClients(director);
   const { values } = counters;
   values[GLOBAL.neighbourProbes] = (values[GLOBAL.neighbourProbes] as number) + probes;
   publish(director);

@@ -1,6 +1,7 @@
 // What the configuration wants of the life of flows, beside which real they go to: timeouts,
 // clients that stay with their real, reals that take no more or only so many, and who serves when
 // nobody can. Read for new flows and between batches, never for a packet of a known flow.
+import type { ClientShare } from '../flow/client-table.ts';
 import { TIMEOUT_MS } from '../flow/tcp-states.ts';
 
 /** New flows of a client go where its earlier ones went. */
@@ -10,6 +11,12 @@ export interface Persistence {
   /** Clients that have so many leading bits in common are one; 96 more than that for IPv4. */
   readonly prefixLength: number;
   readonly family: 4 | 6;
+}
+
+/** What each client of a service may have. */
+export interface ClientLimits extends ClientShare {
+  /** As of Persistence. */
+  readonly prefixLength: number;
 }
 
 /** A service that wants more than its scheduler does. */
@@ -23,6 +30,7 @@ export interface ServiceLife {
   readonly sorry: number;
   /** When all reals are down, new flows go to them as if all were up. */
   readonly failOpen: boolean;
+  readonly limits?: ClientLimits | undefined;
 }
 
 /** What becomes of the old flows of a real that takes no new ones. */

@@ -33,6 +33,7 @@ import type { Director } from './director.ts';
 import { mayOpenSctp } from './follow-sctp.ts';
 import { forwardKnown, NO_TIME_TO_LIVE } from './known-flow.ts';
 import { forwardKnown6 } from './known-flow6.ts';
+import { countForClient, isLimited } from './limit-clients.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
 import { choosesByHash, passStatelessly, strainService } from './pass-statelessly.ts';
@@ -50,6 +51,7 @@ const NO_SERVICE = DROP['no-service'];
 const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
 const SOURCE_DENIED = DROP['source-denied'];
+const SOURCE_LIMITED = DROP['source-limited'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
 const NO_SOURCE_PORT = DROP['no-source-port'];
@@ -96,6 +98,7 @@ export function processNew(
   if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), choosesByHash(director, service))) {
     return dropped(director, NO_FLOW);
   }
+  if (isLimited(director, service)) return dropped(director, SOURCE_LIMITED);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
@@ -117,6 +120,7 @@ export function processNew(
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return processRoomless(director, frame, at, l4, end, service, arm, offload);
   noteChoice(director, service, number, realId);
+  countForClient(director, service, number);
   if (state === UDP_NEW && table.life.services[service]?.onePacket) director.onePacketFlow = number;
   countOpened(director, realId);
   // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.

@@ -70,6 +70,7 @@ export function publish(director: Director): void {
   const { values } = counters;
   values[GLOBAL.activeFlows] = flows.active;
   values[GLOBAL.templates] = flows.templates?.active ?? 0;
+  values[GLOBAL.countedClients] = flows.clients?.active ?? 0;
   values[GLOBAL.halfOpenFlows] = flows.halfOpen;
   const ended = flows.ended - totals.endedFlows;
   const evicted = flows.evicted - totals.evictedFlows;

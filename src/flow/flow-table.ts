@@ -4,6 +4,7 @@
 // clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
 // come round within the 24 days in which a time that is over can be told from one to come).
 import { type AddressBook, createAddressBook, holdAgain, releaseAddress } from './address-book.ts';
+import { type ClientTable, releaseClient } from './client-table.ts';
 import {
   ACTIVE_STATES,
   HALF_OPEN_STATES,
@@ -83,6 +84,9 @@ export interface FlowTable {
   /** Where clients' flows go, once a service wants that; and of each flow its template + 1. */
   templates: TemplateTable | undefined;
   templateOf: Int32Array;
+  /** Likewise who has the flows, once a service limits that. */
+  clients: ClientTable | undefined;
+  clientOf: Int32Array;
   active: number;
   ended: number;
   evicted: number;
@@ -161,6 +165,8 @@ export function createFlowTable(
     goneReals: new Uint8Array(realIds),
     templates: undefined,
     templateOf: new Int32Array(0),
+    clients: undefined,
+    clientOf: new Int32Array(0),
     active: 0,
     ended: 0,
     evicted: 0,
@@ -347,6 +353,7 @@ export function removeFlow(table: FlowTable, number: number): void {
   flowsByReal[realId] = (flowsByReal[realId] as number) - 1;
   countState(table, realId, meta & 0xff, NONE);
   if (table.templates !== undefined) letTemplateGo(table, table.templates, number);
+  if (table.clients !== undefined) letClientGo(table, table.clients, number);
 }
 
 function letTemplateGo({ templateOf }: FlowTable, templates: TemplateTable, number: number): void {
@@ -354,6 +361,13 @@ function letTemplateGo({ templateOf }: FlowTable, templates: TemplateTable, numb
   if (template < 0) return;
   releaseTemplate(templates, template);
   templateOf[number] = 0;
+}
+
+function letClientGo({ clientOf }: FlowTable, clients: ClientTable, number: number): void {
+  const client = (clientOf[number] as number) - 1;
+  if (client < 0) return;
+  releaseClient(clients, client);
+  clientOf[number] = 0;
 }
 
 /**

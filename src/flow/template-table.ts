@@ -7,7 +7,7 @@
 
 /** Words of a key: service id + 1, and the client's address as IPv6 has it, masked. */
 export const KEY_WORDS = 5;
-const WAYS = 8;
+export const WAYS = 8;
 
 export interface TemplateTable {
   readonly maximum: number;
@@ -37,8 +37,10 @@ export function createTemplateTable(maximum: number, seed: number): TemplateTabl
   };
 }
 
+type KeyTable = Pick<TemplateTable, 'seed' | 'maximum' | 'keys'>;
+
 /** The number of the first entry in a key's set. */
-function setOf({ seed, maximum }: TemplateTable, key: Int32Array): number {
+export function setOf({ seed, maximum }: KeyTable, key: Int32Array): number {
   let hash = seed;
   for (let word = 0; word < KEY_WORDS; word++) {
     hash = Math.imul(hash ^ (key[word] as number), 0x85ebca6b);
@@ -48,7 +50,7 @@ function setOf({ seed, maximum }: TemplateTable, key: Int32Array): number {
   return (hash ^ (hash >>> 16)) & (maximum - 1) & ~(WAYS - 1);
 }
 
-function hasKey({ keys }: TemplateTable, number: number, key: Int32Array): boolean {
+export function hasKey({ keys }: KeyTable, number: number, key: Int32Array): boolean {
   const at = number * KEY_WORDS;
   for (let word = 0; word < KEY_WORDS; word++) if (keys[at + word] !== key[word]) return false;
   return true;

@@ -47,6 +47,7 @@ export const DROP_REASONS = [
   ['sctp-chunk-length', 'the first SCTP chunk has a length below 4 or beyond the packet'],
   ['flow-reset', 'the last packet of a connection to a drained real; both sides got a RST'],
   ['source-denied', 'a new flow of a client that the service does not take flows from'],
+  ['source-limited', 'a new flow of a client that has as many, or opens them as fast, as it may'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 
 export type DropReasonName = (typeof DROP_REASONS)[number][0];

@@ -15,7 +15,7 @@ const TOP_KEYS =
   'tunnel, hashSeed, services';
 const SERVICE_KEYS =
   'the keys vip, port, protocol, method, scheduler, hash, persistence, onePacket, slowStart, ' +
-  'sorry, sources, whenAllDown, reals';
+  'sorry, sources, limits, whenAllDown, reals';
 
 type Case = [
   name: string,

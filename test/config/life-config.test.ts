@@ -47,6 +47,8 @@ describe('the life of flows in a file', () => {
       persistence: { timeout: 360_000, prefix: 32, prefix6: 128 },
       sorry: { address: '192.0.2.99', port: 80, name: '192.0.2.99:80' },
     });
+    const [limited] = configOf(withService('limits: { flowsPerClient: 9 }')).services;
+    expect(limited?.limits).toEqual({ flowsPerClient: 9, prefix: 32, prefix6: 64 });
     const [, real] = configOf(withReal('drain: {}, thresholds: { upper: 9 }')).services[0]!.reals;
     expect(real).toMatchObject({
       drain: { old: 'keep', timeout: 0 },
@@ -66,6 +68,30 @@ describe('the life of flows in a file', () => {
       'a prefix that is too long',
       withService('persistence: { prefix: 33 }'),
       'f.yaml:8:28 services.web.persistence.prefix: found 33, allowed a whole number from 1 to 32',
+    ],
+    [
+      'limits that limit nothing',
+      withService('limits: { prefix: 24 }'),
+      'f.yaml:8:13 services.web.limits: found a mapping, allowed a mapping with flowsPerClient, ' +
+        'newFlowsPerSecond or both, such as { flowsPerClient: 100 }',
+    ],
+    [
+      'a burst of nothing',
+      withService('limits: { flowsPerClient: 9, burst: 5 }'),
+      'f.yaml:8:41 services.web.limits.burst: found 5, allowed a burst beside newFlowsPerSecond',
+    ],
+    [
+      'a rate that is no number',
+      withService('limits: { newFlowsPerSecond: 10/s }'),
+      'f.yaml:8:34 services.web.limits.newFlowsPerSecond: found "10/s", allowed a whole number ' +
+        'from 1 to 1000000',
+    ],
+    [
+      'a limit that is none',
+      withService('limits: { flowsPerclient: 5 }'),
+      'f.yaml:8:15 services.web.limits.flowsPerclient: found the unknown key flowsPerclient, ' +
+        'allowed the keys flowsPerClient, newFlowsPerSecond, burst, prefix, prefix6 ' +
+        '(did you mean flowsPerClient?)',
     ],
     [
       'a word for old flows that is none',

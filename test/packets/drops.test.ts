@@ -219,6 +219,8 @@ const GIVEN_BY_OTHERS = ['none', 'link-down', 'send-failed'];
 const BY_FRAGMENTS = ['fragment-timeout', 'fragment-table-full'];
 /** See life.test.ts. */
 const BY_DRAINS = ['flow-reset'];
+/** See limits.test.ts. */
+const BY_LIMITS = ['source-limited'];
 const BY_ERRORS = ['icmp-checksum', 'icmp-quote', 'icmp-no-flow'];
 const BY_LENGTH = ['too-big'];
 /** See sctp.test.ts. */
@@ -238,6 +240,7 @@ test('every reason is one of these', () => {
     ...BY_FRAGMENTS,
     ...BY_ERRORS,
     ...BY_DRAINS,
+    ...BY_LIMITS,
     ...BY_LENGTH,
     ...BY_SCTP,
     ...BY_TUNNELS,
