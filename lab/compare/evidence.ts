@@ -1,7 +1,7 @@
 // The evidence of a path, gathered before it is measured: a small exchange of every kind under
 // recorders at the client, at each arm of the balancer's host and at each real, and what these
-// captures say about the way back. furiwake's DSR, NAT and fullnat are held to all claims of verify;
-// their directory keeps a manifest, so that `furiwake lab verify --from` judges them again.
+// captures say about the way back. furiwake's DSR, NAT and fullnat are held to all claims of
+// verify; their directory keeps a manifest, so that `furiwake lab verify --from` judges them again.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from '../net/lab.ts';

@@ -10,9 +10,26 @@ const CHECKSUMS = ['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_c
 /** Why captures cannot be opened here, or undefined. */
 export const whyNoTshark = (): string | undefined => whyNoLab(['tshark']);
 
+let guesses: Promise<readonly string[]> | undefined;
+
+/**
+ * Options against guessing. The files that the lab sends are random bytes, in which tshark finds
+ * the beginnings of protocols that it guesses at, and then complains of how they go on.
+ */
+async function noGuesses(): Promise<readonly string[]> {
+  const { stdout } = await run(['tshark', '-G', 'heuristic-decodes'], { timeoutMs: TIMEOUT_MS });
+  // Lines of: the protocol below, the one that is guessed at, whether it is by default.
+  const rows = stdout.split('\n').map((line) => line.split('\t'));
+  const onTop = rows.filter(([below]) => below === 'tcp' || below === 'udp');
+  const names = new Set(onTop.flatMap(([, name]) => name ?? []));
+  return [...names].flatMap((name) => ['--disable-protocol', name]);
+}
+
 /** What tshark complains of in a capture that was taken with offloads off; empty if nothing. */
 export async function complaintsOf(file: string): Promise<string[]> {
-  const argv = ['tshark', '-n', '-r', file, '-q', ...CHECKSUMS, '-z', 'expert,warn'];
+  guesses ??= noGuesses();
+  const options = [...CHECKSUMS, ...(await guesses)];
+  const argv = ['tshark', '-n', '-r', file, '-q', ...options, '-z', 'expert,warn'];
   const output = await run(argv, { onFailure: 'return', timeoutMs: TIMEOUT_MS });
   const lines = readExpert(output.stdout);
   if (output.exitCode === 0) return lines;

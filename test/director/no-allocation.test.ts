@@ -37,7 +37,7 @@ function compile(path: string): void {
 }
 
 /** V8 may end a marking of its own in one run; a packet that allocates shows in all of them. */
-const RUNS = 3;
+const RUNS = 5;
 
 function forwardMany(method: string): Report {
   const child = join(directory, 'test/director/forward-many.js');
