@@ -34,7 +34,7 @@ function buildProgram(): Command {
   const program = new Command('furiwake')
     .description(
       'A packet-level L4 director: takes the packets of a virtual IP (VIP) from raw sockets, ' +
-        'chooses a real server for each flow, and sends them on by DSR or NAT.',
+        'chooses a real server for each flow, and sends them on by DSR, NAT, fullnat or a tunnel.',
     )
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
