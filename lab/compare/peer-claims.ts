@@ -107,7 +107,7 @@ function sceneOf(kind: PathKind, set: CaptureSet, target: string): Scene {
   };
 }
 
-const withoutTunnel = (frame: Frame): Carried => ({ ...frame, outer: undefined });
+const withoutTunnel = (frame: Frame): Carried => ({ ...frame, tunnelTo: undefined });
 
 /** TCP and UDP of the services; which way a frame goes is told by its ports. */
 function waysOf(frames: readonly Carried[], ports: ReadonlySet<number>): Ways {
@@ -211,8 +211,8 @@ function requestsTranslated(scene: Scene): Look {
 function requestsInTunnel(scene: Scene): Look {
   const { client, into, out, reals, isBalancer } = scene;
   const { pairs, extra } = pairFrames(into.requests, out.requests);
-  const isWrong = ({ outer, packet }: Carried) =>
-    !scene.isRealAddress(outer?.destination ?? '') ||
+  const isWrong = ({ tunnelTo, packet }: Carried) =>
+    !scene.isRealAddress(tunnelTo ?? '') ||
     packet?.source !== scene.clientAddress ||
     packet.destination !== scene.target;
   return {
@@ -228,7 +228,8 @@ function requestsInTunnel(scene: Scene): Look {
 }
 
 function routedBack({ client, reals, isBalancer, target }: Scene): Look {
-  const isWrong = ({ outer, packet }: Carried) => outer !== undefined || packet?.source !== target;
+  const isWrong = ({ tunnelTo, packet }: Carried) =>
+    tunnelTo !== undefined || packet?.source !== target;
   return {
     text: 'Every reply goes from the real to a router and on to the client, with the VIP as its source and in no tunnel.',
     looked: client.replies,

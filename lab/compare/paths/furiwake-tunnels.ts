@@ -36,7 +36,7 @@ function tunnelPath(method: Method, about: string): Path {
     kind: 'tunnel',
     summary:
       `${about} to reals in another subnet, which answer past the director; slow, since each real ` +
-      'takes every packet out by “furiwake decap”, in Node, and not by its kernel',
+      'takes every packet out by “furiwake decap”, in Node',
     topology: comparing(OTHER_SUBNET),
     carriesUdp: true,
     lacks: rawSocketProblem,
