@@ -1,7 +1,7 @@
 // Reals in another subnet than the director, which only a tunnel or a router reaches: where this
 // project's tunnels are compared. Client and director share an Ethernet; a router leads to the
-// reals, and from them to the client. The reals have the VIP on `lo`, where nobody can ask for it by
-// ARP, and tell clients by `advmss` to send no more than fits into a tunnel.
+// reals, and from them to the client. The reals have the VIP on `lo`, where nobody can ask for it
+// by ARP, and tell clients by `advmss` to send no more than fits into a tunnel.
 import {
   type Host,
   type HostArm,
