@@ -1,5 +1,6 @@
 // A whole lab at work: a topology that is built, its servers, a mistake if one is asked for, and
 // the director. What verify, the demo, the benchmarks and `lab up` all start from.
+import { startDecap } from './hosts/decap.ts';
 import { type Director, startDirector } from './hosts/director.ts';
 import { startIperf3 } from './hosts/iperf3.ts';
 import { startNginx } from './hosts/nginx.ts';
@@ -7,7 +8,14 @@ import type { Lab } from './net/lab.ts';
 import { requireLab, UsageError } from './requirements.ts';
 import { type Break, breaksOf, findBreak } from './topologies/breaks.ts';
 import { buildTopology, TOPOLOGIES } from './topologies/build.ts';
-import { addressOf, realsOf, type Topology, type TopologyName } from './topologies/topology.ts';
+import {
+  addressOf,
+  type Host,
+  isTunnel,
+  realsOf,
+  type Topology,
+  type TopologyName,
+} from './topologies/topology.ts';
 
 export interface StartOptions {
   readonly topology: TopologyName;
@@ -40,7 +48,7 @@ export async function startServers(options: StartOptions): Promise<ServingLab> {
   const offloads = options.datapath === 'cap' ? 'off' : (options.offloads ?? 'on');
   const lab = await buildTopology(topology, { offloads });
   try {
-    await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, real)));
+    await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, topology, real)));
     await broken?.apply?.(lab, topology);
     return { lab, topology, broken, close: () => lab.close() };
   } catch (error) {
@@ -62,10 +70,11 @@ export async function startLab(options: StartOptions): Promise<RunningLab> {
   }
 }
 
-function serversOn(lab: Lab, real: Topology['hosts'][number]): Promise<unknown>[] {
+function serversOn(lab: Lab, { method }: Topology, real: Host): Promise<unknown>[] {
   // The address that clients' packets arrive for: the VIP on lo, if the real has it.
   const served = real.loopback[0] ?? addressOf(real);
-  return [startNginx(lab, real.name), startIperf3(lab, real.name, served)];
+  const servers = [startNginx(lab, real.name), startIperf3(lab, real.name, served)];
+  return isTunnel(method) ? [...servers, startDecap(lab, real.name, real.loopback)] : servers;
 }
 
 function chooseBreak(options: StartOptions): Break | undefined {

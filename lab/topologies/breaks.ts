@@ -3,7 +3,9 @@
 // lab before the director starts.
 import type { Lab } from '../net/lab.ts';
 import { setOffloads } from '../net/links.ts';
+import type { Daemon } from '../net/processes.ts';
 import {
+  addressOf,
   clientOf,
   directorOf,
   type Host,
@@ -30,6 +32,8 @@ export interface Break {
 
 /** The real at fault where one is enough. */
 const CULPRIT = 'r2';
+
+const STRICT = { 'net.ipv4.conf.all.rp_filter': '1', 'net.ipv4.conf.default.rp_filter': '1' };
 
 export const BREAKS: readonly Break[] = [
   {
@@ -85,11 +89,30 @@ export const BREAKS: readonly Break[] = [
     }),
   },
   {
+    name: 'no-decap',
+    topologies: ['ipip', 'gue'],
+    summary: `nothing on ${CULPRIT} takes packets out of tunnels`,
+    hosts: [CULPRIT],
+    apply: (lab) => stopDaemons(lab, ({ name }) => name === 'decap'),
+  },
+  {
+    name: 'rp-filter',
+    topologies: ['ipip', 'gue'],
+    summary:
+      `${CULPRIT} has a route to the client alone and a strict reverse-path filter, which drops ` +
+      "the tunnels' packets",
+    hosts: [CULPRIT],
+    change: (topology) =>
+      changeHosts(topology, [CULPRIT], () => ({ gateway: null, sysctls: STRICT })),
+    apply: (lab, topology) =>
+      lab.ip(CULPRIT, [`route add ${addressOf(clientOf(topology))} via 10.31.0.1`]),
+  },
+  {
     name: 'real-dead',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'ipip', 'gue'],
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
-    apply: stopServers,
+    apply: (lab) => stopDaemons(lab, ({ name }) => name !== 'decap'),
   },
   {
     name: 'bad-checksum',
@@ -125,9 +148,10 @@ function withOwnWayBack(host: Host): Partial<Host> {
   return { arms: [...host.arms, arm], gateway: null };
 }
 
-async function stopServers(lab: Lab): Promise<void> {
-  const servers = lab.daemons.filter((daemon) => daemon.host === CULPRIT);
-  await Promise.all(servers.map((daemon) => daemon.stop()));
+/** Stops programs on the real at fault. */
+async function stopDaemons(lab: Lab, isMeant: (daemon: Daemon) => boolean): Promise<void> {
+  const daemons = lab.daemons.filter((daemon) => daemon.host === CULPRIT && isMeant(daemon));
+  await Promise.all(daemons.map((daemon) => daemon.stop()));
 }
 
 /**

@@ -6,6 +6,7 @@ import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
 import { DSR } from './dsr.ts';
 import { DSR6 } from './dsr6.ts';
 import { FULLNAT } from './fullnat.ts';
+import { GUE, IPIP } from './ipip-gue.ts';
 import { NAT } from './nat.ts';
 import { NAT6 } from './nat6.ts';
 import {
@@ -24,6 +25,8 @@ export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = {
   dsr6: DSR6,
   nat6: NAT6,
   fullnat: FULLNAT,
+  ipip: IPIP,
+  gue: GUE,
 };
 
 export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as readonly TopologyName[];

@@ -7,9 +7,11 @@ import type { Break } from './breaks.ts';
 import { Canvas, type Paint } from './canvas.ts';
 import {
   addressOf,
+  answersDirectly,
   clientOf,
   directorOf,
   type Host,
+  isTunnel,
   questionFor,
   realsOf,
   type Topology,
@@ -108,7 +110,7 @@ function drawAcross({ canvas, pens, topology }: Sheet, lastX: number): void {
   const length = lastX - BOX_WIDTH;
   canvas.text(BOX_WIDTH + 1, 0, `1 request to ${topology.vip}`, pens.request);
   canvas.text(BOX_WIDTH, 1, `${'─'.repeat(length - 1)}▶`, pens.request);
-  if (topology.method === 'dsr') return;
+  if (answersDirectly(topology.method)) return;
   canvas.text(BOX_WIDTH, 2, `◀${'═'.repeat(length - 1)}`, pens.reply);
   canvas.text(BOX_WIDTH + 1, 3, `4 reply from ${topology.vip}`, pens.reply);
 }
@@ -121,7 +123,7 @@ type Room = { top: number; clientBottom: number; count: number };
  */
 function drawPaths(sheet: Sheet, { top, clientBottom, count }: Room): void {
   const { canvas, pens, topology } = sheet;
-  const direct = topology.method === 'dsr';
+  const direct = answersDirectly(topology.method);
   const lastX = (count - 1) * STEP;
   const exitX = (direct ? 0 : lastX) + REPLY_AT;
   const exitTop = direct ? clientBottom : top;
@@ -130,7 +132,7 @@ function drawPaths(sheet: Sheet, { top, clientBottom, count }: Room): void {
   canvas.text(exitX, exitTop, '▲', pens.reply);
   for (let y = top; y < top + 2; y++) canvas.text(requestX, y, '│', pens.request);
   if (direct) {
-    const label = '2 new MAC addresses';
+    const label = isTunnel(topology.method) ? '2 in a tunnel' : '2 new MAC addresses';
     canvas.text(requestX - 1 - label.length, top, label, pens.request);
     canvas.text(exitX + 2, top - 1, `3 reply from ${topology.vip}`, pens.reply);
   } else {
@@ -177,9 +179,14 @@ function legend(topology: Topology, pens: Pens): string[] {
   const services = topology.services.map(
     ({ name, protocol, port, scheduler }) => `${name} ${protocol}/${port} (${scheduler})`,
   );
+  const routers = topology.hosts.filter((host) => host.role === 'router');
+  const ways = routers.map(
+    ({ name, arms }) => `${name} ${arms.map((arm) => arm.address).join(', ')}`,
+  );
   return [
     `${pens.request('─▶ requests')}   ${pens.reply('═▶ replies')}   ${changeOf(topology)}`,
     `networks: ${subnets.join(', ')}`,
+    ...(ways.length > 0 ? [`between them the router ${ways.join('; ')}`] : []),
     `services: ${services.join(', ')}`,
   ];
 }
@@ -188,6 +195,7 @@ function legend(topology: Topology, pens: Pens): string[] {
 function changeOf(topology: Topology): string {
   const { method, vip, sourcePool } = topology;
   if (method === 'dsr') return 'the director changes MAC addresses only';
+  if (isTunnel(method)) return `each request goes whole into a packet to its real (${method})`;
   const reals = realsOf(topology).map(addressOf);
   const becomes = `${vip} becomes ${reals[0]} to ${reals.at(-1)}`;
   if (sourcePool === undefined) return `${becomes}, and back in replies`;

@@ -47,9 +47,14 @@ export interface Network {
   readonly hosts: readonly Host[];
 }
 
-export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat';
+export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'ipip' | 'gue';
 
-export type Method = 'dsr' | 'nat' | 'fullnat';
+export type Method = 'dsr' | 'nat' | 'fullnat' | 'ipip' | 'gue';
+
+export const isTunnel = (method: Method): boolean => method === 'ipip' || method === 'gue';
+
+/** Whether the reals answer the client themselves, past the director. */
+export const answersDirectly = (method: Method): boolean => method === 'dsr' || isTunnel(method);
 
 /** As the configuration has it; `ports` is a range such as `20000-29999`. */
 export interface SourcePool {

@@ -44,7 +44,7 @@ const pointSchema = z.object({
 });
 const manifestSchema = z.object({
   format: z.literal(1),
-  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6', 'fullnat']),
+  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'ipip', 'gue']),
   breakName: z.string().nullable(),
   datapath: z.enum(['ring', 'cap']),
   createdAt: z.string(),
@@ -127,6 +127,14 @@ export const macsOf = (host: HostFacts): string[] => host.interfaces.map((port) 
 
 export const hostOfMac = (manifest: Manifest, mac: string): HostFacts | undefined =>
   manifest.hosts.find((host) => macsOf(host).includes(mac));
+
+/** The host that a frame is for: of a tunnel its far end, else whose MAC address it goes to. */
+export function targetOf(manifest: Manifest, frame: Frame): HostFacts | undefined {
+  const { tunnel } = frame;
+  if (tunnel === undefined) return hostOfMac(manifest, frame.destinationMac);
+  const isEnd = ({ address }: { address: string }) => address === tunnel.destination;
+  return manifest.hosts.find((host) => host.interfaces.some(isEnd));
+}
 
 export const vipsOf = (manifest: Manifest): string[] => [
   ...new Set(manifest.services.map((service) => service.vip)),

@@ -2,8 +2,16 @@
 // what it was checked on. The claims that DSR and NAT share are here; each method's own are beside.
 // Pure: the same captures always give the same claims.
 
-import { questionFor } from '../topologies/topology.ts';
-import { type CaptureSet, hostOfMac, hostsOf, methodOf, ownedBy, vipsOf } from './captures.ts';
+import { isTunnel, questionFor } from '../topologies/topology.ts';
+import {
+  type CaptureSet,
+  hostOfMac,
+  hostsOf,
+  methodOf,
+  ownedBy,
+  targetOf,
+  vipsOf,
+} from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { arpFault, findFaults, isSynAck, wrongChecksumOf } from './diagnose.ts';
 import { ACK, type Frame, isEcho, payloadOf, SYN, TCP } from './dissect.ts';
@@ -14,21 +22,27 @@ import { joinCaptures, realsOf } from './flows.ts';
 import { judgeNat } from './nat-claims.ts';
 import { chainTo, journeyOf, type Route, replyLegs, requestLegs } from './route.ts';
 import { compareData } from './streams.ts';
+import { judgeTunnel } from './tunnel-claims.ts';
 
 /** All claims of the topology that the captures were taken in, in the order of a packet's way. */
 export function judge(set: CaptureSet): Claim[] {
   const findings = findFaults(joinCaptures(set));
-  const own = methodOf(set.manifest) === 'dsr' ? judgeDsr(findings) : judgeNat(findings);
   return [
     vipArp(findings),
     echo(findings),
     requestToDirector(findings),
-    ...own,
+    ...ownClaims(findings),
     oneReal(findings),
     checksums(findings),
     handshake(findings),
     data(findings),
   ];
+}
+
+function ownClaims(findings: Findings): Claim[] {
+  const method = methodOf(findings.manifest);
+  if (isTunnel(method)) return judgeTunnel(findings);
+  return method === 'dsr' ? judgeDsr(findings) : judgeNat(findings);
 }
 
 function vipArp(findings: Findings): Claim {
@@ -117,7 +131,7 @@ function oneReal(findings: Findings): Claim {
     const { flow } = route;
     const sent = flow.outOfDirector.requests;
     for (const frame of sent) count(draft, flow, () => chainTo(requestLegs(route), frame));
-    const targets = sent.map((frame) => hostOfMac(manifest, frame.destinationMac)?.name ?? '');
+    const targets = sent.map((frame) => targetOf(manifest, frame)?.name ?? '');
     const reals = [...new Set([...targets, ...realsOf(flow)])];
     const first = reals[0];
     if (first !== undefined) perReal.set(first, (perReal.get(first) ?? 0) + 1);

@@ -1,5 +1,6 @@
 // Finds what went wrong. For each flow it follows the packets from the client on and stops at the
 // first thing that is not as it should be, because everything after it is only a consequence.
+import { answersDirectly, isTunnel } from '../topologies/topology.ts';
 import {
   damageOf,
   directorAddressFor,
@@ -8,9 +9,10 @@ import {
   type Manifest,
   methodOf,
   ownedBy,
+  targetOf,
 } from './captures.ts';
 import { type Claim, distinct, type SeenFault } from './claim.ts';
-import { ACK, type Frame, RST, refusalOf, SYN, TCP } from './dissect.ts';
+import { ACK, type Frame, RST, refusalOf, SYN, TCP, tunnelOf } from './dissect.ts';
 import type { Fault } from './faults.ts';
 import * as faults from './faults.ts';
 import type { Findings } from './findings.ts';
@@ -32,6 +34,8 @@ interface Background {
   readonly unanswered: ReadonlySet<string>;
   /** Whoever claims an address of the source pool that is the director's; undefined if nobody. */
   readonly poolTaken: Fault | undefined;
+  /** Reals whose kernel refuses the packets of tunnels. */
+  readonly withoutDecap: ReadonlySet<string>;
   /** `host protocol port client clientPort` of ICMP "port unreachable". */
   readonly refused: ReadonlySet<string>;
 }
@@ -46,6 +50,7 @@ export function findFaults(joined: JoinedCaptures): Findings {
     speaking: speakingReals(joined.flows),
     unanswered: unansweredArp(joined),
     poolTaken: poolTaken(joined),
+    withoutDecap: refusersOfTunnels(joined),
     refused: refusals(joined),
   };
   const faultOf = new Map<Flow, Fault>();
@@ -117,7 +122,7 @@ function firstFault(background: Background, route: Route): Fault | undefined {
     faultBeforeDirector(background, route) ??
     faultInDirector(background, route) ??
     faultAtReal(background, route) ??
-    (methodOf(background.manifest) === 'dsr'
+    (answersDirectly(methodOf(background.manifest))
       ? faultOfDsrReply(background, route)
       : faultOfNatReply(background, route));
   const consequences = ['no-return-route', 'pool-unreachable', 'server-silent', 'not-delivered'];
@@ -128,6 +133,17 @@ function poolTaken({ set }: JoinedCaptures): Fault | undefined {
   const frames = set.captures.flatMap((capture) => capture.frames);
   const found = frames.map((frame) => arpFault(set.manifest, frame));
   return found.find((fault) => fault?.kind === 'pool-taken');
+}
+
+/** Who says that he has no such protocol, or no such port, of a packet of a tunnel. */
+function refusersOfTunnels({ set }: JoinedCaptures): Set<string> {
+  const hosts = new Set<string>();
+  for (const { packet, sourceMac } of set.captures.flatMap((capture) => capture.frames)) {
+    const quoted = packet === undefined ? undefined : refusalOf(packet);
+    const isTunnels = quoted !== undefined && tunnelOf(quoted) !== undefined;
+    if (isTunnels) hosts.add(hostOfMac(set.manifest, sourceMac)?.name ?? '');
+  }
+  return hosts;
 }
 
 function faultBeforeDirector({ manifest, director }: Background, route: Route): Fault | undefined {
@@ -166,9 +182,12 @@ export function macFault(
   flow: Flow,
   frame: Frame,
 ): Fault | undefined {
-  const target = hostOfMac(manifest, frame.destinationMac);
+  const target = targetOf(manifest, frame);
   if (!flow.service.reals.some((real) => real.host === target?.name)) {
-    return faults.wrongMac(director, `the destination ${frame.destinationMac}, which is no real's`);
+    const { tunnel } = frame;
+    return tunnel === undefined
+      ? faults.wrongMac(director, `the destination ${frame.destinationMac}, which is no real's`)
+      : faults.wrongTunnel(director, `a tunnel to ${tunnel.destination}, which is no real's`);
   }
   if (hostOfMac(manifest, frame.sourceMac)?.name === director) return undefined;
   return faults.wrongMac(director, `the source ${frame.sourceMac}, which is not its own`);
@@ -177,8 +196,9 @@ export function macFault(
 function faultAtReal(background: Background, route: Route): Fault | undefined {
   const { flow, atReal } = route;
   if (atReal.requests.length === 0) {
-    const mac = flow.outOfDirector.requests[0]?.destinationMac ?? '';
-    const host = hostOfMac(background.manifest, mac)?.name ?? 'the real';
+    const [sent] = flow.outOfDirector.requests;
+    const target = sent === undefined ? undefined : targetOf(background.manifest, sent);
+    const host = target?.name ?? 'the real';
     return faults.notDelivered(host, 'requests');
   }
   for (const host of realsOf(flow)) {
@@ -195,11 +215,17 @@ function faultAtReal(background: Background, route: Route): Fault | undefined {
   return undefined;
 }
 
-function silenceOf({ manifest, speaking }: Background, flow: Flow, host: string, port: number) {
+function silenceOf(background: Background, flow: Flow, host: string, port: number): Fault {
+  const { manifest, speaking } = background;
+  if (background.withoutDecap.has(host)) return faults.decapMissing(host, flow.service.vip);
   if (speaking.has(host)) return faults.serverSilent(host, port);
   const [pooled] = manifest.sourcePool?.addresses ?? [];
   const gateway = directorAddressFor(manifest, host);
   if (pooled !== undefined) return faults.poolUnreachable(host, pooled, gateway);
+  if (isTunnel(methodOf(manifest))) {
+    const source = flow.outOfDirector.requests[0]?.tunnel?.source ?? 'the director';
+    return faults.tunnelFiltered(host, source);
+  }
   if (methodOf(manifest) === 'dsr') return faults.vipMissing(host, flow.service.vip);
   return faults.noReturnRoute(host, gateway, undefined);
 }
@@ -221,6 +247,11 @@ function faultOfDsrReply({ manifest }: Background, route: Route): Fault | undefi
     if (hostOfMac(manifest, frame.destinationMac)?.role === 'director') {
       return faults.replyThroughDirector(host, directorAddressFor(manifest, host));
     }
+  }
+  const [strayed] = flow.intoDirector.replies;
+  if (strayed !== undefined) {
+    const host = hostOfMac(manifest, strayed.sourceMac)?.name ?? strayed.sourceMac;
+    return faults.replyThroughDirector(host, directorAddressFor(manifest, host));
   }
   return flow.atClient.replies.length > 0 ? undefined : undelivered(manifest);
 }

@@ -71,6 +71,17 @@ export interface Packet extends Tuple {
   readonly icmp: Icmp | undefined;
 }
 
+/** The outer headers of a packet within another. */
+export interface Tunnel {
+  readonly kind: 'ipip' | 'gue';
+  readonly source: string;
+  readonly destination: string;
+  /** 0 without one. */
+  readonly sourcePort: number;
+  /** Where the inner packet lies in the frame. */
+  readonly innerAt: number;
+}
+
 export interface Frame {
   readonly file: string;
   readonly number: number;
@@ -81,7 +92,9 @@ export interface Frame {
   readonly sourceMac: string;
   readonly etherType: number;
   readonly arp: Arp | undefined;
+  /** Of a tunnel the inner one; its checksums are good if the outer ones are too. */
   readonly packet: Packet | undefined;
+  readonly tunnel: Tunnel | undefined;
 }
 
 export const ETHERNET_BYTES = 14;
@@ -124,7 +137,7 @@ export function dissect({ file, offloads }: CapturePoint, captured: CapturedFram
     sourceMac: whole ? macAt(bytes, 6) : '',
     etherType,
     arp: questionAt(view, bytes, etherType),
-    packet: isIp(etherType) ? packetAt(view, bytes, offloads) : undefined,
+    ...(isIp(etherType) ? contentAt(view, bytes, offloads) : NO_CONTENT),
   };
 }
 
@@ -133,6 +146,42 @@ export function payloadOf(frame: Frame): Uint8Array {
   if (packet === undefined) return frame.bytes.subarray(0, 0);
   return frame.bytes.subarray(packet.payloadAt, packet.payloadAt + packet.payloadBytes);
 }
+
+const NO_CONTENT = { packet: undefined, tunnel: undefined };
+const IPIP = 4;
+/** Of GUE at the reals (`tunnel: { port }` of the configuration, as it is by default). */
+const GUE_PORT = 6080;
+
+/** Which tunnel a packet is one of. */
+export function tunnelOf({ protocol, destinationPort }: Tuple): Tunnel['kind'] | undefined {
+  if (protocol === IPIP) return 'ipip';
+  return protocol === UDP && destinationPort === GUE_PORT ? 'gue' : undefined;
+}
+
+/** A packet, or the one within it. */
+function contentAt(
+  view: DataView,
+  bytes: Uint8Array,
+  offloads: CapturePoint['offloads'],
+): Pick<Frame, 'packet' | 'tunnel'> {
+  const outer = packetAt(view, bytes, offloads, ETHERNET_BYTES);
+  const kind = outer === undefined ? undefined : tunnelOf(outer);
+  if (outer === undefined || kind === undefined) return { packet: outer, tunnel: undefined };
+  const { source, destination, sourcePort, payloadAt } = outer;
+  const innerAt = kind === 'gue' ? payloadAt + gueBytes(view, payloadAt) : payloadAt;
+  const inner = packetAt(view, bytes, offloads, innerAt);
+  if (inner === undefined) return { packet: outer, tunnel: undefined };
+  const packet = {
+    ...inner,
+    headerChecksumGood: inner.headerChecksumGood && outer.headerChecksumGood,
+    checksum: outer.checksum === 'bad' ? outer.checksum : inner.checksum,
+  };
+  return { packet, tunnel: { kind, source, destination, sourcePort, innerAt } };
+}
+
+/** GUE, variant 0: two bits of it, one of control, five of the options' length in words. */
+const gueBytes = (view: DataView, at: number): number =>
+  at < view.byteLength ? 4 + (view.getUint8(at) & 31) * 4 : 4;
 
 const isIp = (etherType: number) => etherType === ETHERTYPE_IPV4 || etherType === ETHERTYPE_IPV6;
 
@@ -241,8 +290,8 @@ function packetAt(
   view: DataView,
   bytes: Uint8Array,
   offloads: CapturePoint['offloads'],
+  l3: number,
 ): Packet | undefined {
-  const l3 = ETHERNET_BYTES;
   const header = ipHeaderAt(view, bytes, l3);
   if (header === undefined) return undefined;
   const { protocol, headerBytes, totalBytes, isFragment } = header;
@@ -251,7 +300,7 @@ function packetAt(
   const end = l3 + totalBytes;
   const cut = bytes.length < end;
   const layer4 = isFragment ? NO_LAYER4 : layer4At(view, bytes, protocol, l4);
-  const state = cut || isFragment ? 'unknown' : checksumState(view, header, l4, end);
+  const state = cut || isFragment ? 'unknown' : checksumState(view, header, { l3, l4, end });
   const { headerBytes: layer4Bytes, ...fields } = layer4;
   const payloadAt = l4 + layer4Bytes;
   const payloadBytes = Math.max(0, end - payloadAt);
@@ -311,14 +360,17 @@ function quotedAt(view: DataView, bytes: Uint8Array, l4: number): Tuple | undefi
   return { protocol, source, destination, ...portsAt(view, at + headerBytes) };
 }
 
-function checksumState(view: DataView, header: IpHeader, l4: number, end: number): ChecksumState {
+type Where = { readonly l3: number; readonly l4: number; readonly end: number };
+
+function checksumState(view: DataView, header: IpHeader, where: Where): ChecksumState {
+  const { l3, l4, end } = where;
   const { protocol, version, addressesAt } = header;
   if (protocol === ICMP) return fold(sumOf(view, l4, end)) === 0xffff ? 'good' : 'bad';
   const field = l4 + (FIELDS[protocol] ?? Infinity);
   if (field + 2 > end) return 'unknown';
   const stored = view.getUint16(field);
   if (protocol === UDP && stored === 0) return version === 4 ? 'none' : 'bad';
-  const addresses = ETHERNET_BYTES + addressesAt;
+  const addresses = l3 + addressesAt;
   const addressesEnd = addresses + (version === 4 ? 8 : 32);
   const pseudo = sumOf(view, addresses, addressesEnd) + protocol + (end - l4);
   if (fold(pseudo + sumOf(view, l4, end)) === 0xffff) return 'good';

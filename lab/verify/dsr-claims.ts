@@ -1,6 +1,7 @@
 // What DSR promises: the director changes MAC addresses and nothing else, and the reply goes from
 // the real straight to the client, with the VIP as its source, past the director.
-import { hostOfMac } from './captures.ts';
+import { isTunnel } from '../topologies/topology.ts';
+import { hostOfMac, methodOf } from './captures.ts';
 import { type Claim, conclude, count, draftOf, missAfter, violate } from './claim.ts';
 import { macFault } from './diagnose.ts';
 import { CHECKSUM_FIELD, type Frame, fieldAt, TCP } from './dissect.ts';
@@ -88,7 +89,7 @@ function ttlUnchanged(findings: Findings): Claim {
   return conclude(draft, findings.damage);
 }
 
-function requestAtReal(findings: Findings): Claim {
+export function requestAtReal(findings: Findings): Claim {
   const { faultOf, director } = findings;
   const draft = draftOf(
     'request-at-real',
@@ -112,7 +113,7 @@ function requestAtReal(findings: Findings): Claim {
   return conclude(draft, findings.damage);
 }
 
-function replyFromVip(findings: Findings): Claim {
+export function replyFromVip(findings: Findings): Claim {
   const { manifest, faultOf } = findings;
   const draft = draftOf('reply-from-vip', 'the reply leaves the real with the VIP as its source');
   for (const route of findings.routes) {
@@ -133,9 +134,11 @@ function replyFromVip(findings: Findings): Claim {
   return conclude(draft, findings.damage);
 }
 
-function replyDirect(findings: Findings): Claim {
+export function replyDirect(findings: Findings): Claim {
   const { manifest, faultOf } = findings;
-  const draft = draftOf('reply-direct', "the reply reaches the client from the real's MAC address");
+  const routed = isTunnel(methodOf(manifest));
+  const from = routed ? "by the reals' router, not the director" : "from the real's MAC address";
+  const draft = draftOf('reply-direct', `the reply reaches the client ${from}`);
   for (const route of findings.routes) {
     const { flow, backToClient, atReal } = route;
     for (const { to } of backToClient.pairs) {
@@ -143,8 +146,9 @@ function replyDirect(findings: Findings): Claim {
     }
     const reals = realsOf(flow);
     for (const frame of flow.atClient.replies) {
-      const sender = hostOfMac(manifest, frame.sourceMac)?.name ?? frame.sourceMac;
-      if (reals.includes(sender)) continue;
+      const host = hostOfMac(manifest, frame.sourceMac);
+      const sender = host?.name ?? frame.sourceMac;
+      if (routed ? host?.role === 'router' : reals.includes(sender)) continue;
       const fault = faults.foreignSource(
         sender,
         `${frame.packet?.source} (MAC ${frame.sourceMac})`,
@@ -162,7 +166,7 @@ function replyDirect(findings: Findings): Claim {
   return conclude(draft, findings.damage);
 }
 
-function noReplyAtDirector(findings: Findings): Claim {
+export function noReplyAtDirector(findings: Findings): Claim {
   const { director, joined } = findings;
   const draft = draftOf('no-reply-at-director', 'no reply passes the director', 'absence');
   for (const route of findings.routes) {

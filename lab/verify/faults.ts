@@ -7,6 +7,9 @@ export type FaultKind =
   | 'vip-missing'
   | 'real-answers-arp'
   | 'no-return-route'
+  | 'decap-missing'
+  | 'tunnel-filtered'
+  | 'wrong-tunnel'
   | 'pool-taken'
   | 'pool-unreachable'
   | 'wrong-checksum'
@@ -60,6 +63,27 @@ export const noReturnRoute = (host: string, gateway: string, taken: string | und
       ? `requests arrive at ${host} and no reply leaves it: ${host} has no route back to the client`
       : `${host} sends its replies to ${taken} instead of the director`,
   mend: `ip route replace default via ${gateway}`,
+});
+
+export const decapMissing = (host: string, vip: string): Fault => ({
+  kind: 'decap-missing',
+  host,
+  cause: `tunnel packets arrive at ${host} and its kernel refuses them: nothing there takes packets out of tunnels`,
+  mend: `furiwake decap --vip ${vip}`,
+});
+
+export const tunnelFiltered = (host: string, source: string): Fault => ({
+  kind: 'tunnel-filtered',
+  host,
+  cause: `tunnel packets arrive at ${host}, nothing leaves it, and it refuses none: its reverse-path filter, or a firewall, drops what comes from ${source}`,
+  mend: `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 (or give ${host} a route to ${source} by eth0)`,
+});
+
+export const wrongTunnel = (host: string, what: string): Fault => ({
+  kind: 'wrong-tunnel',
+  host,
+  cause: `${host} sends requests with ${what}`,
+  mend: DEFECT,
 });
 
 export const poolTaken = (host: string, address: string): Fault => ({

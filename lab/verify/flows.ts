@@ -171,7 +171,7 @@ function sightAt(
   way: Place['way'],
 ): Sight | undefined {
   const host = manifest.hosts.find((entry) => entry.name === capture.point.host);
-  if (host === undefined) return undefined;
+  if (host === undefined || host.role === 'router') return undefined;
   const macs = macsOf(host);
   const arriving = macs.includes(frame.destinationMac);
   const leaving = macs.includes(frame.sourceMac);

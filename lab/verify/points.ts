@@ -25,9 +25,10 @@ export interface TapOptions {
   readonly suffix?: string;
 }
 
-/** One tap for every arm of every host. */
+/** One tap for every arm of every host that is no mere router. */
 export function tapsOf(topology: Topology, { offloads, suffix = '' }: TapOptions): Tap[] {
-  return topology.hosts.flatMap((host) =>
+  const hosts = topology.hosts.filter((host) => host.role !== 'router');
+  return hosts.flatMap((host) =>
     host.arms.map((arm) => {
       const file = `${stemFor(host, arm.name)}${suffix}.pcap`;
       const whole = { lostFrames: 0, problem: null };

@@ -1,5 +1,6 @@
 // The way of one flow as the captures show it, leg by leg: client, director in, director out, real,
 // and back. Each leg is a pairing of what left one point with what arrived at the next.
+import { answersDirectly } from '../topologies/topology.ts';
 import { type Manifest, methodOf } from './captures.ts';
 import type { Frame } from './dissect.ts';
 import { type Flow, newSight, type Pairing, pairFrames } from './flows.ts';
@@ -10,10 +11,10 @@ export interface Route {
   readonly toDirector: Pairing;
   readonly throughDirector: Pairing;
   readonly toReal: Pairing;
-  /** Replies in NAT: real to director, back through it, director to client. Empty in DSR. */
+  /** Replies in NAT: real to director, through it, to the client. Empty where reals answer it. */
   readonly backToDirector: Pairing;
   readonly backThroughDirector: Pairing;
-  /** Replies on their last leg: from the real in DSR, from the director in NAT. */
+  /** Replies on their last leg: from the real in DSR and tunnels, from the director in NAT. */
   readonly backToClient: Pairing;
   /** Of all reals that the flow touched; more than one breaks a claim of its own. */
   readonly atReal: { readonly requests: readonly Frame[]; readonly replies: readonly Frame[] };
@@ -28,7 +29,7 @@ export function routeOf(flow: Flow, manifest: Manifest): Route {
     atReal.replies.push(...sight.replies);
   }
   const { atClient, intoDirector, outOfDirector } = flow;
-  const nat = methodOf(manifest) !== 'dsr';
+  const nat = !answersDirectly(methodOf(manifest));
   const returned = nat ? outOfDirector.replies : atReal.replies;
   return {
     flow,

@@ -119,7 +119,9 @@ describe.skipIf(reason !== undefined)(`furiwake lab${reason ? `: ${reason}` : ''
     );
     const nothing = await furiwake('lab', 'verify');
     expect(nothing).toMatchObject({ exitCode: 2 });
-    expect(nothing.stderr).toContain('either a topology (dsr, nat, dsr6, nat6, fullnat) or --from');
+    expect(nothing.stderr).toContain(
+      'either a topology (dsr, nat, dsr6, nat6, fullnat, ipip, gue) or --from',
+    );
     const { id } = await up('dsr', '--no-director');
     const host = await furiwake('lab', 'shell', '--lab', id, 'r9');
     expect(host).toMatchObject({ exitCode: 2 });

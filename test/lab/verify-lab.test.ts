@@ -35,6 +35,10 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['nat6', 'cap'],
     ['fullnat', 'ring'],
     ['fullnat', 'cap'],
+    ['ipip', 'ring'],
+    ['ipip', 'cap'],
+    ['gue', 'ring'],
+    ['gue', 'cap'],
   ])(
     '%s by %s: every claim holds',
     async (topology, datapath) => {
@@ -67,6 +71,10 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['fullnat', 'pool-taken', 'pool-taken', ['r2'], 'ip addr del 10.77.0.200/32 dev eth0'],
     ['fullnat', 'pool-unrouted', 'pool-unreachable', ['r1', 'r2', 'r3'], 'via 10.77.0.1'],
     ['fullnat', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
+    ['ipip', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 192.0.2.100'],
+    ['gue', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 192.0.2.100'],
+    ['gue', 'rp-filter', 'tunnel-filtered', ['r2'], 'net.ipv4.conf.eth0.rp_filter=0'],
+    ['ipip', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
   ])(
     '%s with %s: fails by %s of %j',
     async (topology, breakName, kind, hosts, mend) => {

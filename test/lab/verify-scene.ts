@@ -1,4 +1,4 @@
-// Captures that no lab made: packets sent along the ways of DSR, NAT and fullnat, frame by frame,
+// Captures that no lab made: packets sent along the ways of DSR, NAT and tunnels, frame by frame,
 // written as pcap files with a manifest, so that verify judges them as it judges a kept directory.
 // A test spoils one hop and sees what verify says.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,11 @@ import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { TOPOLOGIES } from '../../lab/topologies/build.ts';
 import {
   addressOf,
+  answersDirectly,
   clientOf,
   directorOf,
   hostNamed,
+  isTunnel,
   type Topology,
   type TopologyName,
 } from '../../lab/topologies/topology.ts';
@@ -20,6 +22,7 @@ import type { Claim } from '../../lab/verify/claim.ts';
 import { judge } from '../../lab/verify/claims.ts';
 import { manifestOf, tapsOf } from '../../lab/verify/points.ts';
 import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
+import { inTunnel } from './in-tunnel.ts';
 
 export const ACK = 0x10;
 export const SYN = 0x02;
@@ -62,6 +65,8 @@ export class Scene {
   spoil: Spoil = (_hop, _segment, bytes) => bytes;
   /** Overrides fields of frames at a hop, before they are built. */
   fields: (hop: Hop, segment: Segment) => Partial<FrameFields> = () => ({});
+  /** The real that a tunnel leads to at a hop. */
+  endFor: (hop: Hop, segment: Segment) => string = (_hop, { real }) => real;
   #id = 100;
 
   constructor(name: TopologyName, topology: Topology = TOPOLOGIES[name]) {
@@ -213,7 +218,8 @@ export class Scene {
     for (const hop of this.#hopsOf(segment.way)) {
       const fields = { ...this.#fieldsAt(hop, segment), ...this.fields(hop, segment) };
       const build = segment.protocol === 'tcp' ? tcpFrame : udpFrame;
-      const bytes = this.spoil(hop, segment, build(fields));
+      const plain = build(fields);
+      const bytes = this.spoil(hop, segment, this.#wrap(hop, segment, plain, fields));
       if (bytes === undefined) return false;
       this.record(this.fileAt(hop, segment.real), bytes);
     }
@@ -272,12 +278,12 @@ export class Scene {
 
   #hopsOf(way: 'request' | 'reply'): Hop[] {
     if (way === 'request') return ['client-out', 'director-in', 'director-out', 'real-in'];
-    if (this.topology.name === 'dsr') return ['real-out', 'client-in'];
+    if (answersDirectly(this.topology.method)) return ['real-out', 'client-in'];
     return ['real-out', 'director-back-in', 'director-back-out', 'client-in'];
   }
 
   #fieldsAt(hop: Hop, segment: Segment): FrameFields {
-    const nat = this.topology.method !== 'dsr';
+    const nat = !answersDirectly(this.topology.method);
     const near = ['client-out', 'director-in', 'director-back-out', 'client-in'].includes(hop);
     const passed = ['director-out', 'real-in', 'director-back-out', 'client-in'].includes(hop);
     const server =
@@ -288,7 +294,7 @@ export class Scene {
     const client = pooled ?? this.clientAddress;
     const seenPort = pooled === undefined ? clientPort : poolPort(clientPort);
     return {
-      ...this.#macsAt(near, segment),
+      ...this.#macsAt(hop, near, segment),
       source: request ? client : server,
       destination: request ? server : client,
       sourcePort: request ? seenPort : port,
@@ -303,10 +309,29 @@ export class Scene {
     };
   }
 
-  #macsAt(near: boolean, { way, real }: Segment) {
+  /** A request of a tunnel, once the director has sent it, within the packet to its real. */
+  #wrap(hop: Hop, segment: Segment, bytes: Uint8Array, fields: FrameFields): Uint8Array {
+    const { method } = this.topology;
+    if ((method !== 'ipip' && method !== 'gue') || !toReal(hop)) return bytes;
+    return inTunnel(bytes, {
+      ...{ kind: method, sourceMac: fields.sourceMac, destinationMac: fields.destinationMac },
+      source: addressOf(directorOf(this.topology)),
+      destination: addressOf(hostNamed(this.topology, this.endFor(hop, segment))),
+      sourcePort: 49_152 + (segment.clientPort & 1023),
+    });
+  }
+
+  #macsAt(hop: Hop, near: boolean, { way, real }: Segment) {
     const [outside, inside] = this.armMacs;
     const client = this.mac('client');
     const server = this.mac(real);
+    if (isTunnel(this.topology.method)) {
+      const [hub, hubInside] = [this.mac('hub', 0), this.mac('hub', 1)];
+      if (hop === 'director-out') return { sourceMac: outside, destinationMac: hub };
+      if (hop === 'real-in') return { sourceMac: hubInside, destinationMac: server };
+      if (hop === 'real-out') return { sourceMac: server, destinationMac: hubInside };
+      if (hop === 'client-in') return { sourceMac: hub, destinationMac: client };
+    }
     if (way === 'request') {
       return near
         ? { sourceMac: client, destinationMac: outside }
