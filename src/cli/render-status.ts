@@ -166,7 +166,6 @@ const armAddress = ({ address, address6 }: ArmStatus): string | null => address 
 
 function renderTotals(status: Status, colours: Colours): string {
   const { totals, maximumFlows, maximumHalfOpen } = status;
-  const isLimiting = status.services.some(({ limits }) => limits !== undefined);
   const flows = [
     `${number(totals.activeFlows)} active of at most ${number(maximumFlows)}`,
     `${count(totals.openedFlows)} opened`,
@@ -176,8 +175,6 @@ function renderTotals(status: Status, colours: Colours): string {
   const floods = [
     `${number(totals.halfOpenFlows)} half open of at most ${number(maximumHalfOpen)}`,
     `${count(totals.statelessPackets)} packets sent on statelessly`,
-    ...(isLimiting ? [`${number(totals.countedClients)} clients counted`] : []),
-    ...(totals.uncountedFlows > 0 ? [`${count(totals.uncountedFlows)} flows of others`] : []),
   ];
   const frames = [
     `${count(totals.sentFrames)} sent on`,
@@ -204,6 +201,7 @@ function renderTotals(status: Status, colours: Colours): string {
   const lines = [
     `${colours.dim('flows ')}  ${flows.join(', ')}`,
     `${colours.dim('floods')}  ${floods.join(', ')}`,
+    ...limitLines(status, colours),
     ...(isQuiet ? [] : [`${colours.dim('       ')} ${clients.join(', ')}`]),
     `${colours.dim('frames')}  ${frames.join(', ')}`,
     `${colours.dim('errors')}  ${errors.join(', ')}`,
@@ -211,6 +209,17 @@ function renderTotals(status: Status, colours: Colours): string {
     ...poolLines(status.sourcePool, colours),
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
+}
+
+/** Whose flows are counted, where a service limits those of each client. */
+function limitLines({ services, totals, drops }: Status, colours: Colours): string[] {
+  if (services.every(({ limits }) => limits === undefined)) return [];
+  const parts = [
+    `${number(totals.countedClients)} clients counted`,
+    `${count(drops['source-limited'] ?? 0)} new flows refused`,
+    `${count(totals.uncountedFlows)} let in without room to count them`,
+  ];
+  return [`${colours.dim('limits')}  ${parts.join(', ')}`];
 }
 
 /** A port serves one flow for each real, so the busiest real says how near the end is. */

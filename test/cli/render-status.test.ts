@@ -147,3 +147,17 @@ it('says why a real takes not all that it could, and until when', () => {
   expect(text).toContain('starting: all of its share in 12 s');
   expect(text).toContain('the sorry server: new flows only while no real takes any');
 });
+
+it('says what clients may have, and how many are counted', () => {
+  const [service] = QUIET_STATUS.services;
+  const limits = { flowsPerClient: 500, newFlowsPerSecond: 50, prefix: 32, prefix6: 64 };
+  const totals = { ...QUIET_STATUS.totals, countedClients: 1234, uncountedFlows: 5 };
+  const drops = { 'source-limited': 67 };
+  const status = { ...QUIET_STATUS, totals, drops, services: [{ ...service!, limits }] };
+  const text = renderStatus(status, undefined, PLAIN);
+  expect(text).toContain('maglev, 500 flows a client, 50 new ones a second\n');
+  expect(text).toContain(
+    '\nlimits  1,234 clients counted, 67 new flows refused, 5 let in without room to count them\n',
+  );
+  expect(renderStatus(QUIET_STATUS, undefined, PLAIN)).not.toContain('limits');
+});

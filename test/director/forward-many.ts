@@ -26,6 +26,7 @@ interface Family {
   /** Where the client's port lies in a frame without options. */
   readonly portAt: number;
   readonly make: (options: scene.SceneOptions) => scene.Scene;
+  readonly services: () => scene.SceneService[];
   readonly arms: Datapath['arms'];
   readonly dsr: readonly [typeof scene.dsrTcp, typeof scene.dsrUdp];
   readonly nat: readonly [typeof scene.natTcp, typeof scene.natUdp];
@@ -37,6 +38,7 @@ interface Family {
 
 const IPV4: Family = {
   ...{ portAt: 34, make: scene.makeScene, arms: scene.ARMS, reals: scene.NAT_REALS },
+  services: scene.standardServices,
   dsr: [scene.dsrTcp, scene.dsrUdp],
   nat: [scene.natTcp, scene.natUdp],
   replies: [scene.replyTcp, scene.replyUdp],
@@ -50,6 +52,7 @@ const IPV4: Family = {
 
 const IPV6: Family = {
   ...{ portAt: 54, make: scene6.makeScene6, arms: scene6.ARMS6, reals: scene6.NAT_REALS6 },
+  services: () => [...scene.standardServices(), ...scene6.services6()],
   dsr: [scene6.dsrTcp6, scene6.dsrUdp6] as Family['dsr'],
   nat: [scene6.natTcp6, scene6.natUdp6] as Family['nat'],
   replies: [scene6.replyTcp6, scene6.replyUdp6] as Family['replies'],
@@ -89,6 +92,14 @@ function replies(): Uint8Array[] {
     const fields = { destinationPort: 20_000 + index, payload: new Uint8Array(index) };
     return family.replies[index % 3 === 0 ? 1 : 0](real, fields);
   });
+}
+
+/** Some of the flows that come are more than their client may open. */
+function limitedServices(): scene.SceneService[] {
+  const limits = { flows: 0, intervalMs: 1 / 25, burstMs: 10, prefixLength: 64 };
+  const plain = { persistence: undefined, onePacket: false, slowStartMs: 0, sorry: -1 };
+  const life = { ...plain, failOpen: false, limits };
+  return family.services().map((service) => ({ ...service, life }));
 }
 
 interface Memory {
@@ -140,7 +151,7 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
 
 async function main(): Promise<void> {
   // Room for less than what comes, so that flows are given up as well.
-  const made = family.make({ maximumFlows: 1024 });
+  const made = family.make({ maximumFlows: 1024, services: limitedServices() });
   const { director } = made;
   const [open] = family[method];
   for (let port = 20_000; port < 20_000 + BATCH_FRAMES; port++) {

@@ -79,6 +79,6 @@ describe.each(['dsr', 'nat', 'dsr6', 'nat6'])('ten million frames by %s', (metho
     for (const count of [totals.openedFlows, totals.answeredFrames, evicted]) {
       expect(count).toBeGreaterThan(100_000);
     }
-    expect(Object.keys(drops).sort()).toEqual(['no-flow', 'no-service']);
+    expect(Object.keys(drops).sort()).toEqual(['no-flow', 'no-service', 'source-limited']);
   });
 });

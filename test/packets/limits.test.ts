@@ -19,6 +19,7 @@ import {
   standardServices,
   tableOf,
 } from './scene.ts';
+import { dsrTcp6, makeScene6, services6 } from './scene6.ts';
 
 const SYN = { flags: tcp.SYN };
 const NO_LIMITS: ClientLimits = { flows: 0, intervalMs: 0, burstMs: 0, prefixLength: 128 };
@@ -113,6 +114,22 @@ describe('flows of a client', () => {
     const scene = sceneWith({ flows: 2 }, {}, 1);
     for (let turn = 0; turn < 2; turn++) scene.receive(dsrUdp({ source: '198.51.100.9' }));
     expect(open(scene, 5)).toEqual(times('send', 5));
+  });
+});
+
+describe('limits of IPv6', () => {
+  test('are of a /64, and IPv4 clients are others', () => {
+    const limits = { ...NO_LIMITS, flows: 2, prefixLength: 64 };
+    const life = { ...LIFE, failOpen: false, limits };
+    const services = [...standardServices(), ...services6()].map((each) => ({ ...each, life }));
+    const scene = makeScene6({ services });
+    const open6 = (source: string) =>
+      scene.receive(dsrTcp6({ ...SYN, source, sourcePort: port++ })).verdict;
+    const verdicts = ['2001:db8:c::1', '2001:db8:c::2', '2001:db8:c::3'].map(open6);
+    expect(verdicts).toEqual([...times('send 0', 2), LIMITED]);
+    expect(open6('2001:db8:c:1::1')).toBe('send 0');
+    expect(open(scene, 2)).toEqual(times('send', 2));
+    expect(scene.director.flows.clients?.active).toBe(3);
   });
 });
 
