@@ -1,7 +1,14 @@
 // What a service listens on, as files and people write it: ports ("80", "8000-8100", "any") and
-// VIPs ("192.0.2.10", or the prefix "192.0.2.0/28").
-import { ALL_PORTS, type PortRange, type Prefix } from '../director/port-map.ts';
-import { formatIpv4, parseIpv4, prefixMask } from '../wire/address.ts';
+// VIPs ("192.0.2.10", or a prefix: "192.0.2.0/28", "2001:db8::/64").
+import { ALL_PORTS, type PortRange, type Prefix, type Prefix6 } from '../director/port-map.ts';
+import {
+  formatIpv4,
+  formatIpv6,
+  parseIpv4,
+  parseIpv6,
+  prefixMask,
+  wordMask,
+} from '../wire/address.ts';
 import { isIpv6Text } from './endpoint.ts';
 
 export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -16,6 +23,8 @@ const RANGE = /^([1-9]\d{0,4})-([1-9]\d{0,4})$/;
 const PREFIX = /^([\d.]+)\/(0|[1-9]\d?)$/;
 /** A shorter prefix is no set of VIPs but a network. */
 export const SHORTEST_PREFIX = 8;
+/** That of one link (RFC 4291, 2.5.4). */
+export const SHORTEST_PREFIX6 = 64;
 
 /** One port or one range of a file; undefined if it is neither. */
 export function parsePorts(ports: unknown): PortRange | undefined {
@@ -43,10 +52,49 @@ export const prefixAround = (address: number, prefixLength: number): Prefix => (
 export const formatPrefix = ({ address, prefixLength }: Prefix): string =>
   prefixLength === 32 ? formatIpv4(address) : `${formatIpv4(address)}/${prefixLength}`;
 
-/** A prefix of 32 bits is one address. */
+/** The same of IPv6. */
+export function parsePrefix6(text: string): Prefix6 | undefined {
+  const [address = '', length = '128', more] = text.split('/');
+  const network = parseIpv6(address);
+  const isLength = /^(0|[1-9]\d{0,2})$/.test(length) && Number(length) <= 128;
+  if (network === undefined || !isLength || more !== undefined) return undefined;
+  return { network, prefixLength: Number(length) };
+}
+
+export function prefixAround6({ network: [a, b, c, d] }: Prefix6, prefixLength: number): Prefix6 {
+  const mask = (word: number) => wordMask(prefixLength, word);
+  return { network: [a & mask(0), b & mask(1), c & mask(2), d & mask(3)], prefixLength };
+}
+
+export const formatPrefix6 = ({ network, prefixLength }: Prefix6): string =>
+  prefixLength === 128 ? formatIpv6(network) : `${formatIpv6(network)}/${prefixLength}`;
+
+/** A prefix of 32 bits, or 128 of IPv6, is one address. */
 export function plainVip(text: string): string {
-  const prefix = parsePrefix(text);
+  const [prefix, prefix6] = [parsePrefix(text), parsePrefix6(text)];
+  if (prefix6 !== undefined) return formatPrefix6(prefix6);
   return prefix === undefined ? text : formatPrefix(prefix);
+}
+
+/** Bits that an address or prefix fixes. */
+export const fixedBits = (text: string): number | undefined =>
+  (parsePrefix6(text) ?? parsePrefix(text))?.prefixLength;
+
+/** The address or prefix of so many bits, as plainVip writes it, that holds another of them. */
+export function vipAround(text: string, bits: number): string | undefined {
+  const [prefix, prefix6] = [parsePrefix(text), parsePrefix6(text)];
+  if (prefix6 !== undefined) return formatPrefix6(prefixAround6(prefix6, bits));
+  if (prefix === undefined || bits > 32) return undefined;
+  return formatPrefix(prefixAround(prefix.address, bits));
+}
+
+/** True if a VIP is another, or a prefix that holds it. */
+export function holdsVip(outer: string, inner: string): boolean {
+  const [bits, innerBits] = [fixedBits(outer), fixedBits(inner)];
+  if (bits === undefined || innerBits === undefined) return outer === inner;
+  return isIpv6Text(outer) === isIpv6Text(inner) && bits <= innerBits
+    ? vipAround(inner, bits) === plainVip(outer)
+    : false;
 }
 
 export function formatPorts({ from, to }: PortRange): string {

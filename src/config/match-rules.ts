@@ -4,12 +4,12 @@
 import type { PortRange } from '../director/port-map.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
+  fixedBits,
   formatPorts,
-  formatPrefix,
   formatService,
+  holdsVip,
   onlyPort,
-  parsePrefix,
-  prefixAround,
+  vipAround,
 } from './listening.ts';
 import { type Finding, formatPath } from './problem.ts';
 import type { Placed, ServiceSketch } from './sketch.ts';
@@ -97,7 +97,7 @@ function clash(protocol: string, later: Claim, earlier: Claim): Finding {
 /** Things that one service says twice. */
 function repeatedItems({ vips, ports, protocols }: ServiceSketch): Finding[] {
   return [
-    ...repeated(vips, String, (one, other) => holds(one, other) || holds(other, one)),
+    ...repeated(vips, String, (one, other) => holdsVip(one, other) || holdsVip(other, one)),
     ...repeated(ports, formatPorts, (one, other) => one.from <= other.to && other.from <= one.to),
     ...repeated(protocols, String, (one, other) => one === other),
   ];
@@ -117,29 +117,18 @@ function repeated<T>(
   });
 }
 
-/** True if a VIP is another, or a prefix that holds it. */
-function holds(one: string, other: string): boolean {
-  const [outer, inner] = [parsePrefix(one), parsePrefix(other)];
-  if (outer === undefined || inner === undefined) return one === other;
-  if (outer.prefixLength > inner.prefixLength) return false;
-  return prefixAround(inner.address, outer.prefixLength).address === outer.address;
-}
-
 /** Looked up by text, and for prefixes once more for each prefix length that there is. */
 function realsThatAreVips(services: readonly ServiceSketch[]): Finding[] {
   const owners = new Map<string, ServiceSketch>();
   const lengths = new Set<number>();
   for (const service of services) {
     for (const { value: vip } of service.vips) {
-      lengths.add(parsePrefix(vip)?.prefixLength ?? 32);
+      lengths.add(fixedBits(vip) ?? 32);
       if (!owners.has(vip)) owners.set(vip, service);
     }
   }
-  const keysOf = (text: string): string[] => {
-    const address = parsePrefix(text)?.address;
-    if (address === undefined) return [text];
-    return [...lengths].map((length) => formatPrefix(prefixAround(address, length)));
-  };
+  const keysOf = (text: string): string[] =>
+    [...lengths].flatMap((length) => vipAround(text, length) ?? []);
   return services.flatMap((service) =>
     service.reals.flatMap(({ path, address }): Finding[] => {
       const keys = address === undefined ? [] : keysOf(address);

@@ -1,7 +1,7 @@
 // The rules about method fullnat and its source pool: who needs one has one, its addresses belong
 // to nobody else, and nothing asks of fullnat what it cannot do.
 import { isIpv6Text } from './endpoint.ts';
-import { parsePrefix, prefixAround } from './listening.ts';
+import { holdsVip } from './listening.ts';
 import type { DataPath, Finding } from './problem.ts';
 import { VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch } from './sketch.ts';
@@ -62,14 +62,8 @@ function strangeSource(
   if (isIpv6Text(address)) return [{ found: address, allowed: 'an IPv4 address' }];
   if (isRepeated) return [{ found: `${address} a second time`, allowed: 'each address once' }];
   const allowed = 'an address that nobody else has';
-  const vipOf = services.find(({ vips }) => vips.some(({ value }) => holds(value, address)));
+  const vipOf = services.find(({ vips }) => vips.some(({ value }) => holdsVip(value, address)));
   if (vipOf) return [{ found: `${address}, a VIP of service ${vipOf.name}`, allowed }];
   const realOf = services.find(({ reals }) => reals.some((real) => real.address === address));
   return realOf ? [{ found: `${address}, a real of service ${realOf.name}`, allowed }] : [];
-}
-
-function holds(vip: string, address: string): boolean {
-  const [prefix, host] = [parsePrefix(vip), parsePrefix(address)];
-  if (prefix === undefined || host === undefined) return false;
-  return prefixAround(host.address, prefix.prefixLength).address === prefix.address;
 }

@@ -2,7 +2,13 @@
 // every service and real gets an id that it keeps for as long as this director runs.
 import type { Config, RealConfig, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint, isIpv6Text } from '../config/endpoint.ts';
-import { formatPorts, onlyPort, PROTOCOL_NUMBERS, parsePrefix } from '../config/listening.ts';
+import {
+  formatPorts,
+  onlyPort,
+  PROTOCOL_NUMBERS,
+  parsePrefix,
+  parsePrefix6,
+} from '../config/listening.ts';
 import { parseSource } from '../config/sources.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { buildSourceList, type SourceList } from '../director/source-list.ts';
@@ -203,9 +209,10 @@ function serviceInput(
   return {
     id,
     family: isIpv6Text(config.vips[0] ?? '') ? 6 : 4,
-    vips: config.vips.map(
-      (vip) => parsePrefix(vip) ?? { address: numberOf(vip), prefixLength: 32 },
-    ),
+    vips: config.vips
+      .filter((vip) => !isPrefix6(vip))
+      .map((vip) => parsePrefix(vip) ?? { address: numberOf(vip), prefixLength: 32 }),
+    prefixes6: config.vips.filter(isPrefix6).flatMap((vip) => parsePrefix6(vip) ?? []),
     ports: config.ports,
     protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
     schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
@@ -216,6 +223,8 @@ function serviceInput(
     ...(life && { life }),
   };
 }
+
+const isPrefix6 = (vip: string): boolean => isIpv6Text(vip) && vip.includes('/');
 
 /** Who may open flows; undefined: everybody. */
 function sourcesOf({ sources }: ServiceConfig): SourceList | undefined {

@@ -3,7 +3,7 @@
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
 import type { Config, RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
-import { parsePrefix } from '../config/listening.ts';
+import { fixedBits, parsePrefix, parsePrefix6 } from '../config/listening.ts';
 import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
@@ -83,6 +83,7 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
 function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts): string[] {
   const vips = [...new Set(services.flatMap((service) => service.vips))];
   const vips6 = vips.filter(isIpv6Text).length;
+  const masked = vips.filter((vip) => isIpv6Text(vip) && ((fixedBits(vip) ?? 0) & 31) !== 0).length;
   return [
     ...(workers > Math.max(1, processors)
       ? [
@@ -90,7 +91,7 @@ function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts
             `needs one of its own. Set "workers: ${processors}" or fewer`,
         ]
       : []),
-    ...(workers > 1 && !canShare(vips.length - vips6, vips6)
+    ...(workers > 1 && !canShare(vips.length - vips6, vips6, masked)
       ? [
           `workers is ${workers} and there are ${vips.length} VIPs: frames to so many cannot be ` +
             'shared out (2,000 of IPv4 can, or 444 of IPv6). Set "workers: 1"',
@@ -147,9 +148,9 @@ function findOwner(address: string, local: HostFacts['local']): string | undefin
 }
 
 function holds({ address: range, prefixLength }: InterfaceAddress, address: string): boolean {
-  const [wanted6, range6] = [parseIpv6(address), parseIpv6(range)];
+  const [wanted6, range6] = [parsePrefix6(address), parseIpv6(range)];
   if (wanted6 !== undefined && range6 !== undefined) {
-    return inSubnet6(wanted6, range6, prefixLength);
+    return inSubnet6(wanted6.network, range6, Math.min(prefixLength, wanted6.prefixLength));
   }
   const [wanted, start] = [parsePrefix(address), parseIpv4(range)];
   if (wanted === undefined || start === undefined) return false;

@@ -13,7 +13,11 @@ export function wantedFrames(table: Table): Wanted {
     vips: table.vips,
     reals: Int32Array.of(...table.natAddresses, ...table.tunnelAddresses),
     vipPrefixLengths: table.vipPrefixLengths,
-    vips6: wordsOf(table.vips6),
+    vips6: Int32Array.of(...wordsOf(table.vips6), ...table.prefixes6.networks),
+    vipPrefixLengths6: Uint8Array.of(
+      ...new Uint8Array(table.vips6.length).fill(128),
+      ...table.prefixes6.prefixLengths,
+    ),
     reals6: wordsOf(table.natAddresses6),
   };
 }
@@ -33,7 +37,10 @@ function sharedAmong({ pool, life }: Table): Shared {
   };
 }
 
-/** The solicited-node groups of its IPv6 VIPs, to which questions for their MAC address go. */
+/**
+ * The solicited-node groups of its IPv6 VIPs, to which questions for their MAC address go. Those of
+ * a prefix are too many to join.
+ */
 export function wantedGroups(table: Table): string[] {
   const groups = [...table.vips6].map((handle) => formatIpv6(groupOf(address6Of(table, handle))));
   return [...new Set(groups)];

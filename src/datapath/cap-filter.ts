@@ -20,7 +20,7 @@ const ICMPV6_ERRORS = [1, 2, 3, 4];
 const NDP = [135, 136];
 
 export interface CapFilterOptions {
-  /** Addresses of both families, or prefixes of IPv4; frames to them are taken. */
+  /** Addresses or prefixes of both families; frames to them are taken. */
   readonly vips: readonly string[];
   /** Frames from them are taken: under NAT, the replies. */
   readonly reals: readonly string[];

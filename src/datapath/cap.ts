@@ -100,7 +100,14 @@ class CapDatapath implements EventDatapath {
     this.#handles = this.#capture(options);
   }
 
-  #capture({ vips, vipPrefixLengths, reals, vips6, reals6 }: Wanted): CapHandle[] {
+  #capture({
+    vips,
+    vipPrefixLengths,
+    reals,
+    vips6,
+    vipPrefixLengths6,
+    reals6,
+  }: Wanted): CapHandle[] {
     const suffix = (index: number) => {
       const length = vipPrefixLengths?.[index] ?? 32;
       return length === 32 ? '' : `/${length}`;
@@ -108,7 +115,10 @@ class CapDatapath implements EventDatapath {
     const addresses = {
       vips: [
         ...Array.from(vips, (vip, index) => formatIpv4(vip) + suffix(index)),
-        ...formatAll6(vips6),
+        ...formatAll6(vips6).map((vip, index) => {
+          const length = vipPrefixLengths6?.[index] ?? 128;
+          return length === 128 ? vip : `${vip}/${length}`;
+        }),
       ],
       reals: [...Array.from(reals, formatIpv4), ...formatAll6(reals6)],
     };

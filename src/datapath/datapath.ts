@@ -47,6 +47,8 @@ export interface Wanted extends Shared {
   readonly reals: Int32Array;
   /** IPv6 addresses, four int32 each; without any, no IPv6 frame is wanted. */
   readonly vips6?: Int32Array;
+  /** Of each of these VIPs; 128 unless given. */
+  readonly vipPrefixLengths6?: Uint8Array;
   readonly reals6?: Int32Array;
 }
 

@@ -6,7 +6,13 @@
 // client; there the port decides, of which each worker has its own. ARP and all else go to worker
 // 0.
 import type { Wanted } from './datapath.ts';
-import { encodeProgram, type Instruction, testVips } from './socket-filter.ts';
+import {
+  addresses6,
+  encodeProgram,
+  type Instruction,
+  ifAddress6,
+  testVips,
+} from './socket-filter.ts';
 
 // Linux include/uapi/linux/bpf_common.h; offsets count from the network header here, where the
 // socket filter's count from the Ethernet header (net/packet/af_packet.c, fanout_demux_bpf).
@@ -70,15 +76,18 @@ const PER_VIP6 = 9;
 export const workerOfClient = (client: number, workers: number): number =>
   (Math.imul(client, GOLDEN) >>> 16) % workers;
 
-/** True if frames to so many VIPs can be shared out. */
-export const canShare = (vips: number, vips6: number): boolean =>
-  vips * PER_VIP + vips6 * PER_VIP6 <= MOST_FOR_VIPS;
+/**
+ * True if frames to so many VIPs can be shared out.
+ * @param masked how many of IPv6 are prefixes that end within a word
+ */
+export const canShare = (vips: number, vips6: number, masked = 0): boolean =>
+  vips * PER_VIP + vips6 * PER_VIP6 + masked <= MOST_FOR_VIPS;
 
 const NONE = new Int32Array(0);
 
 /** The program, ready for PACKET_FANOUT_DATA. */
 export function buildFanoutProgram(
-  { vips6 = NONE, ...wanted }: Omit<Wanted, 'reals' | 'reals6'>,
+  wanted: Omit<Wanted, 'reals' | 'reals6'>,
   workers: number,
 ): Uint8Array<ArrayBuffer> {
   const toWorker: readonly Instruction[] = [
@@ -101,7 +110,7 @@ export function buildFanoutProgram(
     [RETURN, 0, 0, 0],
     [JUMP, 0, 0, ofIpv4.length],
     ...ofIpv4,
-    ...ipv6Client(vips6, clientPrefixLength6),
+    ...ipv6Client(wanted, clientPrefixLength6),
     ...toWorker,
   ]);
 }
@@ -178,19 +187,20 @@ const FROM_CLIENT: readonly Instruction[] = [
 ];
 
 /** The same for IPv6, where the answers of neighbours and routers go to worker 0. */
-function ipv6Client(vips6: Int32Array, prefixLength: number): Instruction[] {
+function ipv6Client(
+  { vips6 = NONE, vipPrefixLengths6 }: Pick<Wanted, 'vips6' | 'vipPrefixLengths6'>,
+  prefixLength: number,
+): Instruction[] {
   const foldAddress = (at: number) => foldMasked(at, prefixLength);
-  const count = vips6.length / 4;
   const byDestination = foldAddress(DESTINATION6_AT);
-  const byVip = Array.from({ length: count }, (_, index): Instruction[] => {
-    const toNext = (word: number) => 2 * word + 1;
-    const words = [3, 2, 1, 0].flatMap((word): Instruction[] => [
-      [LOAD_WORD, 0, 0, DESTINATION6_AT + word * 4],
-      [JUMP_EQUAL, 0, toNext(word), (vips6[index * 4 + word] as number) >>> 0],
-    ]);
-    const behind = (count - 1 - index) * PER_VIP6 + byDestination.length + 1;
-    return [...words, [JUMP, 0, 0, behind]];
-  });
+  const toClient: Instruction = [JUMP, 0, 0, 0];
+  const tests = addresses6(vips6).flatMap((vip, index) =>
+    ifAddress6(DESTINATION6_AT, vip, vipPrefixLengths6?.[index], [toClient]),
+  );
+  const byVip = tests.map(
+    (test, at): Instruction =>
+      test === toClient ? [JUMP, 0, 0, tests.length - at + byDestination.length] : test,
+  );
   const [bySource, byQuote] = [foldAddress(SOURCE6_AT), foldAddress(QUOTED_DESTINATION6_AT)];
   const fromClient: Instruction[] = [
     [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
@@ -207,7 +217,7 @@ function ipv6Client(vips6: Int32Array, prefixLength: number): Instruction[] {
     [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
     [JUMP_GREATER, 0, 1, LAST_ECHO6],
     [RETURN, 0, 0, 0],
-    ...byVip.flat(),
+    ...byVip,
     ...byDestination,
     [JUMP, 0, 0, fromClient.length],
     ...fromClient,

@@ -69,7 +69,7 @@ export interface RingArm {
   copiedBytes: number;
   readonly counters: ArmCounters;
   /** Multicast groups that the interface takes for us; see setMembership. */
-  groups: ReadonlySet<number>;
+  groups: ReadonlySet<number | 'all'>;
 }
 
 export interface RingArmOptions {
@@ -123,18 +123,25 @@ export function openRingArm(
   return ring;
 }
 
-/** Lets in the questions for the MAC address of each VIP: they go to its solicited-node group. */
-function joinGroups(ring: RingArm, { vips6 = new Int32Array(0) }: Wanted): void {
+/**
+ * Lets in the questions for the MAC address of each VIP: they go to its solicited-node group. Those
+ * for the addresses of a prefix go to as many groups as it has addresses, so all groups come in.
+ */
+function joinGroups(ring: RingArm, wanted: Wanted): void {
+  const { vips6 = new Int32Array(0), vipPrefixLengths6: lengths } = wanted;
   const { arm, small, groups } = ring;
   const { interfaceIndex } = arm;
   // RFC 4291, 2.7.1: the group has the last three bytes of the address.
-  const lastWords = vips6.filter((_, index) => index % 4 === 3);
-  const wanted = new Set(lastWords.map((word) => 0xff00_0000 | word));
-  const change = (group: number, joins: boolean) =>
+  const isPrefix = (vip: number) => (lengths?.[vip] ?? 128) < 128;
+  const next = new Set<number | 'all'>();
+  for (let vip = 0; vip * 4 < vips6.length; vip++) {
+    next.add(isPrefix(vip) ? 'all' : 0xff00_0000 | (vips6[vip * 4 + 3] as number));
+  }
+  const change = (group: number | 'all', joins: boolean) =>
     setMembership(small.libc, small.fd, { interfaceIndex, group, joins });
-  for (const group of wanted) if (!groups.has(group)) change(group, true);
-  for (const group of groups) if (!wanted.has(group)) change(group, false);
-  ring.groups = wanted;
+  for (const group of next) if (!groups.has(group)) change(group, true);
+  for (const group of groups) if (!next.has(group)) change(group, false);
+  ring.groups = next;
 }
 
 /** True if at least one frame waits. */

@@ -5,7 +5,7 @@
 // reals, so do ICMP errors from anybody to anybody: a router behind the director that speaks of a
 // request names neither a VIP nor, as its sender, a real. The filter runs in the kernel, before the
 // copy. Encoding: Linux include/uapi/linux/filter.h and bpf_common.h.
-import { prefixMask } from '../wire/address.ts';
+import { prefixMask, wordMask } from '../wire/address.ts';
 import type { Wanted } from './datapath.ts';
 
 /** One instruction is 8 bytes: code, jump if true, jump if false, operand. */
@@ -124,21 +124,26 @@ function othersVlans(vlans: readonly number[]): Instruction[] {
 
 const NONE = new Int32Array(0);
 
-function fits({ vips, vipPrefixLengths, reals, vips6 = NONE, reals6 = NONE }: Wanted): boolean {
+function fits(wanted: Wanted): boolean {
+  const { vips, vipPrefixLengths, reals } = wanted;
+  const { vips6 = NONE, reals6 = NONE, vipPrefixLengths6 } = wanted;
   const instructions =
     (vips.length + reals.length) * PER_ADDRESS +
     new Set(vipPrefixLengths).size * PER_LENGTH +
-    ((vips6.length + reals6.length) / 4) * PER_ADDRESS6;
+    ((vips6.length + reals6.length) / 4) * PER_ADDRESS6 +
+    (vipPrefixLengths6?.filter((length) => (length & 31) !== 0).length ?? 0);
   return instructions <= MOST_FOR_ADDRESSES;
 }
 
 /** What decides of an IPv6 frame; another goes on behind it. Conditional jumps are too short. */
-function wantedOfIpv6({ vips6 = NONE, reals6 = NONE }: Wanted): Instruction[] {
+function wantedOfIpv6({ vips6 = NONE, reals6 = NONE, vipPrefixLengths6 }: Wanted): Instruction[] {
   if (vips6.length + reals6.length === 0) return [];
   const types = reals6.length > 0 ? [...NDP, ...ICMPV6_ERRORS] : NDP;
   const ofIpv6: Instruction[] = [
-    ...addresses6(vips6).flatMap((vip) => ifAddress6(DESTINATION6_AT, vip)),
-    ...addresses6(reals6).flatMap((real) => ifAddress6(SOURCE6_AT, real)),
+    ...addresses6(vips6).flatMap((vip, index) =>
+      ifAddress6(DESTINATION6_AT, vip, vipPrefixLengths6?.[index], [ACCEPT]),
+    ),
+    ...addresses6(reals6).flatMap((real) => ifAddress6(SOURCE6_AT, real, 128, [ACCEPT])),
     [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
     [JUMP_EQUAL, 1, 0, ICMPV6],
     REJECT,
@@ -149,16 +154,31 @@ function wantedOfIpv6({ vips6 = NONE, reals6 = NONE }: Wanted): Instruction[] {
   return [[JUMP_EQUAL, 1, 0, IPV6], [JUMP, 0, 0, ofIpv6.length], ...ofIpv6];
 }
 
-const addresses6 = (words: Int32Array): Int32Array[] =>
+export const addresses6 = (words: Int32Array): Int32Array[] =>
   Array.from({ length: words.length / 4 }, (_, index) => words.subarray(index * 4, index * 4 + 4));
 
-/** Accepts a frame that has these four words, of which the last differ most often. */
-function ifAddress6(at: number, words: Int32Array): Instruction[] {
-  return [3, 2, 1, 0].flatMap((word, step): Instruction[] => [
-    [LOAD_WORD, 0, 0, at + word * 4],
-    [JUMP_EQUAL, 0, 7 - 2 * step, (words[word] as number) >>> 0],
-    ...(step === 3 ? [ACCEPT] : []),
-  ]);
+/** Does `then` with a frame whose address begins with these bits, of which the last differ most. */
+export function ifAddress6(
+  at: number,
+  words: Int32Array,
+  prefixLength: number | undefined,
+  then: readonly Instruction[],
+): Instruction[] {
+  const tests = [3, 2, 1, 0].flatMap((word): Instruction[] => {
+    const mask = wordMask(prefixLength ?? 128, word);
+    if (mask === 0) return [];
+    return [
+      [LOAD_WORD, 0, 0, at + word * 4],
+      ...(mask === -1 ? [] : [[MASK, 0, 0, mask >>> 0] as const]),
+      [JUMP_EQUAL, 0, 0, (words[word] as number) >>> 0],
+    ];
+  });
+  const pastAll = (index: number) => tests.length - 1 - index + then.length;
+  const jumping = tests.map(
+    (test, index): Instruction =>
+      test[0] === JUMP_EQUAL ? [JUMP_EQUAL, 0, pastAll(index), test[3]] : test,
+  );
+  return [...jumping, ...then];
 }
 
 function wantedOfIpv4(wanted: Wanted): Instruction[] {

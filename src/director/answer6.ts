@@ -1,7 +1,7 @@
 // What the director answers itself over IPv6: solicitations for its VIPs (which are on no
 // interface, so the kernel does not) and pings to a VIP. And what it learns from neighbour
 // messages: where its reals are, and who else says that a VIP is his.
-import { findAddress, UNKNOWN } from '../flow/address-book.ts';
+import { findAddress } from '../flow/address-book.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -36,7 +36,7 @@ export function answerNeighbour(
   learn(director, frame, speaker, option || at + 6, arm, mayReplace);
   if (!isQuestion) return PASS;
   const target = findAddress(director.flows.book, frame, ndp.target(l4));
-  if (target < 0 || !isVip6(director.table, target)) return PASS;
+  if (!isVip6(director.table, target, frame, ndp.target(l4))) return PASS;
   advertise(director, frame, at, l4, arm);
   return TAKEN;
 }
@@ -52,8 +52,8 @@ function learn(
 ): void {
   const address = findAddress(director.flows.book, frame, speaker);
   const [high, low] = [frame.getInt32(mac), frame.getUint16(mac + 4)];
-  if (address === UNKNOWN || !isStation(high, low)) return;
-  if (isVip6(director.table, address)) {
+  if (!isStation(high, low)) return;
+  if (isVip6(director.table, address, frame, speaker)) {
     if (isOwnMac(director, high, low)) return;
     const vip6 = ipv6.addressAt(frame, speaker);
     noteConflict(director, { vip: address, vip6, arm, macHigh: high, macLow: low });

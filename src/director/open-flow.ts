@@ -1,6 +1,6 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
-import { holdAddress, releaseAddress } from '../flow/address-book.ts';
+import { holdAddress, releaseAddress, UNKNOWN } from '../flow/address-book.ts';
 import {
   addFlow,
   changeState,
@@ -43,7 +43,7 @@ import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
 import { isAllowed } from './source-list.ts';
 import { takeSource } from './source-pool.ts';
-import { findService, IPV6_BIT } from './table.ts';
+import { findService, findService6, IPV6_BIT } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -54,6 +54,7 @@ const SOURCE_DENIED = DROP['source-denied'];
 const SOURCE_LIMITED = DROP['source-limited'];
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const FLOW_CONFLICT = DROP['flow-conflict'];
+const FLOW_TABLE_FULL = DROP['flow-table-full'];
 const NO_SOURCE_PORT = DROP['no-source-port'];
 
 /** Instead of a record's number, beside those of addFlow. */
@@ -80,8 +81,11 @@ export function processNew(
   const reset = endOldFlow(director, frame, at, l4, arm);
   if (reset !== 0) return reset;
   const { protocol, destination: vip } = packet;
-  const service = findService(table, vip, tcp.destinationPort(frame, l4), protocol);
   const ofIpv6 = isIpv6(packet);
+  const vipPort = tcp.destinationPort(frame, l4);
+  const service = ofIpv6
+    ? findService6(table, vip, frame, l3 + ipv6.DESTINATION_OFFSET, vipPort, protocol)
+    : findService(table, vip, vipPort, protocol);
   if (service < 0) {
     return ofIpv6
       ? notForwarded6(director, frame, l3, l4, NO_SERVICE)
@@ -108,14 +112,14 @@ export function processNew(
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
-  if (ofIpv6) packet.source = holdAddress(flows.book, frame, l3 + ipv6.SOURCE_OFFSET);
+  if (ofIpv6 && !holdEnds(director, frame, l3)) return dropped(director, FLOW_TABLE_FULL);
   fillNewFlow(director, frame, at, l4, service, realId, arm);
   const hasSource = (bits & FULLNAT_BIT) === 0 || takeSource(director);
   fillDeltas(director);
   const state = isTcp ? firstState(tcp.flags(frame, l4)) : isSctp ? SCTP_NONE : UDP_NEW;
   const number = hasSource ? addFlow(flows, director.newFlow, state, director.nowMs) : NO_SOURCE;
-  // The flow holds the client's address by itself now.
-  if (ofIpv6) releaseAddress(flows.book, packet.source);
+  // The flow holds them by itself now.
+  if (ofIpv6) releaseEnds(director);
   if (number === NO_SOURCE) return dropped(director, NO_SOURCE_PORT);
   if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return processRoomless(director, frame, at, l4, end, service, arm, offload);
@@ -130,6 +134,21 @@ export function processNew(
   // One packet proves nothing, for it may be forged: the flow may be given up until the next comes.
   if (!isSctp) changeState(flows, number, state);
   return verdict;
+}
+
+/** Gives both ends of a new IPv6 flow their handles: a VIP of a prefix has none of its own. */
+function holdEnds({ packet, flows: { book } }: Director, frame: DataView, l3: number): boolean {
+  packet.source = holdAddress(book, frame, l3 + ipv6.SOURCE_OFFSET);
+  if (packet.source === UNKNOWN) return false;
+  packet.destination = holdAddress(book, frame, l3 + ipv6.DESTINATION_OFFSET);
+  if (packet.destination !== UNKNOWN) return true;
+  releaseAddress(book, packet.source);
+  return false;
+}
+
+function releaseEnds({ packet, flows: { book } }: Director): void {
+  releaseAddress(book, packet.source);
+  releaseAddress(book, packet.destination);
 }
 
 /**
@@ -240,13 +259,13 @@ function fillNewFlow(
 }
 
 /** What its requests' checksums change by, of a new flow that is known in all else. */
-function fillDeltas({ newFlow, table, packet }: Director): void {
+function fillDeltas({ newFlow, flows, packet }: Director): void {
   const { client, vip, ports, real, replyPorts, local, bits } = newFlow;
   const [vipPort, realPort] = [ports & 0xffff, replyPorts >>> 16];
   newFlow.deltas = 0;
   if ((bits & NAT_BIT) === 0) return;
   newFlow.deltas = isIpv6(packet)
-    ? requestDeltas6(table.addresses6, vip, vipPort, real, realPort)
+    ? requestDeltas6(flows.book, vip, vipPort, real, realPort)
     : requestDeltas(vip, vipPort, real, realPort);
   if ((bits & FULLNAT_BIT) === 0) return;
   const more = requestDeltas(client, ports >>> 16, local, replyPorts & 0xffff);

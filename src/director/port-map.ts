@@ -2,11 +2,17 @@
 // answer by NAT. A group is one address or prefix with one protocol; its ports lie in segments,
 // each with one owner, so a look-up is one hash for each distinct prefix length (nearly always one)
 // and a binary search. What is more exact wins: a longer prefix first, then the narrower ports.
-import { prefixMask } from '../wire/address.ts';
+import { type Ipv6, prefixMask } from '../wire/address.ts';
 
 /** The addresses that share the first bits of `address`; with 32 bits, that one alone. */
 export interface Prefix {
   readonly address: number;
+  readonly prefixLength: number;
+}
+
+/** The addresses that share the first bits of `network`, over IPv6. */
+export interface Prefix6 {
+  readonly network: Ipv6;
   readonly prefixLength: number;
 }
 

@@ -41,7 +41,7 @@ export function processFragment6(
 ): Verdict {
   const { packet, table, firstPiece } = director;
   const l3 = at + ethernet.HEADER_BYTES;
-  if (!isVip6(table, packet.destination)) {
+  if (!isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET)) {
     if (!isNatAddress6(table, packet.source)) return PASS;
     if (isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET)) return PASS;
   }
@@ -149,7 +149,8 @@ function decideEcho(
   end: number,
   arm: number,
 ): Verdict {
-  if (!isVip6(director.table, director.packet.destination)) return PASS;
+  const vip = at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET;
+  if (!isVip6(director.table, director.packet.destination, frame, vip)) return PASS;
   if (end - l4 < icmpv6.HEADER_BYTES || icmpv6.type(frame, l4) !== icmpv6.ECHO_REQUEST) {
     return dropped(director, MALFORMED);
   }

@@ -97,7 +97,7 @@ function processOther6(
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { packet, table } = director;
-  const toVip = isVip6(table, packet.destination);
+  const toVip = isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET);
   if ((packet.protocol ^ 0x40) !== ipv6.PROTOCOL_ICMPV6) {
     return toVip ? dropped(director, IP_PROTOCOL) : PASS;
   }

@@ -65,7 +65,8 @@ export function notForwarded6(
   reason: number,
 ): Verdict {
   const { table, packet } = director;
-  if (isVip6(table, packet.destination)) return dropped(director, reason);
+  if (isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET))
+    return dropped(director, reason);
   if (l4 === 0 || isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET)) return PASS;
   const isOurs = isNatReal(table, packet.source, tcp.sourcePort(frame, l4), packet.protocol);
   if (!isOurs) return PASS;

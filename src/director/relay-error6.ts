@@ -1,7 +1,7 @@
 // ICMPv6 errors of others: what relay-error.ts does for IPv4. An error quotes the packet that it
 // speaks of, which tells where it belongs; by NAT the quoted packet is turned back into the one
 // that its sender sent.
-import { findAddress } from '../flow/address-book.ts';
+import { findAddress, holdAddress, releaseAddress, UNKNOWN } from '../flow/address-book.ts';
 import {
   DELTAS,
   findFlow,
@@ -31,7 +31,7 @@ import { swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress6 } from './refuse.ts';
 import { countRelayed } from './relay-error.ts';
 import { requestDeltas6, setHandle } from './rewrite6.ts';
-import { findService, IPV6_BIT, isNatReal, isVip6, METHOD_NAT } from './table.ts';
+import { findService6, IPV6_BIT, isNatReal, isVip6, METHOD_NAT } from './table.ts';
 import { PASS, send, type Verdict } from './verdict.ts';
 
 const ICMP_CHECKSUM = DROP['icmp-checksum'];
@@ -74,8 +74,8 @@ export function relayError6(
   end: number,
 ): Verdict {
   const { table, flows, packet, nowMs } = director;
-  const toVip = isVip6(table, packet.destination);
   const l3 = at + ethernet.HEADER_BYTES;
+  const toVip = isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET);
   // It speaks of a packet that its receiver sent, or it is a forgery.
   const isQuote = readQuote(director, frame, l4 + icmpv6.HEADER_BYTES, end);
   if (!isQuote || !isToSender(frame, l3)) return toVip ? dropped(director, ICMP_QUOTE) : PASS;
@@ -122,17 +122,24 @@ function relayByHash(
   l4: number,
   protocol: number,
 ): Verdict {
-  const { table, schedulers } = director;
-  const service = findService(table, quote.sender, tcp.sourcePort(frame, quote.l4), protocol);
+  const { table, schedulers, flows } = director;
+  const sender = quote.l3 + ipv6.SOURCE_OFFSET;
+  const vipPort = tcp.sourcePort(frame, quote.l4);
+  const service = findService6(table, quote.sender, frame, sender, vipPort, protocol);
   if (!(schedulers[service]?.consistent ?? false)) return dropped(director, ICMP_NO_FLOW);
   const client = ipv6.fold(frame, quote.l3 + ipv6.DESTINATION_OFFSET);
   noteClient6(director.choice, frame, quote.l3 + ipv6.DESTINATION_OFFSET);
-  const vip = ipv6.fold(frame, quote.l3 + ipv6.SOURCE_OFFSET);
+  const vip = ipv6.fold(frame, sender);
   const clientPort = tcp.destinationPort(frame, quote.l4);
   const realId = chooseReal(director, service, client, clientPort, vip);
   if (realId < 0) return dropped(director, ICMP_NO_FLOW);
   const isNat = table.realMethod[realId] === METHOD_NAT;
-  return relayToReal(director, frame, at, l4, realId, isNat);
+  // An address of a prefix has a number only while somebody holds it.
+  quote.sender = holdAddress(flows.book, frame, sender);
+  if (quote.sender === UNKNOWN) return dropped(director, ICMP_NO_FLOW);
+  const verdict = relayToReal(director, frame, at, l4, realId, isNat);
+  releaseAddress(flows.book, quote.sender);
+  return verdict;
 }
 
 /** The error is about a reply: its real hears it as about the packet that it sent itself. */
@@ -153,7 +160,7 @@ function relayToReal(
     const address = table.realAddress[realId] as number;
     const vipPort = tcp.sourcePort(frame, quote.l4);
     const port = (table.realPort[realId] as number) || vipPort;
-    const deltas = requestDeltas6(table.addresses6, quote.sender, vipPort, address, port);
+    const deltas = requestDeltas6(flows.book, quote.sender, vipPort, address, port);
     mendQuote(frame, deltas >>> 16);
     setHandle(frame, quote.l3 + ipv6.SOURCE_OFFSET, flows.book, address);
     frame.setUint16(quote.l4, port);

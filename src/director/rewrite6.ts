@@ -12,10 +12,9 @@ import { IPV6_BIT } from './table.ts';
 /**
  * The change of checksums when a request's VIP and port become the real's: that of the address in
  * the low 16 bits, that of both in the high 16. A reply's change is the complement.
- * @param addresses four words for each handle
  */
 export function requestDeltas6(
-  addresses: Int32Array,
+  book: AddressBook,
   vip: number,
   vipPort: number,
   real: number,
@@ -23,8 +22,9 @@ export function requestDeltas6(
 ): number {
   let sum = 0;
   for (let word = 0; word < 4; word++) {
-    const before = addresses[vip * 4 + word] as number;
-    sum += checksum.difference32(before, addresses[real * 4 + word] as number);
+    const before = wordsOf(book, vip)[wordsAt(vip) + word] as number;
+    const after = wordsOf(book, real)[wordsAt(real) + word] as number;
+    sum += checksum.difference32(before, after);
   }
   const address = checksum.fold(sum);
   const both = checksum.fold(address + checksum.difference16(vipPort, realPort));

@@ -13,7 +13,9 @@ import {
   type PortMap,
   type PortRange,
   type Prefix,
+  type Prefix6,
 } from './port-map.ts';
+import { buildPrefixMap6, findOwner6, type PrefixEntry6, type PrefixMap6 } from './prefix-map6.ts';
 import type { SourceList } from './source-list.ts';
 
 export const METHOD_DSR = 0;
@@ -68,6 +70,8 @@ export interface ServiceInput {
   /** 4 unless given. Of 6, all addresses are handles: numbers of entries in `addresses6`. */
   readonly family?: 4 | 6;
   readonly vips: readonly Prefix[];
+  /** Prefixes of IPv6 that it listens on beside these. */
+  readonly prefixes6?: readonly Prefix6[];
   readonly ports: readonly PortRange[];
   /** 6 (TCP), 17 (UDP), 132 (SCTP). */
   readonly protocols: readonly number[];
@@ -98,6 +102,8 @@ const NO_POOL: SourcePool = { addresses: new Int32Array(0), firstPort: 0, portCo
 export interface Table {
   /** Service ids by VIP, port and protocol. */
   readonly services: PortMap;
+  /** The same of prefixes of IPv6. */
+  readonly prefixes6: PrefixMap6;
   /** Schedule of each service id; undefined for an id that this table does not hold. */
   readonly schedules: readonly (Schedule | undefined)[];
   readonly life: TableLife;
@@ -213,6 +219,7 @@ export function buildTable(
   const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
+    prefixes6: buildPrefixMap6(services.flatMap(prefixEntries6), IPV6_BIT),
     schedules,
     life: { ...lifeOf(services, allReals), timeoutsMs },
     fallbacks,
@@ -278,6 +285,13 @@ const aloneEntry = ({ address, prefixLength, family }: FamilyPrefix): PortEntry 
 const serviceEntries = (service: ServiceInput): PortEntry[] =>
   service.vips.flatMap((vip) => portEntries(vip, service.ports, service, service.id));
 
+const prefixEntries6 = (service: ServiceInput): PrefixEntry6[] =>
+  (service.prefixes6 ?? []).flatMap((prefix) =>
+    portEntries({ address: 0, prefixLength: 0 }, service.ports, service, service.id).map(
+      ({ from, to, protocol, owner }) => ({ ...prefix, from, to, protocol, owner }),
+    ),
+  );
+
 const replyEntries = (service: ServiceInput): PortEntry[] =>
   realsOf(service).flatMap(({ id, address, port, method }) => {
     if (!comesBack(method)) return [];
@@ -299,6 +313,22 @@ const portEntries = (
 /** @returns the id of the service on this VIP, port and protocol, or -1 */
 export function findService(table: Table, vip: number, port: number, protocol: number): number {
   return findOwner(table.services, vip, port, protocol);
+}
+
+/**
+ * The same of IPv6: a single VIP before a prefix.
+ * @param address handle of the address that lies at `at`, or UNKNOWN
+ */
+export function findService6(
+  { services, prefixes6 }: Table,
+  address: number,
+  frame: DataView,
+  at: number,
+  port: number,
+  protocol: number,
+): number {
+  const service = findOwner(services, address, port, protocol);
+  return service >= 0 ? service : findOwner6(prefixes6, frame, at, port, protocol);
 }
 
 /** Real ids of a service, in schedule order. */
@@ -327,9 +357,9 @@ export function isVip(table: Table, address: number): boolean {
   return findOwner(table.services, address, 0, ADDRESS_ALONE) >= 0;
 }
 
-/** True if the handle is that of an IPv6 VIP. */
-export function isVip6(table: Table, handle: number): boolean {
-  return findOwner(table.services, handle, 0, IPV6_BIT) >= 0;
+/** True if the IPv6 address that lies at `at`, and has this handle if any, is a VIP. */
+export function isVip6(table: Table, handle: number, frame: DataView, at: number): boolean {
+  return findService6(table, handle, frame, at, 0, IPV6_BIT) >= 0;
 }
 
 /** The address that a handle of the table stands for. */

@@ -7,7 +7,7 @@ import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import type { Director } from './director.ts';
 import { linkLocalOf } from './neighbours.ts';
-import { address6Of, isVip6 } from './table.ts';
+import { isVip6 } from './table.ts';
 import { GROUP_BIT, KIND_LENGTH, KIND_TIME, TIME_TO_LIVE, takeBudget } from './tell-sender.ts';
 
 /** Tells the sender of a packet that its hop limit is over (RFC 4443, 3.3). */
@@ -56,7 +56,7 @@ function pushError(
   ipv6.emit(view, l3, {
     ...{ trafficClass: 0, flowLabel: 0, nextHeader: ipv6.PROTOCOL_ICMPV6, payloadBytes },
     hopLimit: TIME_TO_LIVE,
-    source: speakerOn(director, arm),
+    source: speakerOn(director, frame, at, arm),
     destination: ipv6.addressAt(frame, at + l3 + ipv6.SOURCE_OFFSET),
   });
   const data = new Uint8Array(frame.buffer, frame.byteOffset + at + l3, quoted);
@@ -68,12 +68,18 @@ function pushError(
  * The address that the director speaks from: the arm's own, if it is of use beyond the link, else
  * another arm's; with none the VIP that was asked, and to a real the arm's link-local address.
  */
-function speakerOn({ arms, table, packet }: Director, arm: number): Ipv6 {
+function speakerOn(
+  { arms, table, packet }: Director,
+  frame: DataView,
+  at: number,
+  arm: number,
+): Ipv6 {
   const isGlobal = ({ address6 }: Director['arms'][number]) =>
     address6 !== undefined && (address6[0] & 0xffc00000) !== (0xfe800000 | 0);
   const own = arms[arm] as Director['arms'][number];
   const speaker = isGlobal(own) ? own : arms.find(isGlobal);
   if (speaker?.address6 !== undefined) return speaker.address6;
-  const asked = packet.destination;
-  return isVip6(table, asked) ? address6Of(table, asked) : linkLocalOf(own);
+  const asked = at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET;
+  const isVip = isVip6(table, packet.destination, frame, asked);
+  return isVip ? ipv6.addressAt(frame, asked) : linkLocalOf(own);
 }

@@ -1,8 +1,8 @@
 // IPv6 addresses by number, so that whoever handles flows handles one int32 an address. Addresses
 // of the configuration have the numbers that control gave them, 0 and up: their index in the table.
-// A client has a number below 0 for as long as a flow holds it. Open addressing over four words,
-// with a keyed hash, for both kinds; no allocation for clients once the first table with IPv6 has
-// come.
+// A client, and a VIP out of a prefix, has a number below 0 for as long as a flow holds it. Open
+// addressing over four words, with a keyed hash, for both kinds; no allocation for clients once the
+// first table with IPv6 has come.
 
 /** No handle: of an address that is not in the book. A client's is never as low. */
 export const UNKNOWN = -0x8000_0000;
@@ -28,7 +28,7 @@ export interface AddressBook {
 }
 
 /**
- * @param maximum most clients at a time
+ * @param maximum most clients and VIPs of prefixes at a time
  * @param seed keys the hash, so that nobody outside can make long probe chains
  */
 export function createAddressBook(maximum: number, seed: number): AddressBook {

@@ -157,8 +157,8 @@ export function createFlowTable(
     records: new Int32Array((maximum + 1) * RECORD_WORDS),
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
-    // One more, for the client of a flow that is about to be added.
-    book: createAddressBook(maximum + 1, seed),
+    // Client and VIP of each, and of one that is about to be added.
+    book: createAddressBook((maximum + 1) * 2, seed),
     timeoutsMs: new Int32Array(new ArrayBuffer(TIMEOUT_MS.byteLength)),
     flowsByReal: new Int32Array(realIds),
     activeByReal: new Int32Array(realIds),
@@ -271,7 +271,10 @@ export function addFlow(table: FlowTable, flow: NewFlow, state: number, nowMs: n
   const number = takeRecord(table, nowMs);
   if (number < 0) return TABLE_FULL;
   layRecord(table, number, flow, state, nowMs);
-  if (((flow.protocol << 8) & IPV6_META_BIT) !== 0) holdAgain(table.book, flow.client);
+  if (((flow.protocol << 8) & IPV6_META_BIT) !== 0) {
+    holdAgain(table.book, flow.client);
+    holdAgain(table.book, flow.vip);
+  }
   if (isHalfOpen) joinQueue(table, number);
   addKey(table, number, 0);
   if (nat) addKey(table, number, REPLY_BIT);
@@ -343,7 +346,10 @@ export function removeFlow(table: FlowTable, number: number): void {
   const meta = records[at + META] as number;
   removeKey(table, number, 0);
   if (meta & NAT_BIT) removeKey(table, number, REPLY_BIT);
-  if (meta & IPV6_META_BIT) releaseAddress(table.book, records[at + CLIENT] as number);
+  if (meta & IPV6_META_BIT) {
+    releaseAddress(table.book, records[at + CLIENT] as number);
+    releaseAddress(table.book, records[at + VIP] as number);
+  }
   records[at + META] = 0;
   records[at + NEXT_FREE] = table.freeRecord;
   table.freeRecord = number;

@@ -147,8 +147,16 @@ function matchReplies(
   return `${word} saddr . meta l4proto . th sport ${setOf(sources)}${notOurs}`;
 }
 
-/** An IPv6 address without an IPv4 part as one number, `0x` and 32 digits. */
-function digitsOf(address: string): string {
+/** An IPv6 address or prefix without an IPv4 part as one number or two, `0x` and 32 digits each. */
+function digitsOf(vip: string): string {
+  const [address = '', length = '128'] = vip.split('/');
+  const first = BigInt(addressDigits(address));
+  const last = first | ((1n << BigInt(128 - Number(length))) - 1n);
+  const digits = (value: bigint) => `0x${value.toString(16).padStart(32, '0')}`;
+  return first === last ? digits(first) : `${digits(first)}-${digits(last)}`;
+}
+
+function addressDigits(address: string): string {
   const [before = '', after] = address.split('::');
   const groups = (part: string) => part.split(':').filter((group) => group !== '');
   const ends = [groups(before), groups(after ?? '')] as const;

@@ -33,6 +33,7 @@ const FANOUT_UNIQUE_ID = 0x2000;
 /** For a group, what PACKET_IGNORE_OUTGOING is for a single socket; since Linux 6.0. */
 const FANOUT_IGNORE_OUTGOING = 0x4000;
 const PACKET_MR_MULTICAST = 0;
+const PACKET_MR_ALLMULTI = 2;
 /** The first two bytes of every multicast MAC address of IPv6 (RFC 2464, 7). */
 const MULTICAST6_MAC = 0x3333;
 
@@ -213,21 +214,25 @@ export function bindTo(libc: Libc, fd: number, interfaceIndex: number): void {
 /**
  * Makes the interface take frames to a multicast group of IPv6, or leave them again; without this a
  * network card passes them over. The kernel counts who wants a group, and an end of the socket too.
- * @param group the last four bytes of the group's MAC address, int32
+ * @param group the last four bytes of the group's MAC address, int32; or all groups
  */
 export function setMembership(
   libc: Libc,
   fd: number,
-  { interfaceIndex, group, joins }: { interfaceIndex: number; group: number; joins: boolean },
+  {
+    interfaceIndex,
+    group,
+    joins,
+  }: { interfaceIndex: number; group: number | 'all'; joins: boolean },
 ): void {
   // struct packet_mreq: interface, type, length of the address, eight bytes of it.
   const request = new Uint8Array(16);
   const view = new DataView(request.buffer);
   view.setInt32(0, interfaceIndex, true);
-  view.setUint16(4, PACKET_MR_MULTICAST, true);
+  view.setUint16(4, group === 'all' ? PACKET_MR_ALLMULTI : PACKET_MR_MULTICAST, true);
   view.setUint16(6, 6, true);
-  view.setUint16(8, MULTICAST6_MAC);
-  view.setInt32(10, group);
+  view.setUint16(8, group === 'all' ? 0 : MULTICAST6_MAC);
+  view.setInt32(10, group === 'all' ? 0 : group);
   const option = joins ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP;
   // An interface that is gone has no groups to leave.
   if (libc.setsockopt(fd, SOL_PACKET, option, request, 16) === 0 || !joins) return;

@@ -117,6 +117,10 @@ export function prefixMask(length: number): number {
   return length === 0 ? 0 : -1 << (32 - length);
 }
 
+/** The same for one word, 0 to 3, of an IPv6 address, whose prefix has 0 to 128 bits. */
+export const wordMask = (length: number, word: number): number =>
+  prefixMask(Math.min(32, Math.max(0, length - word * 32)));
+
 /** Whether an address lies in the subnet of `network`, whose host bits are ignored. */
 export function inSubnet(address: number, network: number, prefixLength: number): boolean {
   return ((address ^ network) & prefixMask(prefixLength)) === 0;
@@ -124,8 +128,7 @@ export function inSubnet(address: number, network: number, prefixLength: number)
 
 /** Whether an IPv6 address lies in the subnet of `network`, whose host bits are ignored. */
 export function inSubnet6(address: Ipv6, network: Ipv6, prefixLength: number): boolean {
-  return address.every((word, index) => {
-    const length = Math.min(32, Math.max(0, prefixLength - index * 32));
-    return inSubnet(word, network[index] as number, length);
-  });
+  return address.every(
+    (word, index) => ((word ^ (network[index] as number)) & wordMask(prefixLength, index)) === 0,
+  );
 }

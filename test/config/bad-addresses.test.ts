@@ -7,7 +7,7 @@ const HOST =
   'the address of one host, outside 0.0.0.0/8, 127.0.0.0/8 (loopback), 224.0.0.0/4 (multicast) ' +
   'and 240.0.0.0/4 (broadcast, reserved)';
 const ADDRESS = 'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10';
-const VIP = `${ADDRESS}, or a prefix of IPv4, such as 192.0.2.0/28`;
+const VIP = `${ADDRESS}, or a prefix, such as 192.0.2.0/28 or 2001:db8:1::/64`;
 
 type Case = [
   name: string,

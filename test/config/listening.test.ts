@@ -90,8 +90,8 @@ describe('a good service', () => {
 
 const PORTS = 'a port from 1 to 65535, or a range, such as 8000-8100';
 const VIP =
-  'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10, or a prefix of IPv4, ' +
-  'such as 192.0.2.0/28';
+  'an IPv4 or IPv6 address, such as 192.0.2.10 or 2001:db8::10, or a prefix, ' +
+  'such as 192.0.2.0/28 or 2001:db8:1::/64';
 const ONCE = 'allowed each VIP, port and protocol in one service';
 
 test.each<[string, Parts, string]>([
@@ -105,7 +105,33 @@ test.each<[string, Parts, string]>([
     { vip: '10.0.0.0/7' },
     's0.vip: found "10.0.0.0/7", allowed the network of the prefix, of 8 bits or more',
   ],
-  ['a prefix of IPv6', { vip: '2001:db8::/64' }, `s0.vip: found "2001:db8::/64", allowed ${VIP}`],
+  [
+    'a prefix of IPv6 that is a network',
+    { vip: '2001:db8::/63', reals: '"2001:db9::1"' },
+    's0.vip: found "2001:db8::/63", allowed the network of the prefix, of 64 bits or more with IPv6',
+  ],
+  [
+    'a prefix of IPv6 with host bits',
+    { vip: '2001:DB8::1:5/112', reals: '"2001:db9::1"' },
+    's0.vip: found "2001:DB8::1:5/112", allowed 2001:db8::1:0/112, the network of that prefix',
+  ],
+  [
+    'a prefix of 129 bits',
+    { vip: '2001:db8::/129', reals: '"2001:db9::1"' },
+    `s0.vip: found "2001:db8::/129", allowed ${VIP}`,
+  ],
+  [
+    'a VIP in a prefix of IPv6 of the same list',
+    { vip: '["2001:db8::/64", "2001:db8::5"]', reals: '"2001:db9::1"' },
+    's0.vip[1]: found 2001:db8::5, which overlaps 2001:db8::/64, allowed each of the list once',
+  ],
+  [
+    'a real in a prefix of IPv6',
+    { vip: '2001:db8::/64', reals: '"2001:db8::5"' },
+    's0.reals[0]: found 2001:db8::5, in the VIPs 2001:db8::/64 of its own service, ' +
+      "allowed the real's own address " +
+      '(the director answers for a VIP itself, so no frame could reach this real)',
+  ],
   ['a prefix of 33 bits', { vip: '10.0.0.0/33' }, `s0.vip: found "10.0.0.0/33", allowed ${VIP}`],
   [
     'an empty list of VIPs',

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Config, RealConfig, ServiceConfig } from '../../src/config/config.ts';
 import { type BuiltTable, createTableBuilder } from '../../src/control/build-table.ts';
 import { findWay, parseRoute } from '../../src/control/find-hops.ts';
-import { wantedFrames } from '../../src/control/wanted-frames.ts';
+import { wantedFrames, wantedGroups } from '../../src/control/wanted-frames.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import {
   address6Of,
@@ -303,6 +303,15 @@ describe('IPv6', () => {
     expect([...wanted.vips]).toEqual([ip('192.0.2.80')]);
     expect([...(wanted.vips6 ?? [])]).toEqual([0x20010db8, 0, 0, 0x10]);
     expect([...(wanted.reals6 ?? [])]).toEqual([0xfd000000 | 0, 0, 0, 1]);
+  });
+
+  test('prefixes are wanted beside single VIPs, and have no groups', () => {
+    const web = { ...web6('2001:db8::10', 'fd00::1'), vips: ['2001:db8:5::/64', '2001:db8::10'] };
+    const { table } = createTableBuilder().build(config(web), [WITH6]);
+    const { vips6 = [], vipPrefixLengths6 = [] } = wantedFrames(table);
+    expect([...vips6]).toEqual([0x20010db8, 0, 0, 0x10, 0x20010db8, 0x50000, 0, 0]);
+    expect([...vipPrefixLengths6]).toEqual([128, 64]);
+    expect(wantedGroups(table)).toEqual(['ff02::1:ff00:10']);
   });
 });
 

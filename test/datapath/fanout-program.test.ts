@@ -129,6 +129,27 @@ describe('the worker of a frame', () => {
     );
   });
 
+  test('is that of its client for all VIPs of a prefix', () => {
+    const [vips6, lengths] = [
+      ['2001:db8::80', '2001:db8:7:0:8000::', 'fd00::1'],
+      [128, 65, 128],
+    ];
+    const wanted = { vips6: words(vips6), vipPrefixLengths6: Uint8Array.from(lengths) };
+    const vip = fc.constantFrom('2001:db8:7:0:8000::', '2001:db8:7:0:ffff::9', 'fd00::1');
+    fc.assert(
+      fc.property(host6, vip, workers, (client, to, count) => {
+        fc.pre(!/^(2001:db8:|fd00:)/.test(client));
+        const program = buildFanoutProgram({ vips: numbers([]), ...wanted }, count);
+        const expected = workerOfClient(fold(client), count);
+        for (const [name, frame] of Object.entries(packets6Of(client, to))) {
+          const packet = { bytes: frame.subarray(14), packetType: 0, etherType: 0x86dd };
+          expect([name, runClassicBpf(program, packet)]).toEqual([name, expected]);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test.each([133, 134, 135, 136, 137])('is worker 0 for the neighbours of IPv6: %s', (type) => {
     for (const to of ['ff02::1:ff00:80', VIPS6[0]!, 'fd00::2']) {
       expect(workerOf(frame6('fd00::11', to, 58, icmp6(type)), 16)).toBe(0);

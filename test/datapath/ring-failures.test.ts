@@ -186,6 +186,10 @@ test('the groups of IPv6 VIPs are joined on each arm, and left when the VIP is g
   ring.setAddresses?.(wanted);
   expect(changes).toEqual([]);
   ring.setAddresses?.({ vips: none, reals: none });
-  expect(changes).toEqual([`leave ${request}`, `leave ${request}`]);
+  expect(changes.splice(0)).toEqual([`leave ${request}`, `leave ${request}`]);
+  // Nobody can join the groups of all addresses of a prefix: all groups.
+  const all = '07000000020006000000000000000000';
+  ring.setAddresses?.({ ...wanted, vipPrefixLengths6: Uint8Array.of(112) });
+  expect(changes).toEqual([`join ${all}`, `join ${all}`]);
   ring.close();
 });

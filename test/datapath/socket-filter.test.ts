@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Wanted } from '../../src/datapath/datapath.ts';
 import { buildSocketFilter, type FilterOptions } from '../../src/datapath/socket-filter.ts';
-import { inSubnet, prefixMask } from '../../src/wire/address.ts';
+import { inSubnet, inSubnet6, prefixMask, wordMask } from '../../src/wire/address.ts';
 import { type FilteredFrame, runClassicBpf } from './classic-bpf.ts';
 
 const LIMIT = 1800;
@@ -216,4 +216,32 @@ test('beyond that takes all IP of this host, and still nothing else', () => {
   expect(program).toEqual(buildSocketFilter({ wanted: undefined, ...sizes }));
   expect(runClassicBpf(program, ipv4To(1))).toBeGreaterThan(0);
   expect(runClassicBpf(program, { ...ipv4To(1), packetType: 3 })).toBe(0);
+});
+
+test('lets in frames to the addresses of prefixes of IPv6, by their first bits', () => {
+  const word = fc.constantFrom(0, 1, -1, 0x20010db8, -0x80000000);
+  const address = fc.tuple(word, word, word, word);
+  const length = fc.constantFrom(64, 64, 65, 80, 95, 96, 97, 127, 128);
+  const none = new Int32Array(0);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(address, length), { minLength: 1 }), address, (list, asked) => {
+      const vips6 = list.flatMap(([words, bits]) =>
+        words.map((each, index) => each & wordMask(bits, index)),
+      );
+      const wanted = {
+        ...{ vips: none, reals: none, vips6: Int32Array.from(vips6) },
+        vipPrefixLengths6: Uint8Array.from(list, ([, bits]) => bits),
+      };
+      const view = new DataView(new ArrayBuffer(60));
+      view.setUint16(12, 0x86dd);
+      for (const [index, each] of asked.entries()) view.setInt32(38 + index * 4, each);
+      const isInside = list.some(([words, bits]) => inSubnet6(asked, words, bits));
+      const program = buildSocketFilter({ wanted, limitBytes: LIMIT, beyondLimit: false });
+      const kept = runClassicBpf(program, {
+        ...{ bytes: new Uint8Array(view.buffer), packetType: 0 },
+      });
+      expect(kept > 0).toBe(isInside);
+    }),
+    { numRuns: 1000 },
+  );
 });

@@ -89,6 +89,17 @@ describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, ()
     expect(ruleset()).toContain('ip6 daddr != { 2001:db8:5::/64, fd00::1 } drop');
   });
 
+  test('takes prefixes of IPv6, and single VIPs within them', async () => {
+    const result = await install(['eth0']);
+    if (!result.ok) throw new Error(result.problem);
+    const vips = ['2001:db8:0:2::/64', '2001:db8:0:2::7', '2001:db8::8:0/112'];
+    expect(await result.guard.update({ vips, replies: [], own: [] })).toBeUndefined();
+    expect(ruleset()).toMatch(/ip6 daddr \{.*2001:db8:0:2::\/64.*\} drop/);
+    expect(ruleset()).toMatch(/ip6 daddr \{.*2001:db8::8:0\/112.*\} drop/);
+    expect(ruleset()).toContain('0x20010db8000000000000000000080000');
+    expect(ruleset()).toContain('0x20010db8000000020000000000000000');
+  });
+
   test('replaces the rules, down to none', async () => {
     const result = await install(['eth0']);
     if (!result.ok) throw new Error(result.problem);

@@ -232,7 +232,7 @@ describe('dropped:', () => {
     const { verdict, moved } = scene.receive(dsrUdp6({ source: '2001:db8::99' }));
     expect(verdict).toBe('send 0');
     expect(moved.statelessPackets).toBe(1);
-    expect([...scene.director.flows.book.holds]).toEqual([1, 0]);
+    expect([...scene.director.flows.book.holds]).toEqual([1, 0, 0, 0]);
   });
 
   test('flow-conflict: the same real by two services', () => {

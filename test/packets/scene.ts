@@ -1,7 +1,7 @@
 // A director between two segments, with one service of each kind, and the frames that its
 // neighbours send. What tests see of it is what the wire would: a frame in, a verdict, a frame out,
 // and the counters that moved.
-import { parsePorts, parsePrefix } from '../../src/config/listening.ts';
+import { parsePorts, parsePrefix, parsePrefix6 } from '../../src/config/listening.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import {
   ARM_FIELDS,
@@ -120,6 +120,8 @@ function handleOf(text: string): number {
 
 const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
+const isPrefix6 = (text: string) => familyOf(text) === 6 && text.includes('/');
+
 const numberOf = (address: string): number => {
   const number = familyOf(address) === 6 ? handleOf(address) : parseIpv4(address);
   if (number === undefined) throw new TypeError(`'${address}' is no address`);
@@ -202,9 +204,12 @@ export function tableOf(
       ...service,
       ...(sorry === undefined ? {} : { sorry: { method, ...realOf(sorry) } }),
       family: familyOf(vip),
-      vips: listens?.vips.flatMap((text) => parsePrefix(text) ?? []) ?? [
-        { address: numberOf(vip), prefixLength: 32 },
-      ],
+      vips: (listens?.vips ?? [vip])
+        .filter((text) => !isPrefix6(text))
+        .map((text) => parsePrefix(text) ?? { address: numberOf(text), prefixLength: 32 }),
+      prefixes6: (listens?.vips ?? [])
+        .filter(isPrefix6)
+        .flatMap((text) => parsePrefix6(text) ?? []),
       ports: (listens?.ports ?? [port]).flatMap((each) => parsePorts(each) ?? []),
       protocols: listens?.protocols ?? [protocol],
       schedule: schedulerNamed(scheduler).build(scheduledReals(reals), { seed: 7 }),
