@@ -1,7 +1,7 @@
 // The evidence of a path, gathered before it is measured: a small exchange of every kind under
 // recorders at the client, at each arm of the balancer's host and at each real, and what these
-// captures say about the way back. furiwake's DSR, NAT and fullnat are held to all claims of
-// verify; their directory keeps a manifest, so that `furiwake lab verify --from` judges them again.
+// captures say about the way back. furiwake's own paths are held to all claims of verify, and their
+// directory keeps a manifest, so that `furiwake lab verify --from` judges them again.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from '../net/lab.ts';
@@ -102,9 +102,8 @@ function claimsOf(open: OpenPath, set: CaptureSet, place: string): EvidenceClaim
     ...claim,
     frames: claim.frames.map(({ file, frame }) => ({ file: join(place, file), frame })),
   });
-  const { path, target } = open;
-  const verified = path.name.startsWith('furiwake-') && path.kind !== 'tunnel';
-  const claims = verified ? judge(set).map(toEvidence) : judgePeer(path.kind, set, target);
+  const own = open.path.name.startsWith('furiwake-');
+  const claims = own ? judge(set).map(toEvidence) : judgePeer(open.path.kind, set, open.target);
   return claims.map(within);
 }
 

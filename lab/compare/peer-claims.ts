@@ -1,11 +1,10 @@
 // What each kind of path promises about the way of its packets, judged on captures. These are for
-// peers, of whom no more is claimed than their kind, and for furiwake's tunnels; its other paths
-// have all claims of verify. Pure: the same captures always give the same claims.
+// peers, of whom no more is claimed than their kind; furiwake's own paths have all claims of
+// verify. Pure: the same captures always give the same claims.
 import { type CaptureSet, damageOf, type HostFacts, hostsOf, macsOf } from '../verify/captures.ts';
 import { type Frame, SYN, TCP, UDP } from '../verify/dissect.ts';
 import { type Pair, pairFrames } from '../verify/flows.ts';
 import { streamOf } from '../verify/streams.ts';
-import { type Carried, openTunnel } from './open-tunnel.ts';
 import type { EvidenceClaim, PathKind } from './result.ts';
 
 /** Frames of the services, by place and way. */
@@ -19,16 +18,14 @@ interface Scene {
   readonly reals: Ways;
   readonly isBalancer: (mac: string) => boolean;
   readonly isReal: (mac: string) => boolean;
-  readonly isRealAddress: (address: string) => boolean;
   /** Address of the real with that MAC address. */
   readonly addressOf: (mac: string) => string;
   readonly damaged: boolean;
 }
 
-/** What a tunnel carries counts as the packet, of the kinds that have one. */
 interface Ways {
-  readonly requests: readonly Carried[];
-  readonly replies: readonly Carried[];
+  readonly requests: readonly Frame[];
+  readonly replies: readonly Frame[];
 }
 
 /** What one claim looked at. */
@@ -46,7 +43,7 @@ const MOST_FRAMES = 4;
 
 /** @param target where the client sends to */
 export function judgePeer(kind: PathKind, set: CaptureSet, target: string): EvidenceClaim[] {
-  const scene = sceneOf(kind, set, target);
+  const scene = sceneOf(set, target);
   return LOOKS[kind].map((look) => conclude(look(scene), scene));
 }
 
@@ -55,7 +52,8 @@ const LOOKS: Readonly<Record<PathKind, readonly ((scene: Scene) => Look)[]>> = {
   dsr: [requestsCross, straightBack, noReplyAtBalancer],
   routing: [requestsUnchanged, repliesCross],
   nat: [requestsTranslated, repliesCross, clientSeesTargetAlone],
-  tunnel: [requestsInTunnel, routedBack, noReplyAtBalancer],
+  // Furiwake's own alone.
+  tunnel: [],
   proxy: [twoConnections, repliesCross, clientSeesTargetAlone, everyByteCrosses],
 };
 
@@ -71,7 +69,7 @@ function conclude(look: Look, { damaged }: Scene): EvidenceClaim {
   };
 }
 
-function sceneOf(kind: PathKind, set: CaptureSet, target: string): Scene {
+function sceneOf(set: CaptureSet, target: string): Scene {
   const { manifest } = set;
   const balancers = hostsOf(manifest, 'director');
   const reals = hostsOf(manifest, 'real');
@@ -80,11 +78,10 @@ function sceneOf(kind: PathKind, set: CaptureSet, target: string): Scene {
   const at = (hosts: readonly HostFacts[]) => {
     const names = hosts.map(({ name }) => name);
     const captures = set.captures.filter(({ point }) => names.includes(point.host));
-    const frames = captures.flatMap((capture) => capture.frames);
-    return frames.map(kind === 'tunnel' ? openTunnel : withoutTunnel);
+    return captures.flatMap(({ frames }) => frames);
   };
   const macs = (hosts: readonly HostFacts[]) => hosts.flatMap(macsOf);
-  const ways = (frames: readonly Carried[]) => waysOf(frames, ports);
+  const ways = (frames: readonly Frame[]) => waysOf(frames, ports);
   const arriving = (hosts: readonly HostFacts[]) =>
     ways(at(hosts).filter((frame) => macs(hosts).includes(frame.destinationMac)));
   const leaving = (hosts: readonly HostFacts[]) =>
@@ -99,18 +96,14 @@ function sceneOf(kind: PathKind, set: CaptureSet, target: string): Scene {
     reals: { requests: arriving(reals).requests, replies: leaving(reals).replies },
     isBalancer: (mac) => macs(balancers).includes(mac),
     isReal: (mac) => macs(reals).includes(mac),
-    isRealAddress: (address) =>
-      reals.some((host) => host.interfaces.some((port) => port.address === address)),
     addressOf: (mac) =>
       reals.find((host) => macsOf(host).includes(mac))?.interfaces[0]?.address ?? '',
     damaged: set.captures.some((capture) => damageOf(capture) !== undefined),
   };
 }
 
-const withoutTunnel = (frame: Frame): Carried => ({ ...frame, tunnelTo: undefined });
-
 /** TCP and UDP of the services; which way a frame goes is told by its ports. */
-function waysOf(frames: readonly Carried[], ports: ReadonlySet<number>): Ways {
+function waysOf(frames: readonly Frame[], ports: ReadonlySet<number>): Ways {
   const served = frames.filter(
     ({ packet }) => packet?.protocol === TCP || packet?.protocol === UDP,
   );
@@ -205,39 +198,6 @@ function requestsTranslated(scene: Scene): Look {
         !scene.isBalancer(sourceMac),
     ),
     shows: requestChain(scene),
-  };
-}
-
-function requestsInTunnel(scene: Scene): Look {
-  const { client, into, out, reals, isBalancer } = scene;
-  const { pairs, extra } = pairFrames(into.requests, out.requests);
-  const isWrong = ({ tunnelTo, packet }: Carried) =>
-    !scene.isRealAddress(tunnelTo ?? '') ||
-    packet?.source !== scene.clientAddress ||
-    packet.destination !== scene.target;
-  return {
-    text: "Every request enters the balancer's host and leaves it within a packet to a real's address, itself still from the client to the VIP.",
-    looked: pairs.map(({ to }) => to),
-    against: [
-      ...client.requests.filter(({ destinationMac }) => !isBalancer(destinationMac)),
-      ...[...out.requests, ...reals.requests].filter(isWrong),
-      ...extra,
-    ],
-    shows: requestChain(scene),
-  };
-}
-
-function routedBack({ client, reals, isBalancer, target }: Scene): Look {
-  const isWrong = ({ tunnelTo, packet }: Carried) =>
-    tunnelTo !== undefined || packet?.source !== target;
-  return {
-    text: 'Every reply goes from the real to a router and on to the client, with the VIP as its source and in no tunnel.',
-    looked: client.replies,
-    against: [
-      ...client.replies.filter((frame) => isBalancer(frame.sourceMac) || isWrong(frame)),
-      ...reals.replies.filter((frame) => isBalancer(frame.destinationMac) || isWrong(frame)),
-    ],
-    shows: ends(pairFrames(reals.replies, client.replies).pairs[0]),
   };
 }
 

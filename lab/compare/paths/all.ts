@@ -1,7 +1,6 @@
 // All paths of a comparison, in the order of its rows.
 import type { Path } from '../path.ts';
-import { FURIWAKE_FULLNAT, furiwakePath } from './furiwake.ts';
-import { FURIWAKE_GUE, FURIWAKE_IPIP } from './furiwake-tunnels.ts';
+import { FURIWAKE_FULLNAT, FURIWAKE_GUE, FURIWAKE_IPIP, furiwakePath } from './furiwake.ts';
 import { HAPROXY } from './haproxy.ts';
 import { IPVS_DR, IPVS_NAT } from './ipvs.ts';
 import { NFT_DNAT, NFT_FWD } from './nft.ts';

@@ -1,7 +1,13 @@
-// This project by DSR and NAT on both datapaths, and by full NAT, started as a user would start it.
+// This project, started as a user would start it: DSR and NAT on both datapaths, full NAT and
+// tunnels on the ring. The kernels of reals behind tunnels need no tunnel device: `furiwake decap`
+// takes the packets out, one by one, in Node; that counts in the machine's processor time, not in
+// the balancer's own.
 import { readFileSync } from 'node:fs';
+import { rawSocketProblem } from '../../../src/linux/raw-socket-unsafe.ts';
+import { startDecap } from '../../hosts/decap.ts';
 import { type Director, startDirector } from '../../hosts/director.ts';
 import { TOPOLOGIES } from '../../topologies/build.ts';
+import { realsOf } from '../../topologies/topology.ts';
 import type { Path } from '../path.ts';
 import { type Balancer, comparing, pathOf } from './open-path.ts';
 
@@ -43,7 +49,7 @@ export function furiwakePath(method: 'dsr' | 'nat', datapath: Datapath): Path {
 }
 
 /** With the text that it was started with. */
-export function balancerOf({ daemon, configFile }: Director): Balancer {
+function balancerOf({ daemon, configFile }: Director): Balancer {
   const text = readFileSync(configFile, 'utf8');
   const source = 'furiwake, src/config/schema.ts';
   return { daemon, configs: [{ name: 'furiwake.yaml', text, source }] };
@@ -62,3 +68,29 @@ export const FURIWAKE_FULLNAT: Path = pathOf({
   start: async (lab, topology) =>
     balancerOf(await startDirector(lab, topology, { datapath: 'ring' })),
 });
+
+function tunnelPath(method: 'ipip' | 'gue', about: string): Path {
+  return pathOf({
+    name: `furiwake-${method}`,
+    title: `furiwake ${method}`,
+    kind: 'tunnel',
+    summary:
+      `${about} to reals in another subnet, which answer past the director; slow, since each real ` +
+      'takes every packet out by “furiwake decap”, in Node',
+    topology: comparing(TOPOLOGIES[method]),
+    carriesUdp: true,
+    lacks: rawSocketProblem,
+    start: async (lab, topology) => {
+      const beside = await Promise.all(
+        realsOf(topology).map(({ name }) => startDecap(lab, name, [topology.vip])),
+      );
+      const balancer = balancerOf(await startDirector(lab, topology, { datapath: 'ring' }));
+      const command = `furiwake decap --vip ${topology.vip}\n`;
+      const decap = { name: 'on each real', text: command, source: 'furiwake decap --help' };
+      return { ...balancer, beside, configs: [...balancer.configs, decap] };
+    },
+  });
+}
+
+export const FURIWAKE_IPIP: Path = tunnelPath('ipip', 'each packet goes within another IP packet');
+export const FURIWAKE_GUE: Path = tunnelPath('gue', 'each packet goes within a UDP packet');

@@ -1,13 +1,11 @@
 // What is claimed of each kind of path holds on captures of that kind, and fails on captures of
 // another: a proxy that were only a router, or DSR whose replies come back, would be found out.
 import { describe, expect, test } from 'vitest';
-import { OTHER_SUBNET } from '../../../lab/compare/paths/other-subnet.ts';
 import { judgePeer } from '../../../lab/compare/peer-claims.ts';
 import type { EvidenceClaim, PathKind } from '../../../lab/compare/result.ts';
 import { addressOf, directorOf, hostNamed } from '../../../lab/topologies/topology.ts';
 import { loadCaptures } from '../../../lab/verify/captures.ts';
-import { parseIpv4 } from '../../../src/wire/address.ts';
-import { goodTraffic, type Hop, newScene, Scene, type Segment, toReal } from '../verify-scene.ts';
+import { goodTraffic, type Hop, newScene, type Scene, type Segment } from '../verify-scene.ts';
 
 async function judged(
   kind: PathKind,
@@ -61,53 +59,12 @@ function proxied(change: (hop: Hop, segment: Segment) => object = () => ({})): S
   return scene;
 }
 
-/** The same frame with `ahead` between Ethernet and its packet, below an IP header of its own. */
-function wrapped(bytes: Uint8Array, to: string, protocol: number, ahead: readonly number[]) {
-  const header = new DataView(new ArrayBuffer(20));
-  header.setUint16(0, 0x4500);
-  header.setUint16(2, 20 + ahead.length + bytes.length - 14);
-  header.setUint16(8, 0x4000 | protocol);
-  header.setInt32(12, parseIpv4('198.51.100.2')!);
-  header.setInt32(16, parseIpv4(to)!);
-  const outer = new Uint8Array(header.buffer);
-  return Uint8Array.from([...bytes.slice(0, 14), ...outer, ...ahead, ...bytes.slice(14)]);
-}
-
-const IPIP = (bytes: Uint8Array, to: string) => wrapped(bytes, to, 4, []);
-/** With a UDP header to port 6080, and one word of what is optional. */
-const GUE = (bytes: Uint8Array, to: string) =>
-  wrapped(bytes, to, 17, [0xc3, 0x50, 0x17, 0xc0, 0, 0, 0, 0, 1, 4, 0, 0, 9, 9, 9, 9]);
-
-/** By tunnels through a router, and back by it. */
-function tunnelled(wrap: typeof IPIP): Scene {
-  const scene = new Scene('dsr', OTHER_SUBNET);
-  const [near, far] = [scene.mac('router'), scene.mac('router', 1)];
-  const LEGS: Partial<Record<Hop, object>> = {
-    'director-out': { destinationMac: near },
-    'real-in': { sourceMac: far },
-    'real-out': { destinationMac: far },
-    'client-in': { sourceMac: near },
-  };
-  scene.fields = (hop) => LEGS[hop] ?? {};
-  scene.spoil = (hop, { real }, bytes) =>
-    toReal(hop) ? wrap(bytes, realAddress(scene, real)) : bytes;
-  return scene;
-}
-
-function sendTunnelled(scene: Scene): Scene {
-  for (const [index, real] of ['r1', 'r2'].entries()) scene.connection(real, 40000 + index);
-  scene.datagrams('r3', 40020);
-  return scene;
-}
-
 describe('captures of the kind', () => {
   test.each<[PathKind, () => Scene, string | undefined]>([
     ['none', direct, realAddress(newScene('dsr'), 'r1')],
     ['dsr', () => goodTraffic(newScene('dsr')), undefined],
     ['routing', routed, realAddress(newScene('nat'), 'r1')],
     ['nat', () => goodTraffic(newScene('nat')), undefined],
-    ['tunnel', () => sendTunnelled(tunnelled(IPIP)), undefined],
-    ['tunnel', () => sendTunnelled(tunnelled(GUE)), undefined],
     ['proxy', () => proxied(), undefined],
   ])('%s: every claim holds and names frames', async (kind, make, target) => {
     const claims = await judged(kind, make(), target);
@@ -138,23 +95,9 @@ describe('captures of another kind', () => {
     ['proxy', 'nat', ['fails', 'holds', 'holds', 'holds']],
     ['routing', 'nat', ['fails', 'holds']],
     ['none', 'nat', ['fails', 'fails', 'fails']],
-    ['tunnel', 'dsr', ['fails', 'holds', 'holds']],
-    ['tunnel', 'nat', ['fails', 'fails', 'fails']],
   ])('%s is not what is seen of %s', async (kind, name, expected) => {
     const claims = await judged(kind, goodTraffic(newScene(name)));
     expect(verdicts(claims)).toEqual(expected);
-  });
-
-  test('a tunnel to a stranger, and replies by the director, are found out', async () => {
-    const astray = tunnelled((bytes) => IPIP(bytes, '10.31.0.99'));
-    expect(verdicts(await judged('tunnel', sendTunnelled(astray)))).toEqual([
-      ...['fails', 'holds', 'holds'],
-    ]);
-    const back = tunnelled(GUE);
-    const legs = back.fields;
-    back.fields = (hop, segment) =>
-      hop === 'client-in' ? { sourceMac: back.mac('director') } : legs(hop, segment);
-    expect(verdicts(await judged('tunnel', sendTunnelled(back)))[1]).toBe('fails');
   });
 
   test('a proxy that swallows bytes is found out', async () => {
