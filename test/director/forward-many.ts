@@ -8,6 +8,7 @@ import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/dat
 import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
 import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
 import { cut6 } from '../packets/frames6.ts';
 import { cutUp } from '../packets/pieces.ts';
 import * as scene from '../packets/scene.ts';
@@ -15,11 +16,11 @@ import * as scene6 from '../packets/scene6.ts';
 
 const PACKETS = 10_000_000;
 const WARM_UP = 3_000_000;
-const SLOT_BYTES = 256;
+const SLOT_BYTES = HEADROOM_BYTES + 256;
 /** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
 const CHURN = 8;
 
-type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6';
+type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'gue';
 
 /** What differs from family to family. */
 interface Family {
@@ -60,10 +61,10 @@ const IPV6: Family = {
   cut: (frame) => cut6(frame, 160),
 };
 
-const [method, family] = ((asked: Method) =>
-  [asked.startsWith('dsr') ? 'dsr' : 'nat', asked.endsWith('6') ? IPV6 : IPV4] as const)(
-  process.argv[2] as Method,
-);
+const asked = process.argv[2] as Method;
+const family = asked.endsWith('6') ? IPV6 : IPV4;
+/** What carries it: a tunnel goes the way of DSR. */
+const method: 'dsr' | 'nat' = asked.startsWith('dsr') || asked === 'gue' ? 'dsr' : 'nat';
 
 /** A batch of requests: flows that come and go, flows that stay, drops, pings, and pieces. */
 function requests(): Uint8Array[] {
@@ -99,7 +100,10 @@ function limitedServices(): scene.SceneService[] {
   const limits = { flows: 0, intervalMs: 1 / 25, burstMs: 10, prefixLength: 64 };
   const plain = { persistence: undefined, onePacket: false, slowStartMs: 0, sorry: -1 };
   const life = { ...plain, failOpen: false, limits };
-  return family.services().map((service) => ({ ...service, life }));
+  return family.services().map((service) => {
+    const isTunnelled = asked === 'gue' && service.method === 'dsr';
+    return { ...service, life, ...(isTunnelled ? { method: 'gue' as const } : {}) };
+  });
 }
 
 interface Memory {
@@ -108,10 +112,12 @@ interface Memory {
   readonly arm: number;
 }
 
+const startOf = (index: number): number => index * SLOT_BYTES + HEADROOM_BYTES;
+
 function layOut(frames: readonly Uint8Array[], arm: number): Memory {
   const original = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
-  for (const [index, frame] of frames.entries()) original.set(frame, index * SLOT_BYTES);
-  const end = Int32Array.from(frames, (frame, index) => index * SLOT_BYTES + frame.length);
+  for (const [index, frame] of frames.entries()) original.set(frame, startOf(index));
+  const end = Int32Array.from(frames, (frame, index) => startOf(index) + frame.length);
   return { original, end, arm };
 }
 
@@ -119,7 +125,7 @@ function layOut(frames: readonly Uint8Array[], arm: number): Memory {
 function openTreadmill(memories: readonly Memory[]): Datapath {
   const bytes = new Uint8Array(BATCH_FRAMES * SLOT_BYTES);
   const batch = createBatch(new DataView(bytes.buffer));
-  for (let index = 0; index < BATCH_FRAMES; index++) batch.at[index] = index * SLOT_BYTES;
+  for (let index = 0; index < BATCH_FRAMES; index++) batch.at[index] = startOf(index);
   let turn = 0;
   let port = 0;
   return {
@@ -135,7 +141,7 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
       // A SYN and the RST behind it have the same port, above those of the flows that stay.
       for (let index = 0; index < CHURN; index++) {
         port = (port + (index & 1 ? 0 : 1)) & 0x7fff;
-        batch.frame.setUint16(index * SLOT_BYTES + family.portAt, 0x8000 + port);
+        batch.frame.setUint16(startOf(index) + family.portAt, 0x8000 + port);
       }
       return BATCH_FRAMES;
     },
@@ -158,9 +164,9 @@ async function main(): Promise<void> {
     made.receive(open({ sourcePort: port, flags: tcp.SYN }));
     made.receive(open({ sourcePort: port }));
   }
-  const asked = layOut(requests(), scene.OUTSIDE);
+  const memory = layOut(requests(), scene.OUTSIDE);
   const datapath = openTreadmill(
-    method === 'dsr' ? [asked] : [asked, layOut(replies(), scene.INSIDE)],
+    method === 'dsr' ? [memory] : [memory, layOut(replies(), scene.INSIDE)],
   );
   const turn = createTurn(director, datapath);
   let nowMs = director.nowMs;

@@ -1,4 +1,4 @@
-// No allocation per packet, shown by what it would lead to: ten million frames of either method
+// No allocation per packet, shown by what it would lead to: ten million frames of each method
 // pass through the loop, and there is not one garbage collection. The process that forwards them
 // runs plain JavaScript, as the director does, with none of the test runner's own code around it.
 import { execFileSync } from 'node:child_process';
@@ -61,7 +61,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-describe.each(['dsr', 'nat', 'dsr6', 'nat6'])('ten million frames by %s', (method) => {
+const METHODS = ['dsr', 'nat', 'dsr6', 'nat6', 'gue'];
+
+describe.each(METHODS)('ten million frames by %s', (method) => {
   const reports: Report[] = [];
   beforeAll(() => void reports.push(forwardMany(method)));
 
