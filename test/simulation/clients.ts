@@ -2,19 +2,14 @@
 // repeats what is not answered, and closes. Once it is established it does not forgive a reset,
 // unless its real has died or left the table meanwhile.
 import * as tcp from '../../src/wire/tcp.ts';
-import {
-  DSR_PORT,
-  DSR_VIP,
-  NAT_PORT,
-  NAT_VIP,
-  OTHER_ROUTER,
-  OUTSIDE_ARM,
-  ROUTER,
-} from '../packets/scene.ts';
+import { DSR_VIP, NAT_VIP, OTHER_ROUTER, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
+import { METHODS } from './reals.ts';
 import {
   buildSegment,
+  createReassembly,
   decodeMessage,
   encodeMessage,
+  inPieces,
   type Message,
   readSegment,
   type Segment,
@@ -23,6 +18,9 @@ import type { World } from './world.ts';
 
 /** Where SYNs come from that nobody follows up. */
 export const FLOOD_SUBNET = '203.0.113.';
+
+/** Where services of each method are, on port 80. */
+export const VIPS = { dsr: DSR_VIP, nat: NAT_VIP, fullnat: '192.0.2.83', gue: '192.0.2.85' };
 
 const RETRY_MS = 400;
 const TRIES = 12;
@@ -64,13 +62,13 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
   const { random } = world;
   const connections: Connection[] = [];
   const byKey = new Map<string, Connection>();
+  const pieces = createReassembly();
 
   function open(): Connection {
     const number = connections.length;
-    const isNat = random.chance(0.5);
     const connection: Connection = {
       ...{ number, protocol: random.chance(0.7) ? 6 : 17 },
-      ...(isNat ? { vip: NAT_VIP, port: NAT_PORT } : { vip: DSR_VIP, port: DSR_PORT }),
+      ...{ vip: VIPS[random.pick(METHODS)], port: 80 },
       address: `198.51.100.${random.between(1, 9)}`,
       sourcePort: 1024 + number,
       questions: random.between(1, 12),
@@ -112,11 +110,13 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
         ? encodeMessage({ connection: number, request, real: -1 })
         : new Uint8Array(0),
     });
-    toDirector(frame);
+    for (const piece of inPieces(frame, world.cutAs(protocol))) toDirector(piece);
   }
 
   function arrive(frame: Uint8Array): void {
-    const segment = readSegment(frame);
+    const whole = pieces.add(frame);
+    if (whole === undefined) return;
+    const segment = readSegment(whole);
     if (segment === undefined) {
       world.violations.push('a client got a packet with wrong sums');
       return;

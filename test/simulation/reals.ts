@@ -4,24 +4,35 @@ import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import { arpFrame } from '../../src/wire/frame.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { GUE_PORT } from '../../src/wire/tunnel.ts';
 import { INSIDE, INSIDE_ARM, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
 import {
   buildSegment,
   decodeMessage,
   encodeMessage,
+  inPieces,
+  type Reassembly,
   readSegment,
   type Segment,
 } from './segments.ts';
 import type { World } from './world.ts';
 
+export const METHODS = ['dsr', 'nat', 'fullnat', 'gue'] as const;
+export type Method = (typeof METHODS)[number];
+
+/** Outer headers of a GUE tunnel. */
+const GUE_BYTES = 32;
+
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 
 export interface SimulatedReal {
   readonly index: number;
+  readonly method: Method;
   readonly arm: number;
   readonly address: string;
-  /** DSR: the VIP that it carries; NAT: its own address. And the port that it listens on. */
+  /** The VIP, if packets come with it as they were; else its own address. And its port. */
   readonly listensOn: string;
   readonly port: number;
   mac: string;
@@ -29,6 +40,7 @@ export interface SimulatedReal {
   inTable: boolean;
   /** TCP connections by client address and port. */
   readonly open: Set<string>;
+  readonly pieces: Reassembly;
 }
 
 export interface RealWires {
@@ -50,7 +62,36 @@ export function arriveAtReal(
   const to = formatMac(ethernet.destinationHigh(view, 0), ethernet.destinationLow(view, 0));
   if (to !== real.mac && to !== BROADCAST) return;
   if (ethernet.type(view, 0) === ethernet.TYPE_ARP) answerArp(real, view, wires);
-  else answerSegment(world, real, readSegment(frame), wires);
+  else arrivePacket(world, real, frame, wires);
+}
+
+function arrivePacket(
+  world: World,
+  real: SimulatedReal,
+  frame: Uint8Array,
+  wires: RealWires,
+): void {
+  const packet = withoutTunnel(real, frame);
+  if (packet === undefined) {
+    world.violations.push(`real ${real.index} got a packet through no tunnel of its own`);
+    return;
+  }
+  const whole = real.pieces.add(packet);
+  if (whole !== undefined) answerSegment(world, real, readSegment(whole), wires);
+}
+
+/** A packet as it was before it went through the real's tunnel, if it has one. */
+export function withoutTunnel(real: SimulatedReal, frame: Uint8Array): Uint8Array | undefined {
+  if (real.method !== 'gue') return frame;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const isOurs =
+    ipv4.check(view, 14, frame.length) === 0 &&
+    ipv4.protocol(view, 14) === ipv4.PROTOCOL_UDP &&
+    formatIpv4(ipv4.destination(view, 14)) === real.address &&
+    view.getUint16(14 + 22) === GUE_PORT;
+  return isOurs
+    ? Uint8Array.of(...frame.subarray(0, 14), ...frame.subarray(14 + GUE_BYTES))
+    : undefined;
 }
 
 function answerArp(real: SimulatedReal, frame: DataView, wires: RealWires): void {
@@ -79,33 +120,39 @@ function answerSegment(
     const { destination, destinationPort } = segment;
     world.violations.push(`real ${real.index} got a packet to ${destination}:${destinationPort}`);
   } else if (segment.protocol === 6) {
-    answerTcp(real, segment, wires);
+    answerTcp(world, real, segment, wires);
   } else {
-    send(real, segment, 0, wires);
+    send(world, real, segment, 0, wires);
   }
 }
 
-function answerTcp(real: SimulatedReal, segment: Segment, wires: RealWires): void {
+function answerTcp(world: World, real: SimulatedReal, segment: Segment, wires: RealWires): void {
   const key = `${segment.source}:${segment.sourcePort}`;
   const { flags } = segment;
   if (flags & tcp.RST) {
     real.open.delete(key);
   } else if (flags & tcp.SYN) {
     real.open.add(key);
-    send(real, segment, tcp.SYN | tcp.ACK, wires);
+    send(world, real, segment, tcp.SYN | tcp.ACK, wires);
   } else if (!real.open.has(key)) {
-    send(real, segment, tcp.RST, wires);
+    send(world, real, segment, tcp.RST, wires);
   } else if (flags & tcp.FIN) {
-    send(real, segment, tcp.FIN | tcp.ACK, wires);
+    send(world, real, segment, tcp.FIN | tcp.ACK, wires);
   } else if (segment.payload.length > 0) {
-    send(real, segment, tcp.ACK | tcp.PSH, wires);
+    send(world, real, segment, tcp.ACK | tcp.PSH, wires);
   }
 }
 
 /** Answers a segment; a request gets its own words back, with the number of the real. */
-function send(real: SimulatedReal, segment: Segment, flags: number, wires: RealWires): void {
+function send(
+  world: World,
+  real: SimulatedReal,
+  segment: Segment,
+  flags: number,
+  wires: RealWires,
+): void {
   const message = decodeMessage(segment.payload);
-  const isNat = real.arm === INSIDE;
+  const isNat = real.method === 'nat' || real.method === 'fullnat';
   const answer = buildSegment({
     ...{ protocol: segment.protocol, flags, sourceMac: real.mac },
     destinationMac: isNat ? INSIDE_ARM.mac : ROUTER.mac,
@@ -113,6 +160,8 @@ function send(real: SimulatedReal, segment: Segment, flags: number, wires: RealW
     ...{ destination: segment.source, destinationPort: segment.sourcePort },
     payload: message ? encodeMessage({ ...message, real: real.index }) : new Uint8Array(0),
   });
-  if (isNat) wires.toDirector(answer, INSIDE);
-  else wires.toClient(answer);
+  for (const piece of inPieces(answer, world.cutAs(segment.protocol))) {
+    if (isNat) wires.toDirector(piece, INSIDE);
+    else wires.toClient(piece);
+  }
 }

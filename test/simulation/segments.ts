@@ -1,11 +1,12 @@
 // TCP segments and UDP datagrams as the hosts of a simulation see them: taken apart, with their
-// sums looked at by the naive checksum, and built.
+// sums looked at by the naive checksum, and built; cut into fragments, and put together again.
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import * as udp from '../../src/wire/udp.ts';
+import { cutUp, putTogether } from '../packets/pieces.ts';
 import { naiveL4Checksum, naiveSum } from '../wire/naive-checksum.ts';
 
 export interface Segment {
@@ -55,6 +56,38 @@ export function readSegment(bytes: Uint8Array): Segment | undefined {
 
 export const buildSegment = (segment: Segment): Uint8Array =>
   segment.protocol === 6 ? tcpFrame(segment) : udpFrame(segment);
+
+/** The frame whole, or in fragments of eight bytes. */
+export const inPieces = (frame: Uint8Array, identification: number): Uint8Array[] =>
+  identification === 0 ? [frame] : cutUp(frame, [8], identification);
+
+export const isPiece = (bytes: Uint8Array): boolean =>
+  ipv4.isFragment(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), L3);
+
+/** Keeps fragments until their packet is whole. */
+export interface Reassembly {
+  /** The packet that is whole with this frame, or undefined. */
+  add(frame: Uint8Array): Uint8Array | undefined;
+}
+
+export function createReassembly(): Reassembly {
+  const waiting = new Map<string, Map<number, Uint8Array>>();
+  return {
+    add(frame) {
+      if (!isPiece(frame)) return frame;
+      const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+      const { source, identification, fragmentOffsetBytes } = ipv4.parse(view, L3);
+      const key = `${source} ${identification}`;
+      const pieces = waiting.get(key) ?? new Map<number, Uint8Array>();
+      waiting.set(key, pieces.set(fragmentOffsetBytes, frame));
+      try {
+        return putTogether([...pieces.values()]);
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
 
 /** What a request or a reply says. */
 export interface Message {

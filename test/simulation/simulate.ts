@@ -15,51 +15,79 @@ import {
   wrapCounters,
 } from '../../src/director/counters.ts';
 import { createDirector, type Director, takeTable, tick } from '../../src/director/director.ts';
-import { findFlow, META, RECORD_WORDS } from '../../src/flow/flow-table.ts';
+import type { ServiceLife } from '../../src/director/life.ts';
+import { CLIENT, findFlow, META, PORTS, RECORD_WORDS } from '../../src/flow/flow-table.ts';
 import { KEPT_STATES } from '../../src/flow/tcp-states.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../../src/schedule/scheduler.ts';
-import { formatMac, parseIpv4 } from '../../src/wire/address.ts';
+import { formatIpv4, formatMac, parseIpv4 } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import { tcpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   ARMS,
-  DSR_REALS,
-  DSR_VIP,
   INSIDE,
-  NAT_REALS,
-  NAT_VIP,
   OTHER_ROUTER,
   OUTSIDE,
   OUTSIDE_ARM,
   ROUTER,
   type SceneService,
-  standardServices,
   tableOf,
 } from '../packets/scene.ts';
-import { type Clients, createClients, FLOOD_SUBNET, type Phase } from './clients.ts';
+import {
+  type Clients,
+  type Connection,
+  createClients,
+  FLOOD_SUBNET,
+  type Phase,
+  VIPS,
+} from './clients.ts';
 import { createRandom, type Random } from './random.ts';
-import { arriveAtReal, type RealWires, type SimulatedReal, tellMac } from './reals.ts';
-import { readSegment } from './segments.ts';
+import {
+  arriveAtReal,
+  METHODS,
+  type RealWires,
+  type SimulatedReal,
+  tellMac,
+  withoutTunnel,
+} from './reals.ts';
+import { createReassembly, isPiece, readSegment, type Segment } from './segments.ts';
 import { createWorld, NO_FAULTS, type World } from './world.ts';
 
-const ROOM = { arms: 2, services: 8, reals: 32 };
+const ROOM = { arms: 2, services: 8, reals: 128 };
+/** Few ports, so that they come again soon. */
+const POOL = { addresses: ['10.0.0.200', '10.0.0.201'], firstPort: 61_000, portCount: 128 };
 const TICK_MS = 10;
 /** Trouble first, then quiet, in which everything must work. */
 const TROUBLE_MS = 20_000;
 const QUIET_MS = 10_000;
-const EXTRA_REALS = 2;
+const REALS_BY_METHOD = 4;
+const REALS = METHODS.length * REALS_BY_METHOD;
+const FIRST_ADDRESS = {
+  dsr: '192.0.2.11',
+  nat: '10.0.0.11',
+  fullnat: '10.0.0.21',
+  gue: '10.0.0.31',
+};
 
 export interface Report {
   readonly violations: readonly string[];
   /** How many connections ended in which way, in trouble and in quiet. */
   readonly trouble: Partial<Record<Phase, number>>;
   readonly quiet: Partial<Record<Phase, number>>;
+  /** Frames that came to the director. */
+  readonly frames: number;
   readonly totals: Record<string, number>;
   readonly drops: Record<string, number>;
 }
 
+/** Clients stay with their reals for a while. */
+const STAYING: ServiceLife = {
+  ...{ onePacket: false, slowStartMs: 0, sorry: -1, failOpen: false },
+  persistence: { timeoutMs: 5000, prefixLength: 128, family: 4 },
+};
+
 interface Simulation {
+  readonly persists: boolean;
   readonly world: World;
   readonly random: Random;
   readonly scheduler: SchedulerName;
@@ -100,6 +128,7 @@ export function simulate(seed: number): Report {
     violations: world.violations,
     trouble: countPhases(simulation, 0, troubled),
     quiet: countPhases(simulation, troubled),
+    frames: receivedFrames(simulation),
     totals: readRow(simulation.counters, 0, GLOBAL_FIELDS),
     drops: readDrops(simulation.counters),
   };
@@ -112,11 +141,12 @@ function createSimulation(seed: number): Simulation {
   const datapath = openMemory(ARMS);
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const reals = makeReals();
+  const persists = random.chance(0.5);
   // The clock of the director wraps in the course of the simulation.
   const aheadMs = 0x7fff_ffff - random.between(0, TROUBLE_MS);
   const director = createDirector({
     ...{ arms: ARMS, counters, maximumFlows: 512, nowMs: aheadMs | 0 },
-    table: tableOf(servicesWith(scheduler, reals, () => 1)),
+    table: tableWith({ scheduler, reals, persists }, () => 1),
     flowSeed: random.between(-0x8000_0000, 0x7fff_ffff),
   });
   const turn = createTurn(director, datapath);
@@ -125,51 +155,59 @@ function createSimulation(seed: number): Simulation {
   const clients = createClients(world, (frame) => toDirector(frame, OUTSIDE));
   const toClient = (frame: Uint8Array) => world.transmit(frame, clients.arrive);
   return {
-    ...{ world, random, scheduler, datapath, director, turn, counters, reals, clients, aheadMs },
+    ...{ world, random, scheduler, persists, datapath, director, turn, counters, reals, clients },
+    aheadMs,
     wires: { toDirector, toClient },
   };
 }
 
-/** Two reals and two more on either side; a DSR real carries the VIP. */
+/** Four for each method; where packets come as they were, a real carries the VIP. */
 function makeReals(): SimulatedReal[] {
-  const sides = [
-    { arm: OUTSIDE, hosts: DSR_REALS, subnet: '192.0.2', vip: DSR_VIP, port: 80 },
-    { arm: INSIDE, hosts: NAT_REALS, subnet: '10.0.0', vip: undefined, port: 8080 },
-  ];
-  const addresses = sides.flatMap(({ arm, hosts, subnet, vip, port }) => [
-    ...hosts.map(({ address }) => ({ arm, address, listensOn: vip ?? address, port })),
-    ...Array.from({ length: EXTRA_REALS }, (_, extra) => {
-      const address = `${subnet}.${13 + extra}`;
-      return { arm, address, listensOn: vip ?? address, port };
-    }),
-  ]);
-  return addresses.map((real, index) => ({
-    ...{ index, ...real, alive: true, inTable: true, open: new Set() },
-    mac: `02:00:00:00:1d:${(0x10 + index).toString(16)}`,
-  }));
-}
-
-/**
- * The standard services with these reals, each by the weight it is given; undefined leaves it out.
- */
-function servicesWith(
-  scheduler: SchedulerName,
-  reals: readonly SimulatedReal[],
-  weightOf: (real: SimulatedReal) => number | undefined,
-): SceneService[] {
-  return standardServices(scheduler).map((service) => {
-    const arm = service.method === 'nat' ? INSIDE : OUTSIDE;
-    const members = reals.filter((real) => real.arm === arm && weightOf(real) !== undefined);
+  return Array.from({ length: REALS }, (_, index) => {
+    const method = METHODS[Math.floor(index / REALS_BY_METHOD)]!;
+    const arm = method === 'dsr' ? OUTSIDE : INSIDE;
+    const address = formatIpv4(parseIpv4(FIRST_ADDRESS[method])! + (index % REALS_BY_METHOD));
+    const keepsVip = method === 'dsr' || method === 'gue';
     return {
-      ...service,
-      reals: members.map(({ index, address, port }) => {
-        // To ovf a weight is the number of flows that a real can have.
-        const weight = weightOf(reals[index]!)! * (scheduler === 'ovf' ? 500 : 1);
-        return { id: service.id * 8 + index, address, port, arm, weight };
-      }),
+      ...{ index, method, arm, address, alive: true, inTable: true, open: new Set<string>() },
+      ...(keepsVip ? { listensOn: VIPS[method], port: 80 } : { listensOn: address, port: 8080 }),
+      ...{ mac: `02:00:00:00:1d:${(0x10 + index).toString(16)}`, pieces: createReassembly() },
     };
   });
 }
+
+const SERVICES = [0, 1, 2, 3, 4, 5, 6, 7];
+const realId = (service: number, real: number): number => service * REALS + real;
+
+/** TCP and UDP by each method, with these reals by their weight; undefined leaves one out. */
+function servicesWith(
+  { scheduler, reals, persists }: Pick<Simulation, 'scheduler' | 'reals' | 'persists'>,
+  weightOf: (real: SimulatedReal) => number | undefined,
+): SceneService[] {
+  // To ovf a weight is the number of flows that a real can have.
+  const unit = scheduler === 'ovf' ? 500 : 1;
+  return METHODS.flatMap((method, number) =>
+    ([6, 17] as const).map((protocol, second): SceneService => {
+      const id = number * 2 + second;
+      const members = reals.filter(
+        (real) => real.method === method && weightOf(real) !== undefined,
+      );
+      return {
+        ...{ id, vip: VIPS[method], port: 80, protocol, method, scheduler },
+        ...(persists ? { life: STAYING } : {}),
+        reals: members.map((real) => ({
+          ...{ id: realId(id, real.index), address: real.address, arm: real.arm },
+          ...{ port: real.port, weight: weightOf(real)! * unit },
+        })),
+      };
+    }),
+  );
+}
+
+const tableWith = (
+  services: Parameters<typeof servicesWith>[0],
+  weightOf: Parameters<typeof servicesWith>[1],
+) => tableOf(servicesWith(services, weightOf), undefined, undefined, POOL);
 
 /** One millisecond of the world, and all that the director has to do in it. */
 function step(simulation: Simulation): void {
@@ -208,8 +246,10 @@ function watchFlow(
   real: SimulatedReal,
   frame: Uint8Array,
 ) {
-  const segment = readSegment(frame);
-  const connection = segment && clients.find(segment.source, segment.sourcePort);
+  const packet = withoutTunnel(real, frame);
+  if (packet === undefined || isPiece(packet)) return;
+  const segment = readSegment(packet);
+  const connection = segment && connectionOf({ clients, director }, real, segment);
   if (connection === undefined) return;
   const { number, address, sourcePort, vip, port, protocol, keptBy, excused } = connection;
   if (keptBy >= 0 && keptBy !== real.index && !excused) {
@@ -226,6 +266,21 @@ function watchFlow(
   connection.excused = false;
 }
 
+/** Whose packet it is: by fullnat, only the director knows. */
+function connectionOf(
+  { clients, director }: Pick<Simulation, 'clients' | 'director'>,
+  real: SimulatedReal,
+  { source, sourcePort, protocol }: Segment,
+): Connection | undefined {
+  if (real.method !== 'fullnat') return clients.find(source, sourcePort);
+  const { records } = director.flows;
+  const [from, to] = [parseIpv4(real.address) ?? 0, parseIpv4(source) ?? 0];
+  const found = findFlow(director.flows, from, to, (real.port << 16) | sourcePort, protocol);
+  if (found < 0) return undefined;
+  const record = (found >>> 1) * RECORD_WORDS;
+  return clients.find(formatIpv4(records[record + CLIENT]!), records[record + PORTS]! >>> 16);
+}
+
 /** From now on no flow of this real's need stay with it. */
 function excuse({ clients }: Pick<Simulation, 'clients'>, { index }: SimulatedReal): void {
   for (const connection of clients.connections) {
@@ -237,7 +292,7 @@ function excuse({ clients }: Pick<Simulation, 'clients'>, { index }: SimulatedRe
 function excuseDown(simulation: Simulation): void {
   const { closed } = simulation.director.states;
   for (const real of simulation.reals) {
-    const ids = [0, 1, 2, 3].map((service) => service * 8 + real.index);
+    const ids = SERVICES.map((service) => realId(service, real.index));
     if (ids.some((id) => ((closed[id] ?? 0) & DOWN) !== 0)) excuse(simulation, real);
   }
 }
@@ -252,7 +307,9 @@ function makeTrouble(simulation: Simulation): void {
   if (random.chance(1 / 2000)) {
     const weights = reals.map(() => (random.chance(0.3) ? undefined : random.between(0, 3)));
     // Somebody must always be there to take new connections.
-    for (const index of [0, 4]) weights[index + random.between(0, 3)] = 2;
+    for (let first = 0; first < REALS; first += REALS_BY_METHOD) {
+      weights[first + random.between(0, REALS_BY_METHOD - 1)] = 2;
+    }
     swapTable(simulation, ({ index }) => weights[index]);
   }
   if (random.chance(1 / 4000)) {
@@ -271,10 +328,10 @@ function makeTrouble(simulation: Simulation): void {
 }
 
 function swapTable(
-  { director, scheduler, reals, clients }: Simulation,
+  { director, scheduler, persists, reals, clients }: Simulation,
   weightOf: (real: SimulatedReal) => number | undefined,
 ): void {
-  takeTable(director, tableOf(servicesWith(scheduler, reals, weightOf)));
+  takeTable(director, tableWith({ scheduler, persists, reals }, weightOf));
   for (const real of reals) {
     real.inTable = weightOf(real) !== undefined;
     if (real.inTable) continue;
@@ -288,12 +345,15 @@ function flood({ random, wires }: Simulation): void {
     const frame = tcpFrame({
       ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, flags: tcp.SYN },
       source: `${FLOOD_SUBNET}${random.between(1, 254)}`,
-      destination: random.chance(0.5) ? DSR_VIP : NAT_VIP,
+      destination: VIPS[random.pick(METHODS)],
       ...{ sourcePort: random.between(1024, 65_535), destinationPort: 80 },
     });
     wires.toDirector(frame, OUTSIDE);
   }
 }
+
+const receivedFrames = ({ datapath }: Pick<Simulation, 'datapath'>): number =>
+  datapath.counters.reduce((sum, arm) => sum + arm.receivedFrames, 0);
 
 /** Every frame is counted once by its verdict, and every flow is some real's. */
 function checkCounters({ world, counters, datapath, director }: Simulation): void {
@@ -302,7 +362,7 @@ function checkCounters({ world, counters, datapath, director }: Simulation): voi
     0,
     GLOBAL_FIELDS,
   );
-  const received = datapath.counters.reduce((sum, arm) => sum + arm.receivedFrames, 0);
+  const received = receivedFrames({ datapath });
   const judged = passedFrames + sentFrames + answeredFrames + droppedFrames;
   if (received !== judged) world.violations.push(`${received} frames came, ${judged} were judged`);
   const drops = Object.values(readDrops(counters)).reduce((sum, count) => sum + count, 0);

@@ -17,6 +17,8 @@ export interface World {
   /** What went wrong, in words. */
   readonly violations: string[];
   faults: WireFaults;
+  /** An identification for fragments that no others had lately; or 0: it goes whole. */
+  cutAs(protocol: number): number;
   /** Plans something; at the earliest in the next millisecond. */
   after(delayMs: number, what: () => void): void;
   /** Sends a frame over a wire. */
@@ -25,16 +27,25 @@ export interface World {
   step(): void;
 }
 
+/** The part of datagrams that hosts send in fragments. */
+const CUT = 0.2;
+
 export const NO_FAULTS: WireFaults = { loss: 0, double: 0, mostDelayMs: 1 };
 
 export function createWorld(random: Random): World {
   const agenda = new Map<number, (() => void)[]>();
   let nowMs = 0;
+  let identification = 0;
   const world: World = {
     get nowMs() {
       return nowMs;
     },
     ...{ random, violations: [], faults: NO_FAULTS },
+    cutAs(protocol) {
+      if (protocol !== 17 || !random.chance(CUT)) return 0;
+      identification = (identification % 0xffff) + 1;
+      return identification;
+    },
     after(delayMs, what) {
       const atMs = nowMs + Math.max(1, delayMs);
       const due = agenda.get(atMs);
