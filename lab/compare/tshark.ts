@@ -10,26 +10,9 @@ const CHECKSUMS = ['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_c
 /** Why captures cannot be opened here, or undefined. */
 export const whyNoTshark = (): string | undefined => whyNoLab(['tshark']);
 
-let guesses: Promise<readonly string[]> | undefined;
-
-/**
- * Options against guessing. The files that the lab sends are random bytes, in which tshark finds
- * the beginnings of protocols that it guesses at, and then complains of how they go on.
- */
-async function noGuesses(): Promise<readonly string[]> {
-  const { stdout } = await run(['tshark', '-G', 'heuristic-decodes'], { timeoutMs: TIMEOUT_MS });
-  // Lines of: the protocol below, the one that is guessed at, whether it is by default.
-  const rows = stdout.split('\n').map((line) => line.split('\t'));
-  const onTop = rows.filter(([below]) => below === 'tcp' || below === 'udp');
-  const names = new Set(onTop.flatMap(([, name]) => name ?? []));
-  return [...names].flatMap((name) => ['--disable-protocol', name]);
-}
-
 /** What tshark complains of in a capture that was taken with offloads off; empty if nothing. */
 export async function complaintsOf(file: string): Promise<string[]> {
-  guesses ??= noGuesses();
-  const options = [...CHECKSUMS, ...(await guesses)];
-  const argv = ['tshark', '-n', '-r', file, '-q', ...options, '-z', 'expert,warn'];
+  const argv = ['tshark', '-n', '-r', file, '-q', ...CHECKSUMS, '-z', 'expert,warn'];
   const output = await run(argv, { onFailure: 'return', timeoutMs: TIMEOUT_MS });
   const lines = readExpert(output.stdout);
   if (output.exitCode === 0) return lines;
@@ -50,8 +33,8 @@ const ROOT = /^Running as user /;
 const OTHER_ZERO = /0xffff instead of 0x0000/;
 
 /**
- * What the lab speaks. What else tshark takes a payload for, it guesses by the port: a client whose
- * kernel chose port 9090 is told that its data is no good Thrift.
+ * What the lab speaks. What else tshark takes a payload for, it guesses, by the port or by the
+ * first bytes: files of random bytes are told that they are no good Thrift.
  */
 const SPOKEN = /^(Ethernet|ARP|IPv4|IPv6|ICMP|ICMPv6|TCP|UDP|GUE|HTTP)$/i;
 
