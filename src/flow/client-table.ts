@@ -97,6 +97,14 @@ export function releaseClient({ flows }: ClientTable, number: number): void {
   flows[number] = (flows[number] as number) - 1;
 }
 
+/** A flow is over: if its client was counted, that one has a flow less. */
+export function letClientGo(table: ClientTable, clientOf: Int32Array, flow: number): void {
+  const client = (clientOf[flow] as number) - 1;
+  if (client < 0) return;
+  releaseClient(table, client);
+  clientOf[flow] = 0;
+}
+
 /** Looks at the next `budget` entries and clears those that have nothing and owe nothing. */
 export function sweepClients(table: ClientTable, nowMs: number, budget: number): void {
   const { keys, flows } = table;

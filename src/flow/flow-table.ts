@@ -4,7 +4,7 @@
 // clock: `nowMs` is any int32 millisecond count that only grows (it may wrap, but the sweep must
 // come round within the 24 days in which a time that is over can be told from one to come).
 import { type AddressBook, createAddressBook, holdAgain, releaseAddress } from './address-book.ts';
-import { type ClientTable, releaseClient } from './client-table.ts';
+import { type ClientTable, letClientGo } from './client-table.ts';
 import {
   ACTIVE_STATES,
   HALF_OPEN_STATES,
@@ -359,7 +359,7 @@ export function removeFlow(table: FlowTable, number: number): void {
   flowsByReal[realId] = (flowsByReal[realId] as number) - 1;
   countState(table, realId, meta & 0xff, NONE);
   if (table.templates !== undefined) letTemplateGo(table, table.templates, number);
-  if (table.clients !== undefined) letClientGo(table, table.clients, number);
+  if (table.clients !== undefined) letClientGo(table.clients, table.clientOf, number);
 }
 
 function letTemplateGo({ templateOf }: FlowTable, templates: TemplateTable, number: number): void {
@@ -367,13 +367,6 @@ function letTemplateGo({ templateOf }: FlowTable, templates: TemplateTable, numb
   if (template < 0) return;
   releaseTemplate(templates, template);
   templateOf[number] = 0;
-}
-
-function letClientGo({ clientOf }: FlowTable, clients: ClientTable, number: number): void {
-  const client = (clientOf[number] as number) - 1;
-  if (client < 0) return;
-  releaseClient(clients, client);
-  clientOf[number] = 0;
 }
 
 /**
