@@ -49,8 +49,11 @@ test.skipIf(given !== undefined)('the simulations had trouble, and connections t
   expect(sum(({ trouble }) => trouble.done)).toBeGreaterThan(SEEDS * 50);
   expect(sum(({ trouble }) => trouble['given up'])).toBeGreaterThan(0);
   expect(sum(({ totals }) => totals.evictedFlows)).toBeGreaterThan(0);
+  expect(sum(({ totals }) => totals.statelessPackets)).toBeGreaterThan(0);
   const reasons = new Set(reports.flatMap(({ drops }) => Object.keys(drops)));
-  expect([...reasons]).toEqual(expect.arrayContaining(['no-flow', 'real-unresolved']));
+  expect([...reasons]).toEqual(
+    expect.arrayContaining(['no-flow', 'real-unresolved', 'flow-table-full']),
+  );
 });
 
 test('the same seed gives the same run', () => {
