@@ -72,7 +72,8 @@ const prefix6Schema = z
   .refine((text) => isHostAddress6(text.split('/')[0] ?? ''), { error: HOST6_ALLOWED, abort: true })
   .refine(isNetwork6, { error: ({ input }) => networkAllowed6(String(input)) });
 
-export const VIP_ALLOWED = `${ADDRESS_ALLOWED}, or a prefix, such as 192.0.2.0/28 or 2001:db8:1::/64`;
+const PREFIX_EXAMPLES = '192.0.2.0/28 or 2001:db8:1::/64';
+export const VIP_ALLOWED = `${ADDRESS_ALLOWED}, or a prefix, such as ${PREFIX_EXAMPLES}`;
 export const vipSchema = z.union([addressSchema, prefixSchema, prefix6Schema], VIP_ALLOWED);
 /** True if no bit of the address lies behind the prefix. */
 function isNetwork(text: string): boolean {
