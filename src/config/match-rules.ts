@@ -178,7 +178,7 @@ function mappedPorts(service: ServiceSketch): Finding[] {
 function unfitForSctp({ path, method, protocols, ports, reals }: ServiceSketch): Finding[] {
   if (!protocols.some(({ value }) => value === 'sctp')) return [];
   const port = onlyPort(ports.map(({ value }) => value));
-  const mapped = method !== 'nat' ? [] : reals.filter(({ ownPort = port }) => ownPort !== port);
+  const mapped = reals.filter((real) => real.method === 'nat' && (real.ownPort ?? port) !== port);
   const findings = mapped.map(
     ({ path: real, ownPort }): Finding => ({
       path: [...real, 'port'],
@@ -189,10 +189,12 @@ function unfitForSctp({ path, method, protocols, ports, reals }: ServiceSketch):
         'the director cannot map ports of SCTP: its checksum covers them and the whole packet',
     }),
   );
-  if (method !== undefined && method !== 'dsr' && method !== 'nat') {
+  const owners = [{ path, method }, ...reals.filter((real) => real.method !== method)];
+  for (const { path: owner, method: asked } of owners) {
+    if (asked === undefined || asked === 'dsr' || asked === 'nat') continue;
     const advice = 'other methods would have to make the checksum of SCTP anew';
-    const found = `${method} with sctp`;
-    findings.push({ path: [...path, 'method'], at: 'value', found, allowed: 'dsr, nat', advice });
+    const found = `${asked} with sctp`;
+    findings.push({ path: [...owner, 'method'], at: 'value', found, allowed: 'dsr, nat', advice });
   }
   return findings;
 }

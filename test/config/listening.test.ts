@@ -186,6 +186,12 @@ test.each<[string, Parts, string]>([
       '(the director cannot map ports of SCTP: its checksum covers them and the whole packet)',
   ],
   [
+    "a real's own method that SCTP does not go by",
+    { more: 'protocol: sctp, method: dsr', reals: '{ address: 10.0.0.1, method: gue }' },
+    's0.reals[0].method: found gue with sctp, allowed dsr, nat ' +
+      '(other methods would have to make the checksum of SCTP anew)',
+  ],
+  [
     'a port map of SCTP over IPv6',
     {
       vip: '"2001:db8::1"',
