@@ -109,6 +109,8 @@ export interface Director {
   readonly choice: Choice;
   /** The flow of a datagram that is scheduled alone, while that is on its way; else -1. */
   onePacketFlow: number;
+  /** The last packet goes without a flow, and is too long as it is; see pass-statelessly.ts. */
+  isPassing: boolean;
   /** Filled for each first fragment. */
   readonly firstPiece: FirstPiece;
 }
@@ -200,6 +202,7 @@ export function createDirector(options: DirectorOptions): Director {
     states,
     choice: createChoice(),
     onePacketFlow: -1,
+    isPassing: false,
     firstPiece: { source: 0, destination: 0, protocol: 0, id: 0, payloadBytes: 0, ports: 0 },
   };
   takeTable(director, table);

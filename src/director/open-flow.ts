@@ -160,6 +160,8 @@ function bitsFor({ table, packet, arms, ways }: Director, realId: number): numbe
   const bits = METHOD_BITS[table.realMethod[realId] as number] as number;
   const arm = arms[ways[realId * WAY_WORDS + WAY_ARM] as number];
   if ((bits & NAT_BIT) === 0 || table.pool.addresses.length === 0 || arm === undefined) return bits;
+  // Nor of SCTP, whose checksum covers the ports.
+  if (packet.protocol === ipv4.PROTOCOL_SCTP) return bits;
   if (isIpv6(packet) || arm.prefixLength === 0) return bits;
   const isNear = (address: number) => inSubnet(address, arm.address, arm.prefixLength);
   const isBeside = isNear(packet.source) && isNear(table.realAddress[realId] as number);

@@ -70,7 +70,7 @@ export function passStatelessly(
   arm: number,
   offload: number,
 ): Verdict {
-  const { flows, nowMs, counters, packet } = director;
+  const { flows, nowMs, packet } = director;
   if ((flow.bits & NAT_BIT) !== 0) return dropped(director, FLOW_TABLE_FULL);
   const state = (flow.protocol & ~IPV6_BIT) === PROTOCOL_SCTP ? SCTP_NONE : NONE;
   const number = layPassing(flows, flow, state, nowMs);
@@ -79,11 +79,16 @@ export function passStatelessly(
     ? forwardFound6(director, frame, at, l4, end, arm, offload, found)
     : forwardPassing(director, frame, at, l4, end, arm, offload, found);
   changeState(flows, number, state);
-  if (kindOf(verdict) === SEND && verdict > 0) {
-    const { values } = counters;
-    values[GLOBAL.statelessPackets] = (values[GLOBAL.statelessPackets] as number) + 1;
-  }
+  director.isPassing = verdict === TOO_LONG;
+  if (verdict > 0) countStateless(director, verdict);
   return verdict;
+}
+
+/** Counts a packet that was sent on by hash. */
+export function countStateless({ counters }: Director, verdict: Verdict): void {
+  const { values } = counters;
+  if (kindOf(verdict) !== SEND) return;
+  values[GLOBAL.statelessPackets] = (values[GLOBAL.statelessPackets] as number) + 1;
 }
 
 /** Of IPv4, whose known flows have their length looked at before they are forwarded. */

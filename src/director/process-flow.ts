@@ -1,6 +1,6 @@
 // The way of a TCP or UDP packet whose headers have been checked: by its flow if there is one, else
 // by its service; and what its sender is told if it can go neither way.
-import { findFlow, IDS, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
+import { changeState, findFlow, IDS, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -9,10 +9,18 @@ import * as tcp from '../wire/tcp.ts';
 import { DOWN } from './availability.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
-import { forwardKnown, NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
+import {
+  forwardFound,
+  forwardKnown,
+  NO_TIME_TO_LIVE,
+  NOT_KNOWN,
+  NOT_RESOLVED,
+  TOO_LONG,
+} from './known-flow.ts';
 import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
 import { processNew } from './open-flow.ts';
 import { readIpv4 } from './packet.ts';
+import { countStateless } from './pass-statelessly.ts';
 import { dropped } from './refuse.ts';
 import { MOST_SEGMENTS, segmentFrame, segmentPayload } from './segment-frame.ts';
 import { IPV6_BIT } from './table.ts';
@@ -55,13 +63,17 @@ export function processPiece(
   const known = forwardKnown(director, frame, at, l4, end, arm, offload);
   if (known >= 0) return known;
   let verdict = known;
+  let isNew = false;
+  director.isPassing = false;
   if (known === NOT_KNOWN || known === NOT_RESOLVED) {
     readIpv4(director.packet, frame, at + ethernet.HEADER_BYTES);
-    const isNew = known === NOT_KNOWN || mayMove(director, frame, l4);
+    isNew = known === NOT_KNOWN || mayMove(director, frame, l4);
     if (isNew) verdict = processNew(director, frame, at, l4, end, arm, offload);
   }
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
-  if (verdict === TOO_LONG) return processTooLong(director, frame, at, l4, end, arm, offload);
+  if (verdict === TOO_LONG) {
+    return processTooLong(director, frame, at, l4, end, arm, offload, isNew);
+  }
   if (verdict !== NO_TIME_TO_LIVE) return verdict;
   tellTimeExceeded(director, frame, at, arm);
   return dropped(director, TTL_EXPIRED);
@@ -101,6 +113,7 @@ function processTooLong(
   end: number,
   arm: number,
   offload: number,
+  isNew: boolean,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
   const { narrowMtu } = director;
@@ -115,8 +128,37 @@ function processTooLong(
   if (isSuper && ipv4.totalBytes(frame, l3) > payload * MOST_SEGMENTS) {
     return dropped(director, TOO_MANY_SEGMENTS);
   }
-  const verdict = forwardKnown(director, frame, at, l4, end, arm, offload | ANY_LENGTH);
+  const forward = isNew ? forwardFirst : forwardKnown;
+  const verdict = forward(director, frame, at, l4, end, arm, offload | ANY_LENGTH);
   if (kindOf(verdict) !== SEND) return dropped(director, TOO_BIG);
   if (isSuper) return segmentFrame(director, frame, at, l4, verdict, payload, offload & 1);
   return cutFrame(director, frame, at, verdict, offload & 1);
+}
+
+/**
+ * forwardKnown for the packet that has just opened its flow, or goes without one. One packet proves
+ * nothing, for it may be forged, so the flow's state stays that of its beginning.
+ */
+function forwardFirst(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  end: number,
+  arm: number,
+  offload: number,
+): Verdict {
+  const { flows, packet, isPassing } = director;
+  const { source, destination, protocol } = packet;
+  const ports = frame.getInt32(l4);
+  const found = isPassing
+    ? flows.maximum << 1
+    : findFlow(flows, source, destination, ports, protocol);
+  if (found < 0) return NOT_KNOWN;
+  const meta = flows.records[(found >>> 1) * RECORD_WORDS + META] as number;
+  const time = frame.getUint16(at + ethernet.HEADER_BYTES + 8);
+  const verdict = forwardFound(director, frame, at, l4, end, arm, offload, time, found);
+  if (isPassing || protocol !== ipv4.PROTOCOL_SCTP) changeState(flows, found >>> 1, meta & 0xff);
+  if (isPassing && verdict > 0) countStateless(director, verdict);
+  return verdict;
 }

@@ -27,6 +27,7 @@ import { chooseReal, noteClient6 } from './choose-real.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { addressToHop, addressToReal, obstacle6 } from './onward.ts';
+import { choosesByHash } from './pass-statelessly.ts';
 import { swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress6 } from './refuse.ts';
 import { countRelayed } from './relay-error.ts';
@@ -122,11 +123,11 @@ function relayByHash(
   l4: number,
   protocol: number,
 ): Verdict {
-  const { table, schedulers, flows } = director;
+  const { table, flows } = director;
   const sender = quote.l3 + ipv6.SOURCE_OFFSET;
   const vipPort = tcp.sourcePort(frame, quote.l4);
   const service = findService6(table, quote.sender, frame, sender, vipPort, protocol);
-  if (!(schedulers[service]?.consistent ?? false)) return dropped(director, ICMP_NO_FLOW);
+  if (!choosesByHash(director, service)) return dropped(director, ICMP_NO_FLOW);
   const client = ipv6.fold(frame, quote.l3 + ipv6.DESTINATION_OFFSET);
   noteClient6(director.choice, frame, quote.l3 + ipv6.DESTINATION_OFFSET);
   const vip = ipv6.fold(frame, sender);

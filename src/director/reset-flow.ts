@@ -76,7 +76,7 @@ function pushAnswer(
   swap(bytes, ethernet.HEADER_BYTES + from, length);
   swap(bytes, l4 - at, 2);
   makeReset(view, 0, l4 - at, ofIpv6, sequence, hasAck ? -1 : next);
-  director.outbox.push({ arm, bytes });
+  director.outbox.push({ arm, bytes, tag: director.tag });
 }
 
 /** What a segment takes of the sequence numbers: its payload, and one each for SYN and FIN. */
@@ -113,7 +113,8 @@ function pushOnward(
   const verdict = forward(director, view, HEADROOM, newL4, bytes.length, arm, 0);
   ways[way + WAY_ARM] = GONE;
   if (verdict < 0 || kindOf(verdict) !== SEND) return;
-  director.outbox.push({ arm: detailOf(verdict), bytes: bytes.slice(HEADROOM - restOf(verdict)) });
+  const sent = bytes.slice(HEADROOM - restOf(verdict));
+  director.outbox.push({ arm: detailOf(verdict), bytes: sent, tag: director.tag });
 }
 
 /** All headers of a packet, behind so much room. */

@@ -198,6 +198,16 @@ describe.each(METHODS)('through a tunnel by %s', (method) => {
     }
   });
 
+  test('a first datagram that is cut proves no more than another', () => {
+    const scene = tunnelScene(method);
+    const fields = { sourcePort: 78, dontFragment: false };
+    const long = requestUdp({ ...fields, payload: new Uint8Array(1472) });
+    expect(scene.receive(long).verdict).toBe('taken');
+    expect(scene.director.flows.halfOpen).toBe(1);
+    scene.receive(requestUdp(fields));
+    expect(scene.director.flows.halfOpen).toBe(0);
+  });
+
   test('pieces follow their first one, in any order, each with outer headers', () => {
     const frame = requestUdp({ payload: new Uint8Array(4000).fill(5), sourcePort: 77 });
     const pieces = cutUp(frame, [1400]);

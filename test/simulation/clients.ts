@@ -50,8 +50,8 @@ export interface Connection {
 export interface Clients {
   readonly connections: readonly Connection[];
   open(): Connection;
-  /** Whose packets come from this address and port. */
-  find(address: string, port: number): Connection | undefined;
+  /** Whose request this is, whatever became of its addresses on the way. */
+  whose(segment: Segment): Connection | undefined;
   /** A frame reaches the clients' network. */
   arrive(frame: Uint8Array): void;
 }
@@ -104,13 +104,19 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
     // The client's way to the director goes over either of two routers.
     const sourceMac = random.chance(0.8) ? ROUTER.mac : OTHER_ROUTER.mac;
     const frame = buildSegment({
-      ...{ protocol, flags, sourceMac, destinationMac: OUTSIDE_ARM.mac },
+      ...{ protocol, flags, sourceMac, destinationMac: OUTSIDE_ARM.mac, sequence: number + 1 },
       ...{ source: address, sourcePort, destination: vip, destinationPort: port },
       payload: request
         ? encodeMessage({ connection: number, request, real: -1 })
         : new Uint8Array(0),
     });
     for (const piece of inPieces(frame, world.cutAs(protocol))) toDirector(piece);
+  }
+
+  function whose({ protocol, sequence = 0, payload }: Segment): Connection | undefined {
+    if (protocol === 6) return connections[sequence - 1];
+    const message = decodeMessage(payload);
+    return message && connections[message.connection];
   }
 
   function arrive(frame: Uint8Array): void {
@@ -176,5 +182,5 @@ export function createClients(world: World, toDirector: (frame: Uint8Array) => v
     }
   }
 
-  return { connections, open, find: (address, port) => byKey.get(keyOf(address, port)), arrive };
+  return { connections, open, whose, arrive };
 }

@@ -19,6 +19,8 @@ export interface Segment {
   readonly destinationPort: number;
   /** 0 for UDP. */
   readonly flags: number;
+  /** Of TCP; a client has its connection's number there, which nobody on the way changes. */
+  readonly sequence?: number;
   /** Three numbers: whose connection, which request, and who answers it; or none. */
   readonly payload: Uint8Array;
 }
@@ -50,6 +52,7 @@ export function readSegment(bytes: Uint8Array): Segment | undefined {
     source: formatIpv4(header.source),
     destination: formatIpv4(header.destination),
     flags: isTcp ? tcp.flags(frame, l4) : 0,
+    sequence: isTcp ? frame.getUint32(l4 + 4) : 0,
     ...{ sourcePort, destinationPort, payload },
   };
 }
