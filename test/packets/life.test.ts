@@ -39,7 +39,6 @@ import {
   standardServices,
   tableOf,
 } from './scene.ts';
-import { dsrTcp6, makeScene6, NAT_REALS6, natTcp6, replyTcp6, services6 } from './scene6.ts';
 
 const SYN = { flags: tcp.SYN };
 const FIN = { flags: tcp.FIN | tcp.ACK };
@@ -379,27 +378,6 @@ describe('a drained real', () => {
         { arm: OUTSIDE, to: '0c01', from: client, at: vip, flags: RST | ACK, sequence: 1000 },
       ]);
       expect(to(scene, dsrTcp(SYN))).toBe('0c02');
-    });
-
-    test('over IPv6, whoever speaks first', () => {
-      const terms = { stopsNew: true, old: RESET_OLD, oldAfterMs: 5000, upper: 0, lower: 0 };
-      const services = [...standardServices(), ...services6()].map((service) => ({
-        ...service,
-        reals: service.reals.map((real) => ({ ...real, terms })),
-      }));
-      const cases = [
-        [dsrTcp6(NUMBERS), OUTSIDE],
-        [natTcp6(NUMBERS), OUTSIDE],
-        [replyTcp6(NAT_REALS6[0]!, NUMBERS), INSIDE],
-      ] as const;
-      for (const [frame, arm] of cases) {
-        const scene = makeScene6();
-        for (const make of [dsrTcp6, natTcp6]) scene.receive(make({ flags: tcp.SYN }));
-        take(scene, services);
-        pass(scene, 5000);
-        const { verdict, own, moved } = scene.receive(frame, { arm });
-        expect([verdict, moved.resetFlows, own.length]).toEqual(['drop flow-reset', 1, 2]);
-      }
     });
 
     test('by NAT, whoever speaks first', () => {
