@@ -135,7 +135,10 @@ class Daemon {
     }
     await this.#joinGroups();
     this.#signals.onReload = () => {
-      this.#reloading = this.#reloading.then(() => this.#reload());
+      this.#reloading = this.#reloading
+        .then(() => this.#reload())
+        // What a reload throws must end neither the director nor its way of leaving.
+        .catch((error) => this.#log.event('reload', `the reload failed: ${messageOf(error)}`));
     };
     this.#stop.addEventListener('abort', () => void this.#plane?.stop());
     return this.#keepRunning();
@@ -305,12 +308,13 @@ class Daemon {
     await this.#groups.keep(wantedGroups(this.#built.table), this.#config.interfaces);
   }
 
+  #refuse(problems: readonly string[]): void {
+    const text = `not reloaded, the old configuration stays: ${problems.join('\n')}`;
+    this.#log.event('reload', text);
+  }
+
   async #reload(): Promise<void> {
-    const refuse = (problems: readonly string[]) =>
-      this.#log.event(
-        'reload',
-        `not reloaded, the old configuration stays: ${problems.join('\n')}`,
-      );
+    const refuse = (problems: readonly string[]) => this.#refuse(problems);
     const result = reloadConfig(this.#config);
     if (!result.ok) return refuse(result.problems);
     const { config } = result;
@@ -319,7 +323,8 @@ class Daemon {
     const facts = readHostFacts(config);
     const problems = findProblems(config, facts);
     if (problems.length > 0) return refuse(problems);
-    const built = this.#builder.build(config, this.#arms, facts.routes);
+    const built = this.#rebuild(config, facts);
+    if (built === undefined) return;
     if (!this.#hasRoom(built)) return refuse(['more services or reals than there is room for']);
     const old = this.#config;
     this.#config = config;
@@ -333,6 +338,17 @@ class Daemon {
     await this.#joinGroups();
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
+  }
+
+  /** The arms are those of the start, so what fresh facts allow may still lead nowhere by them. */
+  #rebuild(config: Config, { routes }: HostFacts): BuiltTable | undefined {
+    try {
+      return this.#builder.build(config, this.#arms, routes);
+    } catch (error) {
+      const advice = 'addresses of an interface changed since the start? restart the director';
+      this.#refuse([`${messageOf(error)}; ${advice}`]);
+      return undefined;
+    }
   }
 
   /** Ids grow with every service and real there ever was; rows for them are made at start. */
@@ -390,6 +406,9 @@ class Daemon {
 const hasLost = (arm: Arm, before: Arm | undefined): boolean =>
   (arm.address === 0 && before?.address !== 0) ||
   (arm.prefixLength6 === 0 && before?.prefixLength6 !== 0);
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 const armsOf = (facts: HostFacts): Arm[] =>
   facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));

@@ -2,7 +2,7 @@
 // code 2, reloads, outlives its link and its interface, and leaves nothing behind however it ends.
 // Runs the build, because worker threads and child processes need JavaScript files.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -181,6 +181,21 @@ services:
     director.child.kill('SIGHUP');
     await director.sees(/not reloaded.*datapath is "ring"/);
     expect((await fetchStatus(socket)).services[0]?.vips).toEqual(['10.1.0.200']);
+  });
+
+  test('refuses a reload that only addresses since the start would allow, and goes on', async () => {
+    const director = run();
+    await director.sees('furiwake status');
+    space.run('ip', 'address', 'delete', '10.1.0.1/24', 'dev', 'eth0');
+    space.run('ip', 'address', 'add', '10.9.0.1/24', 'dev', 'eth0');
+    const real = '{ address: 10.7.0.11, gateway: 10.9.0.9 }';
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('dsr', 'nat').replace('[10.1.0.11]', `[${real}]`));
+    director.child.kill('SIGHUP');
+    await director.sees(/not reloaded.*no interface leads to 10\.7\.0\.11; addresses of an/);
+    expect((await fetchStatus(socket)).services[0]?.reals[0]?.address).toBe('10.1.0.11');
+    director.child.kill('SIGTERM');
+    expect(await director.ended).toBe(0);
   });
 
   test.each(['ring', 'cap'])('%s outlives its link', async (datapath) => {
