@@ -91,6 +91,10 @@ export interface ServiceConfig {
   readonly reals: readonly RealConfig[];
 }
 
+/** The reals of a service, its sorry server among them. */
+export const allReals = ({ reals, sorry }: ServiceConfig): readonly RealConfig[] =>
+  sorry === undefined ? reals : [...reals, sorry];
+
 /** Who stands for the clients by fullnat. */
 export interface SourcePoolConfig {
   /** IPv4 addresses. */

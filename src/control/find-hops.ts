@@ -2,7 +2,7 @@
 // kernel's routing table is asked by `ip`, at start and at each reload, and told by the route what
 // to resolve: the frames themselves never pass the kernel's routing.
 import { spawnSync } from 'node:child_process';
-import type { Config, RealConfig } from '../config/config.ts';
+import { allReals, type Config, type RealConfig } from '../config/config.ts';
 import type { Arm } from '../datapath/datapath.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 
@@ -23,7 +23,7 @@ export interface Way {
 /** What `ip` says of all reals that need a router and name none. DSR cannot go through one. */
 export function readRoutes(config: Config, arms: readonly Arm[]): Routes {
   const addresses = config.services
-    .flatMap((service) => service.reals)
+    .flatMap(allReals)
     .filter((real) => real.method !== 'dsr')
     .filter((real) => real.gateway === undefined && !arms.some((arm) => isNear(real.address, arm)))
     .map((real) => real.address);

@@ -2,8 +2,9 @@
 // own. Of NAT it leaves later fragments of replies and ICMP errors about requests to the kernel
 // too: no port is to be seen in them, and the client takes no notice of what the kernel makes of
 // them.
-import type { Config, ServiceConfig } from '../config/config.ts';
+import { allReals, type Config, type ServiceConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
+import { fixedBits, vipAround } from '../config/listening.ts';
 import { comesBack } from '../director/table.ts';
 import type { GuardedReal, GuardRules } from '../linux/guard.ts';
 import type { InterfaceAddress } from '../linux/interfaces.ts';
@@ -18,14 +19,17 @@ export function guardRules(config: Config, local: readonly InterfaceAddress[]): 
     );
   const vips = config.services.flatMap((service) => service.vips);
   vips.push(...(config.sourcePool?.addresses ?? []));
+  const sources = config.tunnel?.sources ?? '';
+  vips.push(...[sources].flatMap((text) => vipAround(text, fixedBits(text) ?? 32) ?? []));
   return { vips, replies: replySources(config.services), own };
 }
 
 /** Where NAT reals answer from: ranges that do not overlap, for nft takes no others. */
 function replySources(services: readonly ServiceConfig[]): GuardedReal[] {
   const ranges = new Map<string, GuardedReal[]>();
-  for (const { protocols, ports, reals } of services) {
-    for (const { address, port, method } of reals) {
+  for (const service of services) {
+    const { protocols, ports } = service;
+    for (const { address, port, method } of allReals(service)) {
       if (!comesBack(method)) continue;
       for (const protocol of protocols) {
         const key = `${address} ${protocol}`;

@@ -1,7 +1,7 @@
 // The checks before a director starts, as a judgement on facts that were gathered elsewhere: each
 // problem says what was found and what to do. A director that passes them cannot make the host's
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
-import type { Config, RealConfig } from '../config/config.ts';
+import { allReals, type Config, type RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import { fixedBits, parsePrefix, parsePrefix6 } from '../config/listening.ts';
 import { canShare } from '../datapath/fanout-program.ts';
@@ -100,9 +100,6 @@ function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts
   ];
 }
 
-const allReals = ({ reals, sorry }: Config['services'][number]) =>
-  sorry === undefined ? reals : [...reals, sorry];
-
 /**
  * VIPs, reals and sources that the host itself owns: packets to them would never be the director's
  * alone.
@@ -138,7 +135,17 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
         `"ip address del ${address}/PREFIX dev INTERFACE"`,
     );
   }
-  return [...new Set(problems)];
+  return [...new Set([...problems, ...ownedSources(config, local)])];
+}
+
+function ownedSources({ tunnel }: Config, local: HostFacts['local']): string[] {
+  const owner = tunnel?.sources && findOwner(tunnel.sources, local);
+  if (owner === undefined || owner === '') return [];
+  return [
+    `tunnel: the sources ${tunnel?.sources} hold an address of this host (${owner}). Sources of ` +
+      'tunnels are on no interface of the director, like VIPs: take it away with ' +
+      '"ip address del ADDRESS/PREFIX dev INTERFACE", or choose another prefix',
+  ];
 }
 
 /** The host's address or range that shares one with an address or prefix, as `ADDRESS/PREFIX`. */
@@ -181,7 +188,7 @@ function tunnelsFromNowhere(config: Config, facts: HostFacts): string[] {
   if (config.tunnel?.sources !== undefined) return [];
   const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
   return config.services.flatMap((service) =>
-    service.reals
+    allReals(service)
       .filter(({ method }) => method === 'ipip' || method === 'gue')
       .filter((real) => arms[findWay(real, arms, facts.routes).arm]?.address === 0)
       .map(

@@ -56,6 +56,17 @@ test('the guard drops VIPs, and replies of NAT reals that are not for the host i
   });
 });
 
+test('the guard drops replies of a sorry server by NAT, and what comes to sources of tunnels', () => {
+  const [web] = sampleConfig().services;
+  const sorry = { ...web!.reals[0]!, address: '10.2.0.99', method: 'nat' } as const;
+  const tunnel = { port: 6080, sources: '172.16.7.0/16' };
+  const config = sampleConfig({ services: [{ ...web!, sorry }], tunnel });
+  expect(guardRules(config, [])).toMatchObject({
+    vips: ['10.1.0.100', '172.16.0.0/16'],
+    replies: [{ address: '10.2.0.99', protocol: 'tcp', from: 80, to: 80 }],
+  });
+});
+
 test('the guard names ports once, as ranges that do not overlap', () => {
   const [, dns] = sampleConfig().services;
   const reals = [{ ...dns!.reals[0]!, port: 0 }];

@@ -141,6 +141,23 @@ describe('addresses', () => {
     expect(problem).toContain('the real stray (10.2.0.1) is an address of this host');
   });
 
+  test('sources of tunnels that hold an address of the host are refused', () => {
+    const config = sampleConfig({ tunnel: { port: 6080, sources: '10.1.0.0/16' } });
+    expect(onlyProblem(config, hostFacts())).toContain(
+      'tunnel: the sources 10.1.0.0/16 hold an address of this host (10.1.0.1/32)',
+    );
+  });
+
+  test('a tunnel to a sorry server needs a source address too', () => {
+    const [web] = sampleConfig().services;
+    const sorry = { ...web!.reals[0]!, name: 'sorry', address: '10.3.0.9', gateway: '10.1.0.9' };
+    const services = [{ ...web!, sorry: { ...sorry, interface: 'eth0', method: 'ipip' as const } }];
+    const bare = ethernet('eth0', '10.1.0.1', { addresses: [] });
+    const facts = hostFacts({ interfaces: [bare, ethernet('eth1', '10.2.0.1')] });
+    const problems = findProblems(sampleConfig({ services }), facts);
+    expect(problems.join('\n')).toContain('the tunnel to the real sorry (10.3.0.9) has no source');
+  });
+
   test('a real that no interface leads to is named beside what there is', () => {
     const problem = onlyProblem(withReal({ address: '10.7.0.9' }), hostFacts());
     expect(problem).toContain('no interface leads to the real stray (10.7.0.9)');
