@@ -29,7 +29,7 @@ import {
 import { formatIpv4, formatIpv6, formatMac, type Ipv6 } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { allTimeouts } from './build-life.ts';
-import type { BuiltTable } from './build-table.ts';
+import { type BuiltTable, builtReals } from './build-table.ts';
 import type {
   ArmStatus,
   RealStatus,
@@ -86,7 +86,7 @@ function poolStatus(
   { built, counters }: DirectorState,
   { addresses, ports }: SourcePoolConfig,
 ): SourcePoolStatus {
-  const reals = built.services.flatMap((service) => service.reals);
+  const reals = built.services.flatMap(builtReals);
   const flows = reals
     .filter((real) => real.config.method === 'fullnat')
     .map((real) => counters.values[realAt(counters.room, real.id) + ACTIVE_FLOWS] ?? 0);
@@ -137,14 +137,14 @@ const isHostAddress6 = (arm: Arm): arm is Arm & { readonly address6: Ipv6 } =>
 
 function serviceStatus(state: DirectorState, service: BuiltService): ServiceStatus {
   const { id, config, reals, sorry } = service;
-  const { persistence, onePacket, slowStart, whenAllDown, limits } = config;
+  const { persistence, onePacket, slowStart, whenAllDown, sources, limits } = config;
   const { name, protocols, vips, method, scheduler, hash } = config;
   const ports = config.ports.map(formatPorts);
   const traffic = readRow(state.counters, serviceAt(state.counters.room, id), TRAFFIC_FIELDS);
   const rows = reals.map((real) => realStatus(state, real));
   return {
     ...{ name, protocols, vips, ports, method, scheduler, hash },
-    ...{ persistence, onePacket, slowStart, whenAllDown, limits },
+    ...{ persistence, onePacket, slowStart, whenAllDown, sources, limits },
     sorry: sorry && realStatus(state, sorry),
     reals: rows,
     ...traffic,

@@ -64,6 +64,7 @@ export interface ServiceStatus extends Traffic {
   readonly onePacket?: boolean | undefined;
   readonly slowStart?: number | undefined;
   readonly whenAllDown?: ServiceConfig['whenAllDown'];
+  readonly sources?: ServiceConfig['sources'];
   readonly limits?: ServiceConfig['limits'];
   readonly sorry?: RealStatus | undefined;
   readonly reals: readonly RealStatus[];
