@@ -72,9 +72,10 @@ function findProblems(vips: readonly string[]): string[] {
   const missing = rawSocketProblem();
   const local = hostAddresses();
   const isLocal = (vip: string) =>
-    local.some(({ address, prefixLength }) =>
-      inSubnet(parseIpv4(vip) ?? 0, parseIpv4(address) ?? 0, prefixLength),
-    );
+    local.some(({ address, prefixLength }) => {
+      const range = parseIpv4(address);
+      return range !== undefined && inSubnet(parseIpv4(vip) ?? 0, range, prefixLength);
+    });
   return [
     ...(readCapabilities().netRaw
       ? []
