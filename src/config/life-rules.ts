@@ -1,6 +1,7 @@
 // Rules of the life of flows that one key alone cannot show: what does not go with a scheduler, a
 // method or another key. They read raw data, and pass over what the schema refuses.
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
+import { PROTOCOLS } from './listening.ts';
 import { type DataPath, describe, type Finding } from './problem.ts';
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -53,18 +54,19 @@ function oneDatagramAlone(path: DataPath, service: Mapping): Finding[] {
   if (service.onePacket !== true) return [];
   const at = [...path, 'onePacket'];
   const findings: Finding[] = [];
-  if ((service.protocol ?? 'tcp') === 'tcp') {
+  for (const protocol of [service.protocol ?? 'tcp'].flat().filter((each) => each !== 'udp')) {
+    if (!PROTOCOLS.some((name) => name === protocol)) continue;
     const advice = 'a connection has more than one packet';
     findings.push({
       path: at,
       at: 'value',
-      found: 'true with protocol tcp',
+      found: `true with protocol ${protocol}`,
       allowed: 'true with protocol udp alone',
       advice,
     });
   }
+  const reals = [...(Array.isArray(service.reals) ? service.reals : []), service.sorry];
   for (const method of ['nat', 'fullnat']) {
-    const reals = Array.isArray(service.reals) ? service.reals : [];
     const isOfReal = reals.some((real) => isMapping(real) && real.method === method);
     if (service.method !== method && !isOfReal) continue;
     const advice =

@@ -24,6 +24,7 @@ export const DEFAULT_RING_SLOTS = 2048;
 /** IANA's port for GUE. */
 export const DEFAULT_TUNNEL_PORT = 6080;
 export const DEFAULT_MAXIMUM_FLOWS = 262_144;
+export const DEFAULT_SOURCE_PORTS = '1024-65535';
 
 const MAXIMUM_INTERFACES = 8;
 /** As many as source-pool.ts looks through for one flow. */
@@ -67,8 +68,8 @@ const vipsSchema = z.union([vipSchema, listOf(vipSchema, `${VIP_ALLOWED}, or a l
 
 const RANGE_ALLOWED = 'a range from the lower port to the higher one, such as 8000-8100';
 const rangeSchema = z
-  .string()
-  .regex(/^\d+-\d+$/, { abort: true })
+  .string(RANGE_ALLOWED)
+  .regex(/^\d+-\d+$/, { abort: true, error: RANGE_ALLOWED })
   .refine((text) => parsePorts(text) !== undefined, RANGE_ALLOWED);
 const PORT_ALLOWED = 'a port from 1 to 65535, or a range, such as 8000-8100';
 const PORTS_ALLOWED = `${PORT_ALLOWED}, or any, or a list of ports and ranges`;
@@ -310,7 +311,7 @@ const sourcePoolSchema = z.strictObject(
           'them: no interface may have one',
       ),
     ports: rangeSchema
-      .default('1024-65535')
+      .default(DEFAULT_SOURCE_PORTS)
       .describe('Ports of each address; each is used once for each address and port of a real'),
   },
   'a mapping with addresses',

@@ -128,6 +128,12 @@ describe('the life of flows in a file', () => {
       'f.yaml:8:16 services.web.onePacket: found true with protocol tcp, allowed true with ' +
         'protocol udp alone (a connection has more than one packet)',
     ],
+    ...['[udp, tcp]', 'sctp'].map((protocol): [string, string, string] => [
+      `one packet of ${protocol}`,
+      withService(`protocol: ${protocol}`, 'onePacket: true'),
+      `f.yaml:9:16 services.web.onePacket: found true with protocol ${protocol === 'sctp' ? 'sctp' : 'tcp'}` +
+        ', allowed true with protocol udp alone (a connection has more than one packet)',
+    ]),
     [
       'a slow start by hash',
       withService('slowStart: 30s'),
@@ -144,6 +150,13 @@ describe('the life of flows in a file', () => {
     ],
   ])('is refused: %s', (_, text, problem) => {
     expect(problemsOf(text)).toEqual([problem]);
+  });
+
+  it('is refused: datagrams alone to a sorry server by NAT', () => {
+    const [problem] = problemsOf(
+      withService('protocol: udp', 'onePacket: true', 'sorry: { address: 192.0.2.9, method: nat }'),
+    );
+    expect(problem).toContain('services.web.onePacket: found true with method nat');
   });
 
   it('is refused: datagrams alone by NAT, whose replies nobody could lead back', () => {
