@@ -14,12 +14,11 @@ import {
 import { type Finding, formatPath } from './problem.ts';
 import type { Placed, ServiceSketch } from './sketch.ts';
 
-export function findMatchMisfits(services: readonly ServiceSketch[]): Finding[] {
-  /** What is wrong for a real is wrong for a sorry server too. */
-  const withSorry = services.map((service) => ({
-    ...service,
-    reals: [...service.reals, ...service.sorry],
-  }));
+/** @param withSorry the services again, each with its sorry server among its reals */
+export function findMatchMisfits(
+  services: readonly ServiceSketch[],
+  withSorry: readonly ServiceSketch[],
+): Finding[] {
   return [
     ...sharedPorts(services),
     ...realsThatAreVips(withSorry),

@@ -1,9 +1,9 @@
 // The rules about method fullnat and its source pool: who needs one has one, its addresses belong
 // to nobody else, and nothing asks of fullnat what it cannot do.
 import { isIpv6Text } from './endpoint.ts';
-import { holdsVip } from './listening.ts';
+import { holdsVip, parsePorts } from './listening.ts';
 import type { DataPath, Finding } from './problem.ts';
-import { VALUE_SCHEMAS } from './schema.ts';
+import { DEFAULT_SOURCE_PORTS, VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch } from './sketch.ts';
 
 export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[]): Finding[] {
@@ -19,6 +19,23 @@ export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[
       })),
     ),
     ...users.flatMap(beyondFullnat),
+    ...(pool === undefined ? [] : fewPorts(pool, data.workers)),
+  ];
+}
+
+/** Workers share the ports of each address out among themselves. */
+function fewPorts({ ports = DEFAULT_SOURCE_PORTS }: Mapping, workers: unknown): Finding[] {
+  const range = typeof ports === 'string' ? parsePorts(ports) : undefined;
+  if (range === undefined || typeof workers !== 'number') return [];
+  const count = range.to - range.from + 1;
+  if (workers <= count) return [];
+  return [
+    {
+      path: ['sourcePool', 'ports'],
+      at: 'value',
+      found: `${ports}, which is ${count} for ${workers} workers`,
+      allowed: 'at least one port for each worker',
+    },
   ];
 }
 

@@ -9,25 +9,30 @@ import { findPoolMisfits } from './pool-rules.ts';
 import { type DataPath, describe, didYouMean, type Finding } from './problem.ts';
 import { DEFAULT_MAXIMUM_FLOWS, LABEL_ALLOWED, VALUE_SCHEMAS } from './schema.ts';
 import { good, isMapping, type Mapping, type ServiceSketch, sketchServices } from './sketch.ts';
-import { misfitTunnels } from './tunnel-rules.ts';
+import { findTunnelMisfits } from './tunnel-rules.ts';
 
 /** Everything in `data` (a parsed file) that does not fit together. */
 export function findMisfits(data: unknown): Finding[] {
   if (!isMapping(data)) return [];
   const services = sketchServices(data.services);
+  /** What is wrong for a real is wrong for a sorry server too. */
+  const withSorry = services.map((service) => ({
+    ...service,
+    reals: [...service.reals, ...service.sorry],
+  }));
   const interfaces = Array.isArray(data.interfaces) ? data.interfaces : [];
   return [
     ...repeatedInterfaces(interfaces),
     ...workersOfCap(data),
     ...tooManyHalfOpen(data.flows),
-    ...findPoolMisfits(data, services),
+    ...findPoolMisfits(data, withSorry),
     ...services.filter(({ name }) => good(VALUE_SCHEMAS.label, name) === undefined).map(badName),
-    ...findMatchMisfits(services),
+    ...findMatchMisfits(services, withSorry),
+    ...findTunnelMisfits(data, withSorry),
     ...services.flatMap((service) => [
       ...foreignInterfaces({ ...service, reals: service.sorry }, interfaces),
       ...foreignFlags(service),
       ...repeatedReals(service),
-      ...misfitTunnels(service, data.tunnel),
       ...foreignInterfaces(service, interfaces),
       ...lifeMisfits(service.path, service.raw, service.scheduler),
     ]),

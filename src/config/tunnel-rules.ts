@@ -1,16 +1,24 @@
 // Rules for reals that are reached through routers and tunnels.
-import { inSubnet, parseIpv4 } from '../wire/address.ts';
+import { inSubnet } from '../wire/address.ts';
 import { isIpv6Text } from './endpoint.ts';
+import { parsePrefix } from './listening.ts';
 import type { Finding } from './problem.ts';
 import { VALUE_SCHEMAS } from './schema.ts';
-import { good, isMapping, type ServiceSketch } from './sketch.ts';
+import { good, isMapping, type Mapping, type ServiceSketch } from './sketch.ts';
 
-/** @param tunnel the file's own, whatever it is */
-export const misfitTunnels = (service: ServiceSketch, tunnel: unknown): Finding[] => [
-  ...misplacedGateways(service),
-  ...tunnelsOfIpv6(service),
-  ...takenSources(service, tunnel),
-];
+/** @param services each with its sorry server among its reals */
+export function findTunnelMisfits(data: Mapping, services: readonly ServiceSketch[]): Finding[] {
+  const { tunnel, sourcePool: pool } = data;
+  const sources = isMapping(tunnel) ? good(VALUE_SCHEMAS.prefix, tunnel.sources) : undefined;
+  return [
+    ...(sources === undefined ? [] : sourcesOfPool(sources, isMapping(pool) ? pool.addresses : [])),
+    ...services.flatMap((service) => [
+      ...misplacedGateways(service),
+      ...tunnelsOfIpv6(service),
+      ...(sources === undefined ? [] : takenSources(service, sources)),
+    ]),
+  ];
+}
 
 /** A router would route what DSR leaves as it is: back to the VIP. */
 function misplacedGateways({ vips, reals }: ServiceSketch): Finding[] {
@@ -47,20 +55,34 @@ function tunnelsOfIpv6(service: ServiceSketch): Finding[] {
 }
 
 /** The director answers for all sources of tunnels, so nobody else may have one of them. */
-function takenSources(service: ServiceSketch, tunnel: unknown): Finding[] {
-  const sources = isMapping(tunnel) ? good(VALUE_SCHEMAS.prefix, tunnel.sources) : undefined;
-  if (sources === undefined) return [];
-  const [first = '', bits = ''] = sources.split('/');
-  const holds = (address: string | undefined): boolean => {
-    const [one, other] = [parseIpv4(first), parseIpv4(address ?? '')];
-    return one !== undefined && other !== undefined && inSubnet(other, one, Number(bits));
-  };
+function takenSources(service: ServiceSketch, sources: string): Finding[] {
   const vips = service.vips.map(({ value }) => value);
   const all = [...vips, ...service.reals.flatMap((real) => [real.address, real.gateway])];
-  return [...new Set(all.filter(holds))].map((address) => ({
+  const taken = all.filter((address) => overlap(sources, address));
+  return [...new Set(taken)].map((address) => ({
     path: ['tunnel', 'sources'],
     at: 'value',
     found: `${sources}, which holds ${address} of service ${service.name}`,
     allowed: "a prefix without any VIP, real or gateway: it is the director's alone",
   }));
+}
+
+function sourcesOfPool(sources: string, listed: unknown): Finding[] {
+  const addresses: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  const taken = addresses
+    .map((address) => good(VALUE_SCHEMAS.address, address))
+    .filter((address) => overlap(sources, address));
+  return [...new Set(taken)].map((address) => ({
+    path: ['tunnel', 'sources'],
+    at: 'value',
+    found: `${sources}, which holds ${address} of the sourcePool`,
+    allowed: 'a prefix without any address of the sourcePool',
+  }));
+}
+
+/** Whether two addresses or prefixes of IPv4 have an address in common. */
+function overlap(text: string, other = ''): boolean {
+  const [one, two] = [parsePrefix(text), parsePrefix(other)];
+  if (one === undefined || two === undefined) return false;
+  return inSubnet(one.address, two.address, Math.min(one.prefixLength, two.prefixLength));
 }

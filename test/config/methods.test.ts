@@ -69,6 +69,31 @@ describe('a file is refused', () => {
       file(FULLNAT).replace('192.0.2.80', '2001:db8::80').replace('10.0.0.1]', 'fd00::1]'),
       'found fullnat for IPv6',
     ],
+    [
+      'a port alone of the pool',
+      file(FULLNAT, 'sourcePool: { addresses: [10.0.0.200], ports: 5000 }'),
+      'sourcePool.ports: found 5000, allowed a range from the lower port to the higher one',
+    ],
+    [
+      'any port of the pool',
+      file(FULLNAT, 'sourcePool: { addresses: [10.0.0.200], ports: any }'),
+      'sourcePool.ports: found "any", allowed a range from the lower port to the higher one',
+    ],
+    [
+      'fewer ports than workers',
+      file(FULLNAT, 'workers: 4\nsourcePool: { addresses: [10.0.0.200], ports: 5000-5002 }'),
+      'sourcePool.ports: found 5000-5002, which is 3 for 4 workers, allowed at least one port',
+    ],
+    [
+      'a source that is a sorry server',
+      file(`sorry: 10.0.0.9, ${FULLNAT}`, pool('10.0.0.9')),
+      'a real of service web',
+    ],
+    [
+      'a sorry server by fullnat without a pool',
+      file('sorry: { address: 10.0.0.9, method: fullnat }, method: nat, reals: [10.0.0.1]', ''),
+      'services.web.sorry.method: found fullnat without',
+    ],
     ['fullnat of SCTP', file(`protocol: sctp, ${FULLNAT}`), 'found fullnat for SCTP'],
     [
       'a method that is none',

@@ -11,6 +11,8 @@ type Case = [
   advice?: string,
 ];
 
+const SOURCES = 'tunnel: { sources: 172.16.7.0/24 }';
+
 const CASES: Case[] = [
   ...(['ipip', 'gue'] as const).map(
     (method): Case => [
@@ -62,6 +64,28 @@ const CASES: Case[] = [
     ':2:20 tunnel.sources',
     '198.51.100.8/29, which holds 198.51.100.11 of service dns',
     "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'sources of tunnels within the prefix of a VIP',
+    withLine(5, '    vip: 172.16.0.0/16').replace('interfaces', `${SOURCES}\ninterfaces`),
+    ':1:20 tunnel.sources',
+    '172.16.7.0/24, which holds 172.16.0.0/16 of service web',
+    "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'sources of tunnels that the source pool has',
+    withLine(2, SOURCES, 'sourcePool: { addresses: [172.16.7.9] }'),
+    ':2:20 tunnel.sources',
+    '172.16.7.0/24, which holds 172.16.7.9 of the sourcePool',
+    'a prefix without any address of the sourcePool',
+  ],
+  [
+    'a sorry server by DSR behind a router',
+    withLine(8, '    sorry: { address: 203.0.113.9, gateway: 192.0.2.1 }'),
+    ':8:45 services.web.sorry.gateway',
+    '192.0.2.1',
+    'no gateway with method dsr, which reaches reals on its own segments only',
+    'methods ipip, gue, nat and fullnat go through routers',
   ],
   [
     'an unknown key of tunnels',
