@@ -70,6 +70,22 @@ describe('status', () => {
     expect(status.totals.sentFrames).toBe(9);
   });
 
+  test('says who may come, and counts a sorry server among users of the pool', () => {
+    const [web] = sampleConfig().services;
+    const sorry = { ...web!.reals[0]!, address: '10.1.0.99', method: 'fullnat' } as const;
+    const sources = { deny: ['10.9.0.0/16'] };
+    const config = sampleConfig({
+      services: [{ ...web!, sorry, sources }],
+      sourcePool: { addresses: ['10.1.0.200'], ports: { from: 1024, to: 2047 } },
+    });
+    const built = createTableBuilder().build(config, state.arms);
+    const at = realAt(counters.room, built.services[0]!.sorry!.id);
+    counters.values[at + ACTIVE_FLOWS] = 5;
+    const status = fillStatus({ ...state, config, built });
+    expect(status.services[0]!.sources).toEqual(sources);
+    expect(status.sourcePool).toMatchObject({ total: 1024, used: 5, mostUsed: 5 });
+  });
+
   test('has the arms with their links and addresses', () => {
     const [first, second] = fillStatus(state).arms;
     expect(first).toMatchObject({ name: 'eth0', address: '10.1.0.1/24', link: 'up' });
