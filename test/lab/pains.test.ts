@@ -16,7 +16,7 @@ const PAINS: readonly Pain[] = [
     number: 1,
     pain: 'a DSR real without the VIP on lo: requests arrive, no reply does',
     shownBy: [
-      ['lab/verify-lab.test.ts', "'no-vip-on-lo', 'vip-missing'"],
+      ['lab/verify-breaks.test.ts', "'no-vip-on-lo', 'vip-missing'"],
       ['lab/verify-dsr.test.ts', 'a real without the VIP on lo is silent'],
     ],
   },
@@ -24,7 +24,7 @@ const PAINS: readonly Pain[] = [
     number: 2,
     pain: 'a DSR real that answers ARP for the VIP',
     shownBy: [
-      ['lab/verify-lab.test.ts', "'arp-real', 'real-answers-arp'"],
+      ['lab/verify-breaks.test.ts', "'arp-real', 'real-answers-arp'"],
       ['packets/arp.test.ts', 'are told with the host that makes them'],
     ],
   },
