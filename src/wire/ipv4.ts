@@ -98,11 +98,6 @@ export function isFragment(frame: DataView, at: number): boolean {
   return (fragmentField(frame, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0;
 }
 
-/** Whether this is the first part of several, the only one that holds the ports. */
-export function isFirstFragment(frame: DataView, at: number): boolean {
-  return (fragmentField(frame, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) === MORE_FRAGMENTS;
-}
-
 export function dontFragment(frame: DataView, at: number): boolean {
   return (fragmentField(frame, at) & DONT_FRAGMENT) !== 0;
 }

@@ -39,7 +39,6 @@ export const RST = 0x04;
 export const PSH = 0x08;
 export const CWR = 0x80;
 export const ACK = 0x10;
-export const URG = 0x20;
 
 /** A segment as a plain object. */
 export interface Segment {
