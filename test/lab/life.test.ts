@@ -2,7 +2,7 @@
 // in a reset, a dead real's datagrams, and the sorry server. Real programs talk, the configuration
 // is reloaded as an operator would, and status tells what it means.
 import { writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';
 import { runIperf3, startIperf3 } from '../../lab/hosts/iperf3.ts';
@@ -78,6 +78,12 @@ describe.skipIf(reason !== undefined)(`the life of flows${reason ? `: ${reason}`
     }
     director = await startDirectorWith(lab, DSR, (socket) => configFor(socket));
   }, 60_000);
+  // What one of them leaves behind when it fails is not the next one's.
+  afterEach(async () => {
+    reload({});
+    for (const name of realNames) await link(name, 'up');
+    for (const name of realNames) await untilState(name, 'open');
+  }, 90_000);
   afterAll(() => lab?.close());
 
   it('keeps each client at its real, and another one where it wants', async () => {
@@ -112,11 +118,10 @@ describe.skipIf(reason !== undefined)(`the life of flows${reason ? `: ${reason}`
     });
     expect(status.drops['flow-reset']).toBe(status.totals.resetFlows);
     // The next one goes to the other real, and lives.
-    const bytes = 5_000_000;
+    // The receiver does not count what is still under way at the end, which may be some megabytes.
+    const bytes = 50_000_000;
     const next = await runIperf3(lab, { host: 'client', address: VIP, bytes, seconds: 10 });
     expect(next.receivedBytes).toBeGreaterThan(bytes / 2);
-    reload({});
-    await untilState(busy, 'open');
   }, 60_000);
 
   it('moves the datagrams of a dead real, though their sender never pauses', async () => {
@@ -134,8 +139,6 @@ describe.skipIf(reason !== undefined)(`the life of flows${reason ? `: ${reason}`
       timeoutMs: 40_000,
     });
     await sender.stop('SIGTERM');
-    await link(mine, 'up');
-    await untilState(mine, 'open');
   }, 90_000);
 
   it('shows the sorry page while all reals are down, and no longer', async () => {
@@ -145,6 +148,5 @@ describe.skipIf(reason !== undefined)(`the life of flows${reason ? `: ${reason}`
     await link('r2', 'up');
     await untilState('r2', 'open');
     expect(await ask(address('client'))).toBe('r2');
-    await link('r1', 'up');
   }, 120_000);
 });
