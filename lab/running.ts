@@ -8,6 +8,7 @@ import type { Lab } from './net/lab.ts';
 import { requireLab, UsageError } from './requirements.ts';
 import { type Break, breaksOf, findBreak } from './topologies/breaks.ts';
 import { buildTopology, TOPOLOGIES } from './topologies/build.ts';
+import { makeRoomForLoad } from './topologies/room-for-load.ts';
 import {
   addressOf,
   type Host,
@@ -25,6 +26,8 @@ export interface StartOptions {
   readonly breakName?: string | undefined;
   /** `on` unless given; always `off` for the datapath `cap`, which gets no offload metadata. */
   readonly offloads?: 'on' | 'off';
+  /** For long load of many connections: see `makeRoomForLoad`; and no log of every request. */
+  readonly longLoad?: true;
 }
 
 export interface RunningLab {
@@ -48,7 +51,10 @@ export async function startServers(options: StartOptions): Promise<ServingLab> {
   const offloads = options.datapath === 'cap' ? 'off' : (options.offloads ?? 'on');
   const lab = await buildTopology(topology, { offloads });
   try {
-    await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, topology, real)));
+    if (options.longLoad) await makeRoomForLoad(lab, topology);
+    const accessLog = options.longLoad ? 'off' : 'on';
+    const reals = realsOf(topology);
+    await Promise.all(reals.flatMap((real) => serversOn(lab, topology, real, accessLog)));
     await broken?.apply?.(lab, topology);
     return { lab, topology, broken, close: () => lab.close() };
   } catch (error) {
@@ -70,10 +76,15 @@ export async function startLab(options: StartOptions): Promise<RunningLab> {
   }
 }
 
-function serversOn(lab: Lab, { method }: Topology, real: Host): Promise<unknown>[] {
+function serversOn(
+  lab: Lab,
+  { method }: Topology,
+  real: Host,
+  accessLog: 'on' | 'off',
+): Promise<unknown>[] {
   // The address that clients' packets arrive for: the VIP on lo, if the real has it.
   const served = real.loopback[0] ?? addressOf(real);
-  const servers = [startNginx(lab, real.name), startIperf3(lab, real.name, served)];
+  const servers = [startNginx(lab, real.name, { accessLog }), startIperf3(lab, real.name, served)];
   return isTunnel(method) ? [...servers, startDecap(lab, real.name, real.loopback)] : servers;
 }
 

@@ -4,8 +4,8 @@ import { startIperf3 } from '../hosts/iperf3.ts';
 import { isListening } from '../hosts/listening.ts';
 import { startNginx } from '../hosts/nginx.ts';
 import type { Lab } from '../net/lab.ts';
-import { setSysctls } from '../net/links.ts';
 import type { Daemon } from '../net/processes.ts';
+import { makeRoomForLoad } from '../topologies/room-for-load.ts';
 import {
   addressOf,
   directorOf,
@@ -40,15 +40,6 @@ export const COMPARE_SERVICES: readonly LabService[] = [
 ];
 
 /**
- * Whoever opens thousands of connections a second runs out of ports with the defaults of Linux: the
- * client on every path, a proxy on its own (Documentation/networking/ip-sysctl.rst).
- */
-const CONDITIONS: Readonly<Record<string, string>> = {
-  'net.ipv4.ip_local_port_range': '1024 65535',
-  'net.ipv4.tcp_tw_reuse': '1',
-};
-
-/**
  * Dropped before any other work of the real's kernel; the interface has counted it by then. A frame
  * for another real's MAC address that a switch sent to all of its ports has not arrived. What comes
  * out of a tunnel by `furiwake decap` arrives on `lo`.
@@ -67,7 +58,7 @@ const SWITCH_REMEMBERS = 30 * 24 * 60 * 60 * 100;
 
 /** Sets the conditions of all hosts and starts the servers of all reals; waits until all listen. */
 export async function startCompareServers(lab: Lab, topology: Topology): Promise<void> {
-  await Promise.all(topology.hosts.map(({ name }) => setSysctls(lab, name, CONDITIONS)));
+  await makeRoomForLoad(lab, topology);
   await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, real)));
   await teachSwitch(lab, topology);
 }

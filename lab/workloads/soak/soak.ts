@@ -39,7 +39,8 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   try {
     const lack = whyNoLab([...ALL_PROGRAMS, 'wrk']);
     if (lack !== undefined) throw new Error(lack);
-    if (!signal?.aborted) await soakLab(await startLab({ topology: method }), options, seen);
+    if (!signal?.aborted)
+      await soakLab(await startLab({ topology: method, longLoad: true }), options, seen);
   } catch (error) {
     seen.reasons.push(reasonOf(error));
   }

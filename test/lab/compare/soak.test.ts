@@ -1,12 +1,13 @@
 // The soak: reading iperf3's lines, and short soaks for real whose figures must agree with each
 // other. How fast it was is looked at nowhere.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test, vi } from 'vitest';
 import { runSoak } from '../../../lab/commands/soak.ts';
 import type { SoakResult } from '../../../lab/compare/result.ts';
-import { labNamespaces } from '../../../lab/net/state.ts';
+import { labNamespaces, readStates } from '../../../lab/net/state.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../../lab/requirements.ts';
 import { readIntervals } from '../../../lab/workloads/soak/bulk.ts';
 import { soak } from '../../../lab/workloads/soak/soak.ts';
@@ -82,6 +83,13 @@ describe.skipIf(reason !== undefined)(`a soak${reason ? `: ${reason}` : ''}`, ()
     expect(labNamespaces().filter((name) => name.startsWith(`fw${process.pid}-`))).toEqual([]);
   });
 
+  it('leaves the client ports enough for every request, and no log of them on the disk', async () => {
+    const seen: string[] = [];
+    const options = { method: 'nat', seconds: 1, intervalSeconds: 1 } as const;
+    await soak({ ...options, onPoint: () => seen.push(...conditionsOfLab()) });
+    expect(seen).toEqual(['1', '1024 65535', 'no log']);
+  });
+
   it('that is interrupted before it begins has no points', async () => {
     const signal = AbortSignal.abort();
     const onPoint = () => {};
@@ -91,6 +99,21 @@ describe.skipIf(reason !== undefined)(`a soak${reason ? `: ${reason}` : ''}`, ()
     });
   });
 });
+
+/** What a run of hours would stumble over, as the lab of this process has it. */
+function conditionsOfLab(): string[] {
+  const state = readStates().find(({ ownerPid }) => ownerPid === process.pid)!;
+  const sysctl = (name: string) => {
+    const argv = ['netns', 'exec', `${state.id}-client`, 'sysctl', '-n', name];
+    return execFileSync('ip', argv, { encoding: 'utf8' }).trim().replaceAll('\t', ' ');
+  };
+  const log = join(state.directory, 'r1-nginx', 'access.log');
+  return [
+    sysctl('net.ipv4.tcp_tw_reuse'),
+    sysctl('net.ipv4.ip_local_port_range'),
+    existsSync(log) && statSync(log).size > 0 ? 'a log' : 'no log',
+  ];
+}
 
 function expectWhole({ points, drops, reason: why }: SoakResult): void {
   expect(why).toBeUndefined();
