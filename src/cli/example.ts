@@ -23,7 +23,11 @@ flows:
   halfOpenMaximum: 65536     # most of them without a third packet; a quarter unless given
 # How long a flow lives without a packet, by state; these are the defaults, as in IPVS.
 # timeouts: { established: 15m, synSent: 2m, synRecv: 60s, finWait: 2m, timeWait: 2m, close: 10s,
-#             closeWait: 60s, lastAck: 30s, listen: 2m, synAck: 2m, udp: 5m }
+#             closeWait: 60s, lastAck: 30s, listen: 2m, synAck: 2m, udp: 5m,
+#             sctpInit1: 4s, sctpInit: 61s, sctpCookieSent: 61s, sctpCookieReplied: 61s,
+#             sctpCookieWait: 61s, sctpCookie: 61s, sctpCookieEchoed: 61s, sctpEstablished: 15m,
+#             sctpShutdownSent: 61s, sctpShutdownReceived: 61s, sctpShutdownAckSent: 61s,
+#             sctpRejected: 4s, sctpClosed: 61s }
 sourcePool:                  # who stands for the clients by method fullnat; none by default
   addresses: [198.51.100.200]  # like VIPs: on no interface, the director answers ARP for them
   ports: 1024-65535          # each serves one flow for each address and port of a real

@@ -26,7 +26,7 @@ const flowTime = () => duration(1, 20 * DAY, '1s to 20d');
 const timeout = (what: string, byDefault: string) =>
   flowTime().optional().describe(`${what}; ${byDefault} by default`);
 
-/** Each key with what it is by default, as in IPVS. */
+/** Each key with what it is by default, as in IPVS, and so are the states; NONE lasts no packet. */
 export const timeoutsSchema = z.strictObject(
   {
     established: timeout('A connection that both sides use', '15m'),
@@ -40,6 +40,19 @@ export const timeoutsSchema = z.strictObject(
     listen: timeout('As IPVS has it', '2m'),
     synAck: timeout('As IPVS has it', '2m'),
     udp: timeout('An exchange of datagrams', '5m'),
+    sctpInit1: timeout('SCTP: the first INIT', '4s'),
+    sctpInit: timeout('SCTP: an INIT that was sent again', '61s'),
+    sctpCookieSent: timeout('SCTP: the real has sent its cookie', '61s'),
+    sctpCookieReplied: timeout('SCTP: the client has echoed it', '61s'),
+    sctpCookieWait: timeout('SCTP: an INIT of the real, or a cookie of the client', '61s'),
+    sctpCookie: timeout('SCTP: the client has sent its cookie to a real that asked', '61s'),
+    sctpCookieEchoed: timeout('SCTP: the real has echoed it', '61s'),
+    sctpEstablished: timeout('SCTP: an association that is used', '15m'),
+    sctpShutdownSent: timeout('SCTP: the real ends it', '61s'),
+    sctpShutdownReceived: timeout('SCTP: the client ends it', '61s'),
+    sctpShutdownAckSent: timeout('SCTP: the real agrees to the end', '61s'),
+    sctpRejected: timeout('SCTP: the real has refused it', '4s'),
+    sctpClosed: timeout('SCTP: at its end', '61s'),
   },
   'a mapping of states to durations, such as { established: 15m, udp: 30s }',
 );

@@ -15,19 +15,31 @@ import {
   type RealTerms,
   type ServiceLife,
 } from '../director/life.ts';
+import { SCTP_NONE, SCTP_STATE_NAMES } from '../flow/sctp-states.ts';
 import { STATE_NAMES, type StateName, TIMEOUT_MS, UDP, UDP_NEW } from '../flow/tcp-states.ts';
 
-const STATES: Readonly<Record<TimeoutName, StateName>> = {
-  ...{ established: 'ESTABLISHED', synSent: 'SYN_SENT', synRecv: 'SYN_RECV' },
-  ...{ finWait: 'FIN_WAIT', timeWait: 'TIME_WAIT', close: 'CLOSE', closeWait: 'CLOSE_WAIT' },
-  ...{ lastAck: 'LAST_ACK', listen: 'LISTEN', synAck: 'SYNACK', udp: 'UDP' },
+const tcp = (name: StateName): number => STATE_NAMES.indexOf(name);
+const sctp = (name: (typeof SCTP_STATE_NAMES)[number]): number =>
+  SCTP_NONE + SCTP_STATE_NAMES.indexOf(name);
+
+const STATES: Readonly<Record<TimeoutName, number>> = {
+  ...{ established: tcp('ESTABLISHED'), synSent: tcp('SYN_SENT'), synRecv: tcp('SYN_RECV') },
+  ...{ finWait: tcp('FIN_WAIT'), timeWait: tcp('TIME_WAIT'), close: tcp('CLOSE') },
+  ...{ closeWait: tcp('CLOSE_WAIT'), lastAck: tcp('LAST_ACK'), listen: tcp('LISTEN') },
+  ...{ synAck: tcp('SYNACK'), udp: UDP, sctpInit1: sctp('INIT1'), sctpInit: sctp('INIT') },
+  ...{ sctpCookieSent: sctp('COOKIE_SENT'), sctpCookieReplied: sctp('COOKIE_REPLIED') },
+  ...{ sctpCookieWait: sctp('COOKIE_WAIT'), sctpCookie: sctp('COOKIE') },
+  ...{ sctpCookieEchoed: sctp('COOKIE_ECHOED'), sctpEstablished: sctp('ESTABLISHED') },
+  ...{ sctpShutdownSent: sctp('SHUTDOWN_SENT'), sctpShutdownReceived: sctp('SHUTDOWN_RECEIVED') },
+  ...{ sctpShutdownAckSent: sctp('SHUTDOWN_ACK_SENT'), sctpRejected: sctp('REJECTED') },
+  sctpClosed: sctp('CLOSED'),
 };
 
 /** How long a flow lives without a packet, by state. */
-export function timeoutsOf({ timeouts }: Config): Int32Array {
+export function timeoutsOf({ timeouts }: Pick<Config, 'timeouts'>): Int32Array {
   const all = TIMEOUT_MS.slice();
   for (const [name, ms] of Object.entries(timeouts ?? {})) {
-    if (ms !== undefined) all[STATE_NAMES.indexOf(STATES[name as TimeoutName])] = ms;
+    if (ms !== undefined) all[STATES[name as TimeoutName]] = ms;
   }
   // An exchange that has only begun lives no longer than others.
   all[UDP_NEW] = all[UDP] as number;
@@ -37,10 +49,7 @@ export function timeoutsOf({ timeouts }: Config): Int32Array {
 /** The same by the names that the file has. */
 export function allTimeouts(config: Config): Record<TimeoutName, number> {
   const all = timeoutsOf(config);
-  const named = Object.entries(STATES).map(([name, state]) => [
-    name,
-    all[STATE_NAMES.indexOf(state)],
-  ]);
+  const named = Object.entries(STATES).map(([name, state]) => [name, all[state]]);
   return Object.fromEntries(named) as Record<TimeoutName, number>;
 }
 

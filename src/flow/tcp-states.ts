@@ -33,7 +33,8 @@ export const UDP_NEW = 12;
 
 /**
  * How long a flow lives without a packet, by state: IPVS's `tcp_timeouts`, `udp_timeouts` and
- * `sctp_timeouts`. The states of SCTP are in sctp-states.ts, and begin with number 13.
+ * `sctp_timeouts`. The states of SCTP are in sctp-states.ts, and begin with number 13. The file may
+ * change all but the two of NONE, which no flow is in after its first packet.
  */
 export const TIMEOUT_MS = Int32Array.from(
   [

@@ -40,7 +40,11 @@ const ARM = {
 const TIMEOUTS = {
   ...{ established: 900_000, synSent: 120_000, synRecv: 60_000, finWait: 120_000 },
   ...{ timeWait: 120_000, close: 10_000, closeWait: 60_000, lastAck: 30_000 },
-  ...{ listen: 120_000, synAck: 120_000, udp: 300_000 },
+  ...{ listen: 120_000, synAck: 120_000, udp: 300_000, sctpInit1: 4000, sctpInit: 61_000 },
+  ...{ sctpCookieSent: 61_000, sctpCookieReplied: 61_000, sctpCookieWait: 61_000 },
+  ...{ sctpCookie: 61_000, sctpCookieEchoed: 61_000, sctpEstablished: 900_000 },
+  ...{ sctpShutdownSent: 61_000, sctpShutdownReceived: 61_000, sctpShutdownAckSent: 61_000 },
+  ...{ sctpRejected: 4000, sctpClosed: 61_000 },
 };
 
 export const QUIET_STATUS: Status = {

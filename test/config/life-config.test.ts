@@ -62,7 +62,9 @@ describe('the life of flows in a file', () => {
       withTop('timeouts: { estblished: 5m }'),
       'f.yaml:2:13 timeouts.estblished: found the unknown key estblished, allowed the keys ' +
         'established, synSent, synRecv, finWait, timeWait, close, closeWait, lastAck, listen, ' +
-        'synAck, udp (did you mean established?)',
+        'synAck, udp, sctpInit1, sctpInit, sctpCookieSent, sctpCookieReplied, sctpCookieWait, ' +
+        'sctpCookie, sctpCookieEchoed, sctpEstablished, sctpShutdownSent, sctpShutdownReceived, ' +
+        'sctpShutdownAckSent, sctpRejected, sctpClosed (did you mean established?)',
     ],
     [
       'a prefix that is too long',

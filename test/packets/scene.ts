@@ -182,7 +182,7 @@ const scheduledReals = (reals: readonly SceneReal[]) =>
 export function tableOf(
   services: readonly SceneService[],
   tunnel?: TunnelInput,
-  timeoutsMs = TIMEOUT_MS,
+  timeoutsMs: Int32Array = TIMEOUT_MS,
   pool?: ScenePool,
 ): Table {
   const realOf = ({ hop, ...real }: SceneReal) => ({
