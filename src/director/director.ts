@@ -158,6 +158,7 @@ export function createDirector(options: DirectorOptions): Director {
     counters.room.reals,
     options.flowSeed,
     options.maximumHalfOpen,
+    FRAGMENT_ROOM.packets * 2,
   );
   const director: Director = {
     arms,
@@ -166,7 +167,7 @@ export function createDirector(options: DirectorOptions): Director {
     armFrameBytes: Int32Array.from(arms, (arm) => arm.mtu + HEADER_BYTES),
     safeFrameBytes: Math.min(...arms.map((arm) => arm.mtu)) + HEADER_BYTES,
     narrowMtu: 0,
-    fragments: createFragmentTable(FRAGMENT_ROOM, options.flowSeed),
+    fragments: createFragmentTable(FRAGMENT_ROOM, flows.book, options.flowSeed),
     errorBudget: createErrorBudget(nowMs),
     flows,
     strain: createStrain(counters.room.services),

@@ -17,6 +17,7 @@ import {
   HOP_LOW,
   heldSlot,
   holdFrame,
+  holdWay,
   idProtocol,
   PASSED,
   PEER,
@@ -242,12 +243,13 @@ function describeWay(
   const isNat = (meta & flow.NAT_BIT) !== 0;
   const isReply = (flowFound & 1) !== 0;
   const known = records[record + (isReply ? flow.VIP : flow.REAL)] as number;
-  const address = ((meta >>> 8) & IPV6_BIT) === 0 ? known : ~known;
+  const ofIpv6 = ((meta >>> 8) & IPV6_BIT) !== 0;
   entries[entry + DETAIL] = (records[record + flow.IDS] as number) & 0xffff;
-  entries[entry + ADDRESS] = isNat ? address : 0;
+  entries[entry + ADDRESS] = isNat ? (ofIpv6 ? ~known : known) : 0;
   entries[entry + PEER] = records[record + (isReply ? flow.CLIENT : flow.LOCAL)] as number;
   entries[entry + HOP_HIGH] = records[record + flow.HOP_HIGH] as number;
   entries[entry + HOP_LOW] = records[record + flow.HOP_LOW] as number;
+  if (ofIpv6 && isNat) holdWay(fragments, entry);
 }
 
 /** Sends the held frames of a packet whose first fragment has come: behind that one. */

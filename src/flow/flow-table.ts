@@ -139,12 +139,14 @@ export interface NewFlow {
  * @param realIds how many real ids there can be
  * @param seed keys the hash, so that nobody outside can make long probe chains
  * @param halfOpenMaximum most of them that are half open; a quarter unless given
+ * @param otherAddresses how many of IPv6 others than flows may hold
  */
 export function createFlowTable(
   maximum: number,
   realIds: number,
   seed: number,
   halfOpenMaximum: number = Math.max(1, maximum >>> 2),
+  otherAddresses = 0,
 ): FlowTable {
   if (!Number.isInteger(maximum) || maximum < 1 || maximum > MAXIMUM_FLOWS) {
     throw new RangeError(`a table holds 1 to ${MAXIMUM_FLOWS} flows, not ${maximum}`);
@@ -158,7 +160,7 @@ export function createFlowTable(
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
     // Client and VIP of each, and of one that is about to be added.
-    book: createAddressBook((maximum + 1) * 2, seed),
+    book: createAddressBook((maximum + 1) * 2 + otherAddresses, seed),
     timeoutsMs: new Int32Array(new ArrayBuffer(TIMEOUT_MS.byteLength)),
     flowsByReal: new Int32Array(realIds),
     activeByReal: new Int32Array(realIds),

@@ -3,13 +3,15 @@
 // and protocol (RFC 791, 3.2); and those that come before it are held, as copies, until it is
 // there. All of it is bounded: an entry is one of eight in its bucket, a held frame one slot of a
 // ring. Where there is no room the older gives way: in a flood it is the newest that still has all
-// its fragments under way. No allocation, no clock: `nowMs` is any int32 millisecond count that
-// only grows.
+// its fragments under way. What an entry knows of a flow outlives that one, so the entry holds the
+// handles of addresses by itself. No allocation, no clock: `nowMs` is any int32 millisecond count
+// that only grows.
 import { HEADROOM_BYTES } from '../wire/tunnel.ts';
+import { type AddressBook, holdAgain, releaseAddress } from './address-book.ts';
 import { hashKey } from './flow-table.ts';
 
 /** Int32 words of an entry. An entry is named by the index of its first word. */
-const ENTRY_WORDS = 13;
+const ENTRY_WORDS = 14;
 const SOURCE = 0;
 const DESTINATION = 1;
 /** Identification << 8 | protocol. */
@@ -34,6 +36,8 @@ export const HOP_HIGH = 10;
 export const HOP_LOW = 11;
 /** Of a NAT flow: the other address, that of whom the packet comes from or goes to in the end. */
 export const PEER = 12;
+/** 1 if ADDRESS and PEER stand for handles, which the entry holds. */
+const HOLDS = 13;
 
 const FREE = 0;
 /** The first fragment has not come yet. */
@@ -55,6 +59,8 @@ const SLOT_BYTES = 9216;
 
 export interface FragmentTable {
   readonly seed: number;
+  /** Where handles are held. */
+  readonly book: AddressBook;
   readonly bucketMask: number;
   readonly entries: Int32Array;
   /** The held frames: slots of SLOT_BYTES, and of each its entry or -1, its length and its arm. */
@@ -82,11 +88,19 @@ export interface FragmentRoom {
   readonly frames: number;
 }
 
-/** @param seed keys the hash, so that nobody outside can aim at a bucket */
-export function createFragmentTable(room: FragmentRoom, seed: number): FragmentTable {
+/**
+ * @param book has room for two addresses of each packet
+ * @param seed keys the hash, so that nobody outside can aim at a bucket
+ */
+export function createFragmentTable(
+  room: FragmentRoom,
+  book: AddressBook,
+  seed: number,
+): FragmentTable {
   const buckets = 1 << Math.max(0, Math.ceil(Math.log2(room.packets / BUCKET_ENTRIES)));
   return {
     seed,
+    book,
     bucketMask: buckets - 1,
     entries: new Int32Array(buckets * BUCKET_ENTRIES * ENTRY_WORDS),
     held: new DataView(new ArrayBuffer(room.frames * (HEADROOM_BYTES + SLOT_BYTES))),
@@ -219,8 +233,26 @@ export function restartEntry(
     entries[entry + SEEN_BYTES] = 0;
     entries[entry + TOTAL_BYTES] = 0;
   }
+  releaseWay(table, entry);
   entries[entry + WAY] = way;
   refresh(table, entry, nowMs);
+}
+
+/**
+ * Holds the addresses of a way of IPv6, as ADDRESS and PEER have them, until the entry ends or gets
+ * another way.
+ */
+export function holdWay({ book, entries }: FragmentTable, entry: number): void {
+  holdAgain(book, ~(entries[entry + ADDRESS] as number));
+  holdAgain(book, entries[entry + PEER] as number);
+  entries[entry + HOLDS] = 1;
+}
+
+function releaseWay({ book, entries }: FragmentTable, entry: number): void {
+  if (entries[entry + HOLDS] === 0) return;
+  releaseAddress(book, ~(entries[entry + ADDRESS] as number));
+  releaseAddress(book, entries[entry + PEER] as number);
+  entries[entry + HOLDS] = 0;
 }
 
 /**
@@ -307,6 +339,7 @@ function removeEntry(table: FragmentTable, entry: number, nowMs: number): void {
     if (wasOver) table.late++;
     else table.displaced++;
   }
+  releaseWay(table, entry);
   entries[entry + WAY] = FREE;
 }
 

@@ -1,5 +1,6 @@
 // The fragment table as slow and plain as can be: a list of at most eight packets, as if they all
-// fell into one bucket, and a list of held frames. What gives way to what is written out.
+// fell into one bucket, and a list of held frames. What gives way to what is written out, and which
+// addresses are held is counted anew each time.
 import {
   ECHOED,
   PASSED,
@@ -19,6 +20,8 @@ interface Packet {
   expiresMs: number;
   seenBytes: number;
   totalBytes: number;
+  /** Addresses that its way holds. */
+  ends: readonly number[];
 }
 
 interface HeldFrame {
@@ -44,7 +47,7 @@ export class FragmentModel {
   /** Undefined if there is no room. */
   add(key: string, way: number, nowMs: number): Packet | undefined {
     if (this.packets.length === MOST_PACKETS && !this.makeRoom(way, nowMs)) return undefined;
-    const packet = { key, way, expiresMs: 0, seenBytes: 0, totalBytes: 0 };
+    const packet = { key, way, expiresMs: 0, seenBytes: 0, totalBytes: 0, ends: [] };
     this.packets.push(packet);
     this.refresh(packet, nowMs);
     return packet;
@@ -80,6 +83,7 @@ export class FragmentModel {
       packet.totalBytes = 0;
     }
     packet.way = way;
+    packet.ends = [];
     this.refresh(packet, nowMs);
   }
 
@@ -107,6 +111,12 @@ export class FragmentModel {
 
   sweep(nowMs: number): void {
     for (const packet of this.packets) if (packet.expiresMs <= nowMs) this.remove(packet, nowMs);
+  }
+
+  /** How often each address is held by packets whose time is not over. */
+  holdsOf(address: number, nowMs: number): number {
+    const live = this.packets.filter(({ expiresMs }) => expiresMs > nowMs);
+    return live.flatMap(({ ends }) => ends).filter((end) => end === address).length;
   }
 
   get holding(): number {

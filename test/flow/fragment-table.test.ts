@@ -1,7 +1,9 @@
 // The fragment table against its slow model, in one bucket; and in many, what a bucket cannot show.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createAddressBook, fixAddresses, holdAddress } from '../../src/flow/address-book.ts';
 import {
+  ADDRESS,
   addEntry,
   countFragment,
   createFragmentTable,
@@ -11,8 +13,10 @@ import {
   freeSlot,
   heldSlot,
   holdFrame,
+  holdWay,
   idProtocol,
   PASSED,
+  PEER,
   REFUSED,
   restartEntry,
   slotAt,
@@ -26,6 +30,8 @@ import { FragmentModel } from './fragment-model.ts';
 
 const HELD_FRAMES = 6;
 const ALL = 8;
+/** So few that entries share them. The first one has a handle of the configuration. */
+const ADDRESSES = 4;
 const WAYS = [TO_REAL, TO_CLIENT, ECHOED, PASSED, REFUSED];
 
 interface Step {
@@ -34,6 +40,8 @@ interface Step {
   readonly way: number;
   readonly isLast: boolean;
   readonly pauseMs: number;
+  /** The address of a VIP, and that of a client, that its way holds; none: of IPv4. */
+  readonly ends: readonly number[];
 }
 
 const anyStep: fc.Arbitrary<Step> = fc.record({
@@ -45,6 +53,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
     { weight: 20, arbitrary: fc.integer({ min: 1, max: 50 }) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 16_000 }) },
   ),
+  ends: fc.oneof(fc.constant([]), fc.tuple(fc.nat(ADDRESSES - 1), fc.nat(ADDRESSES - 1))),
 });
 
 /** Frames of any length, each with its number in it. */
@@ -52,9 +61,26 @@ const frameOf = (number: number) => new Uint8Array(60 + (number % 5)).fill(numbe
 
 class Fast {
   readonly table: FragmentTable;
+  readonly handles: readonly number[];
   constructor(packets: number, frames: number) {
-    this.table = createFragmentTable({ packets, frames }, 12_345);
+    const book = createAddressBook(ADDRESSES, 7);
+    fixAddresses(book, Int32Array.of(0, 0, 0, 0));
+    // Held once by the test, so that what an entry releases too often is seen to be missing.
+    this.handles = Array.from({ length: ADDRESSES }, (_, address) => {
+      const frame = new DataView(new ArrayBuffer(16));
+      frame.setInt32(0, address);
+      return holdAddress(book, frame, 0);
+    });
+    this.table = createFragmentTable({ packets, frames }, book, 12_345);
   }
+  /** As for a reply of NAT. */
+  holdWay(entry: number, [vip, client]: readonly number[]): void {
+    this.table.entries[entry + ADDRESS] = ~(this.handles[vip as number] as number);
+    this.table.entries[entry + PEER] = this.handles[client as number] as number;
+    holdWay(this.table, entry);
+  }
+  /** By entries, of each address that has no handle of the configuration. */
+  holds = () => this.handles.slice(1).map((handle) => this.table.book.holds[~handle]! - 1);
   private readonly name = (packet: number) =>
     [packet * 3, -packet, idProtocol(packet, 17)] as const;
   find = (packet: number, nowMs: number) => findEntry(this.table, ...this.name(packet), nowMs);
@@ -81,7 +107,7 @@ class Fast {
 
 describe('the table and its model', () => {
   test('agree after any steps', () => {
-    const seen = { displaced: 0, late: 0, refused: 0, taken: 0 };
+    const seen: Seen = { displaced: 0, late: 0, refused: 0, taken: 0, held: 0 };
     fc.assert(
       fc.property(
         fc.array(anyStep, { minLength: 20, maxLength: 120 }),
@@ -95,15 +121,13 @@ describe('the table and its model', () => {
   });
 });
 
-function run(
-  steps: readonly Step[],
-  startMs: number,
-  seen: { displaced: number; late: number; refused: number; taken: number },
-): void {
+type Seen = Record<'displaced' | 'late' | 'refused' | 'taken' | 'held', number>;
+
+function run(steps: readonly Step[], startMs: number, seen: Seen): void {
   const fast = new Fast(ALL, HELD_FRAMES);
   const model = new FragmentModel(HELD_FRAMES);
   let nowMs = startMs;
-  for (const [number, { what, packet, way, isLast, pauseMs }] of steps.entries()) {
+  for (const [number, { what, packet, way, isLast, pauseMs, ends }] of steps.entries()) {
     nowMs += pauseMs;
     const clock = nowMs | 0;
     if (what === 'sweep') {
@@ -112,6 +136,7 @@ function run(
       // Whether a frame whose time is over is lost to the clock or to a newer one is all the same.
       const { holding, late, displaced } = fast.table;
       expect([holding, late + displaced]).toEqual([model.holding, model.late + model.displaced]);
+      expect(fast.holds()).toEqual(modelHolds(model, nowMs));
       continue;
     }
     const first = what === 'first';
@@ -132,6 +157,8 @@ function run(
     countFragment(fast.table, entry, 8, isLast && !first ? 24 : 0, clock);
     model.count(other, 8, isLast && !first ? 24 : 0, nowMs);
     if (first) {
+      if (ends.length > 0) fast.holdWay(entry, ends);
+      other.ends = ends;
       const taken = fast.takeHeld(entry);
       expect(taken).toEqual(model.takeHeld(other));
       seen.taken += taken.length;
@@ -140,10 +167,19 @@ function run(
       expect(fast.hold(entry, frame)).toBe(true);
       model.hold(other, Buffer.from(frame).toString('hex'));
     }
+    // What is over may be held until the sweep, and nothing else may be missing.
+    const least = modelHolds(model, nowMs);
+    expect(fast.holds().every((holds, address) => holds >= least[address]!)).toBe(true);
+    seen.held += Math.max(...least);
   }
+  sweepFragments(fast.table, (nowMs + 20_000) | 0, ALL);
+  expect(fast.holds().every((holds) => holds === 0)).toBe(true);
   seen.displaced += fast.table.displaced;
   seen.late += fast.table.late;
 }
+
+const modelHolds = (model: FragmentModel, nowMs: number): number[] =>
+  Array.from({ length: ADDRESSES - 1 }, (_, index) => model.holdsOf(index + 1, nowMs));
 
 describe('with many buckets', () => {
   test('most packets find room up to the maximum', () => {
@@ -155,7 +191,14 @@ describe('with many buckets', () => {
 
   test('a bucket cannot be aimed at: another seed, another place', () => {
     const place = (seed: number) =>
-      addEntry(createFragmentTable({ packets: 4096, frames: 1 }, seed), 1, 2, 3, TO_REAL, 0);
+      addEntry(
+        createFragmentTable({ packets: 4096, frames: 1 }, createAddressBook(1, 1), seed),
+        1,
+        2,
+        3,
+        TO_REAL,
+        0,
+      );
     expect(new Set(Array.from({ length: 50 }, (_, seed) => place(seed))).size).toBeGreaterThan(40);
   });
 });

@@ -232,7 +232,8 @@ describe('dropped:', () => {
     const { verdict, moved } = scene.receive(dsrUdp6({ source: '2001:db8::99' }));
     expect(verdict).toBe('send 0');
     expect(moved.statelessPackets).toBe(1);
-    expect([...scene.director.flows.book.holds]).toEqual([1, 0, 0, 0]);
+    const { holds } = scene.director.flows.book;
+    expect([holds[0], holds.slice(1).some((count) => count !== 0)]).toEqual([1, false]);
   });
 
   test('flow-conflict: the same real by two services', () => {

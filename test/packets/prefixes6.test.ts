@@ -3,6 +3,7 @@
 // kept of an address when its flows are gone.
 import { describe, expect, test } from 'vitest';
 import { tick } from '../../src/director/director.ts';
+import { sweepFragments } from '../../src/flow/fragment-table.ts';
 import { parseMac } from '../../src/wire/address.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';
 import * as ndp from '../../src/wire/ndp.ts';
@@ -205,6 +206,36 @@ describe('an address of a prefix', () => {
     const back = cut6(replyUdp6(REAL, long), 1232);
     const gone = back.map((piece) => hex(scene.receive(piece, { arm: INSIDE }).frame));
     expect(gone).toEqual(cut6(fromVip(udp6, long), 1232).map(hex));
+  });
+
+  test('is that of all pieces of an answer, though its flow ends between them', () => {
+    const scene = make('rr', 1);
+    const { flows, fragments } = scene.director;
+    const held = () => flows.book.holds.reduce((sum, holds) => sum + holds, 0);
+    const long = { payload: new Uint8Array(3000).fill(7) };
+    const ask = (host: number) =>
+      scene.receive(dsrUdp6({ destination: `2001:db8:e:0:9000::${host}`, sourcePort: host }));
+    scene.receive(dsrUdp6({ destination: NAT_VIP }));
+    const [first, ...others] = cut6(replyUdp6(REAL, long), 1232);
+    scene.receive(first!, { arm: INSIDE });
+    // One flow fits: each of these takes the place of the one before.
+    for (const host of [1, 2, 3]) expect(ask(host).verdict).toBe('send 1');
+    expect(flows.evicted).toBe(3);
+    expect(held()).toBe(4);
+    const gone = others.map((piece) => hex(scene.receive(piece, { arm: INSIDE }).frame));
+    expect(gone).toEqual(cut6(fromVip(udp6, long), 1232).slice(1).map(hex));
+    sweepFragments(fragments, scene.director.nowMs + 15_000, fragments.entries.length);
+    expect(held()).toBe(2);
+  });
+
+  test('has room in the book for packets in pieces beside the flows', () => {
+    const scene = make('rr', 1);
+    const fields = { payload: new Uint8Array(300) };
+    for (let host = 1; host < 50; host++) {
+      const ends = { destination: `2001:db8:e:0:9000::${host}`, source: `2001:db8:c::${host}` };
+      const [first] = cut6(dsrUdp6({ ...ends, ...fields }), 160);
+      expect(scene.receive(first!).verdict).toBe('send 1');
+    }
   });
 });
 
