@@ -69,15 +69,22 @@ function checkFile(options: CheckOptions): void {
 const plural = (amount: number, noun: string): string =>
   `${number(amount)} ${noun}${amount === 1 ? '' : 's'}`;
 
+/** A table of 65,537 slots has 1/8 MiB. */
+const MUCH_MIB = 64;
+
 /** What a good configuration means, in a few lines and a table. */
 export function renderConfig(config: Config, colours: Colours): string {
   const { services, interfaces } = config;
   const reals = services.flatMap((service) => service.reals);
+  const maglevMiB = services.reduce((sum, { hash }) => sum + (hash.slots ?? 0), 0) * (2 / 2 ** 20);
   const facts = [
     `datapath ${config.datapath} (${number(config.ringSlots)} slots an interface)`,
     ...(config.workers > 1 ? [plural(config.workers, 'worker')] : []),
     `guard ${config.guard}`,
     `${number(config.maximumFlows)} flows at most`,
+    ...(maglevMiB >= MUCH_MIB
+      ? [`Maglev tables of ${number(maglevMiB)} MiB in each thread (hash.slots makes them smaller)`]
+      : []),
     `socket ${config.socket}`,
   ];
   const rows = services.flatMap((service): Row[] => [

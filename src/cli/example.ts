@@ -45,7 +45,7 @@ services:
     protocol: tcp            # tcp (default), udp, sctp, or a list of them
     method: dsr
     scheduler: maglev        # the default; \`furiwake schedulers\` compares them all
-    hash: { port: true, fallback: true }   # flags of sh, dh, maglev, rendezvous, as by default
+    hash: { port: true, fallback: true, slots: 65537 }   # of sh, dh, maglev, rendezvous; defaults
                              # port: the client's port counts, not its address alone
                              # fallback: new flows of a real with weight 0 go to others
     reals:

@@ -32,6 +32,7 @@ export function findMisfits(data: unknown): Finding[] {
     ...services.flatMap((service) => [
       ...foreignInterfaces({ ...service, reals: service.sorry }, interfaces),
       ...foreignFlags(service),
+      ...fewSlots(service),
       ...repeatedReals(service),
       ...foreignInterfaces(service, interfaces),
       ...lifeMisfits(service.path, service.raw, service.scheduler),
@@ -100,6 +101,16 @@ function foreignFlags({ path, scheduler, flags }: ServiceSketch): Finding[] {
       },
     ];
   });
+}
+
+/** Of maglev: each real with a weight has one slot at least. */
+function fewSlots({ path, raw, reals }: ServiceSketch): Finding[] {
+  const slots = isMapping(raw.hash) ? raw.hash.slots : undefined;
+  if (typeof slots !== 'number' || slots >= reals.length) return [];
+  const found = `${slots} for ${reals.length} reals`;
+  const allowed = 'at least as many slots as reals';
+  const advice = 'a hundred times as many give shares true to 1 %';
+  return [{ path: [...path, 'hash', 'slots'], at: 'value', found, allowed, advice }];
 }
 
 function repeatedReals(service: ServiceSketch): Finding[] {

@@ -3,7 +3,7 @@
 // where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
 import * as z from 'zod';
 import { METHOD_NAMES } from '../director/table.ts';
-import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
+import { MAGLEV_SLOTS, SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import { addressSchema, isHostAddress, VIP_ALLOWED, vipSchema } from './address-schema.ts';
 import {
@@ -129,6 +129,7 @@ const schedulerSchema = oneOf([...SCHEDULER_NAMES, 'mh']).default('maglev');
 export const schedulerOf = (name: z.output<typeof schedulerSchema>): SchedulerName =>
   name === 'mh' ? 'maglev' : name;
 
+const SLOTS_ALLOWED = `one of: ${MAGLEV_SLOTS.join(', ')}`;
 const hashSchema = z.strictObject(
   {
     port: z
@@ -145,8 +146,16 @@ const hashSchema = z.strictObject(
         'sh, dh, maglev: what becomes of a new flow that hashes to a real of weight 0. true (by ' +
           'default): it goes to another real. false: it is refused',
       ),
+    slots: z
+      .literal(MAGLEV_SLOTS, SLOTS_ALLOWED)
+      .optional()
+      .describe(
+        'maglev: how many slots its reals are laid out on, 2 bytes each; a hundred times as many ' +
+          'as reals give shares true to 1 %. By default 65537. Directors that shall agree need ' +
+          'the same number',
+      ),
   },
-  'a mapping with port and fallback',
+  'a mapping with port, fallback and slots',
 );
 
 const REALS_ALLOWED = 'a list of at least one real';

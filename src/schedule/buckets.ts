@@ -3,6 +3,7 @@
 // by their common divisor and the buckets, always 256 in IPVS, grow with their sum, because a
 // weight of 256 would else take them all. A drained real keeps its buckets, so that nobody else's
 // flows move; who serves them meanwhile is settled here too, so that a choice is one look.
+import { NOBODY } from './scheduler.ts';
 import { commonDivisor } from './weights.ts';
 
 const FEWEST_BUCKETS = 256;
@@ -25,22 +26,22 @@ function roundOf(weights: readonly number[]): number[] {
  * @param weights by which the buckets are laid out
  * @param takes whether the real of an index takes new flows
  * @param fallback whether others, in turn, take those that come to the bucket of one that does not
- * @returns the index of each bucket, or -1; a power of two of them, or none if nobody takes flows
+ * @returns the index of each bucket, or NOBODY; a power of two of them, or none if nobody takes any
  */
 export function fillBuckets(
   weights: readonly number[],
   takes: (index: number) => boolean,
   fallback: boolean,
-): Int32Array {
+): Uint16Array {
   const round = roundOf(weights);
   const takers = round.filter(takes);
-  if (takers.length === 0) return new Int32Array(0);
+  if (takers.length === 0) return new Uint16Array(0);
   let buckets = FEWEST_BUCKETS;
   while (buckets < round.length * ROUNDS && buckets < MOST_BUCKETS) buckets *= 2;
   let turn = 0;
-  return new Int32Array(buckets).map((_, bucket) => {
+  return new Uint16Array(buckets).map((_, bucket) => {
     const index = round[bucket % round.length]!;
     if (takes(index)) return index;
-    return fallback ? takers[turn++ % takers.length]! : -1;
+    return fallback ? takers[turn++ % takers.length]! : NOBODY;
   });
 }

@@ -2,7 +2,7 @@
 // (Linux, net/netfilter/ipvs/ip_vs_dh.c) every real has a bucket in turn, whatever its weight, and
 // keeps it while it is drained; here the hash is keyed, and others may take over (`fallback`). A
 // service with one VIP has one destination, and so one real. `slots` holds the real of each bucket,
-// a power of two of them, or -1; `state` is empty.
+// a power of two of them, or NOBODY; `state` is empty.
 import { fillBuckets } from './buckets.ts';
 import { hashWord } from './hash.ts';
 import { openSlot } from './open-slot.ts';

@@ -12,7 +12,7 @@ import {
   REALS,
   useEntry,
 } from './locality.ts';
-import type { Arrival, Load, Schedule, Scheduler } from './scheduler.ts';
+import type { Arrival, Load, Schedule, Scheduler, Slots } from './scheduler.ts';
 import { weightSchedule } from './weights.ts';
 
 /** Most reals of a set; in IPVS there can be any number. One more takes the busiest one's place. */
@@ -75,7 +75,7 @@ function removeBusiest(schedule: Schedule, entry: number, load: Load): boolean {
   return true;
 }
 
-function isBusier(weights: Int32Array, load: Load, one: number, other: number): boolean {
+function isBusier(weights: Slots, load: Load, one: number, other: number): boolean {
   return overheadOf(load, one) * weights[other]! > overheadOf(load, other) * weights[one]!;
 }
 

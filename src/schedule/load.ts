@@ -1,7 +1,7 @@
 // What schedulers ask of the reals: who takes no flows just now, and the counts of flows. A real's
 // overhead is that of IPVS (ip_vs_dest_conn_overhead in include/net/ip_vs.h): an active flow weighs
 // as much as 256 others.
-import type { Load } from './scheduler.ts';
+import type { Load, Slots } from './scheduler.ts';
 
 /** True if the real at this index of the schedule takes no new flows just now. */
 export function isClosed({ closed, ids, first }: Load, index: number): boolean {
@@ -24,7 +24,7 @@ export function overheadOf({ flows, active, ids, first }: Load, index: number): 
  * @param weights by index; 0 takes no new flows
  * @returns its index, or -1
  */
-export function leastOverhead(weights: Int32Array, load: Load): number {
+export function leastOverhead(weights: Slots, load: Load): number {
   let least = -1;
   let leastLoad = 0;
   for (let index = 0; index < weights.length; index++) {
@@ -41,7 +41,7 @@ export function leastOverhead(weights: Int32Array, load: Load): number {
 }
 
 /** True if a real has more active flows than its weight while another has not half of its own. */
-export function isOverloaded(weights: Int32Array, load: Load, index: number): boolean {
+export function isOverloaded(weights: Slots, load: Load, index: number): boolean {
   if (activeOf(load, index) <= weights[index]!) return false;
   for (let other = 0; other < weights.length; other++) {
     if (activeOf(load, other) * 2 < weights[other]!) return true;

@@ -13,17 +13,21 @@ import {
   type BuildOptions,
   FLAG_DEFAULTS,
   type Load,
+  NOBODY,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
 } from './scheduler.ts';
 import { compareKeys, largestWeight, slotWeight } from './weights.ts';
 
-/** Slots of the table: a prime, and at least a hundred times as many as there are reals to be. */
-export const SLOTS = 65_537;
-
 /** Tells the hash behind a real's skip from the one behind its offset. */
 const SKIP_KEY = 0x5bd1e995;
+
+/** How the slots are laid out: so many, a prime, by the hashes of this seed. */
+interface Layout {
+  readonly seed: number;
+  readonly count: number;
+}
 
 /** What the fill knows of the reals that take new flows, all arrays in the order of their turns. */
 interface Takers {
@@ -38,7 +42,7 @@ interface Takers {
 function takersOf(
   reals: readonly ScheduledReal[],
   weights: readonly number[],
-  seed: number,
+  { seed, count }: Layout,
 ): Takers {
   const order = [...reals.keys()].filter((index) => weights[index]! > 0);
   order.sort((a, b) => compareKeys(reals[a]!.key, reals[b]!.key));
@@ -46,10 +50,10 @@ function takersOf(
   return {
     index: Int32Array.from(order),
     weight: Int32Array.from(order, (index) => weights[index]!),
-    position: Int32Array.from(keys, (key) => (hashText(key, seed) >>> 0) % SLOTS),
+    position: Int32Array.from(keys, (key) => (hashText(key, seed) >>> 0) % count),
     skip: Int32Array.from(
       keys,
-      (key) => 1 + ((hashText(key, seed ^ SKIP_KEY) >>> 0) % (SLOTS - 1)),
+      (key) => 1 + ((hashText(key, seed ^ SKIP_KEY) >>> 0) % (count - 1)),
     ),
   };
 }
@@ -58,15 +62,16 @@ function takersOf(
 function fill(
   reals: readonly ScheduledReal[],
   weights: readonly number[],
-  seed: number,
-): Int32Array {
-  const takers = takersOf(reals, weights, seed);
+  layout: Layout,
+): Uint16Array {
+  const takers = takersOf(reals, weights, layout);
+  const { count } = layout;
   const { index, weight } = takers;
   const largest = largestWeight(weights);
-  const slots = new Int32Array(SLOTS).fill(-1);
+  const slots = new Uint16Array(count).fill(NOBODY);
   const credit = weight.map((own) => largest - own);
-  for (let taken = 0; taken < SLOTS; ) {
-    for (let taker = 0; taker < index.length && taken < SLOTS; taker++) {
+  for (let taken = 0; taken < count; ) {
+    for (let taker = 0; taker < index.length && taken < count; taker++) {
       credit[taker] = credit[taker]! + weight[taker]!;
       if (credit[taker]! < largest) continue;
       credit[taker] = credit[taker]! - largest;
@@ -77,33 +82,35 @@ function fill(
   return slots;
 }
 
-/** Goes on in a taker's order to its next free slot. SLOTS is prime, so the order has them all. */
-function nextFree(takers: Takers, taker: number, slots: Int32Array): number {
+/** Goes on in a taker's order to its next free slot. Their number is prime: the order has all. */
+function nextFree(takers: Takers, taker: number, slots: Uint16Array): number {
   const skip = takers.skip[taker]!;
   let position = takers.position[taker]!;
-  while (slots[position]! >= 0) {
+  while (slots[position] !== NOBODY) {
     position += skip;
-    if (position >= SLOTS) position -= SLOTS;
+    if (position >= slots.length) position -= slots.length;
   }
   takers.position[taker] = position;
   return position;
 }
 
-function layOut(reals: readonly ScheduledReal[], seed: number, fallback: boolean): Int32Array {
+function layOut(reals: readonly ScheduledReal[], layout: Layout, fallback: boolean): Uint16Array {
   const weights = reals.map(({ weight }) => weight);
-  if (largestWeight(weights) === 0) return new Int32Array(0);
+  if (largestWeight(weights) === 0) return new Uint16Array(0);
   const kept = reals.map(slotWeight);
-  if (kept.every((weight, index) => weight === weights[index])) return fill(reals, weights, seed);
-  const slots = fill(reals, kept, seed);
-  const without = fallback ? fill(reals, weights, seed) : new Int32Array(SLOTS).fill(-1);
+  if (kept.every((weight, index) => weight === weights[index])) return fill(reals, weights, layout);
+  const slots = fill(reals, kept, layout);
+  const without = fallback
+    ? fill(reals, weights, layout)
+    : new Uint16Array(layout.count).fill(NOBODY);
   return slots.map((index, slot) => (weights[index]! > 0 ? index : without[slot]!));
 }
 
 function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
-  const { port, fallback } = { ...FLAG_DEFAULTS.maglev, ...flags };
+  const { port, fallback, slots: count = 0 } = { ...FLAG_DEFAULTS.maglev, ...flags };
   return {
     scheduler: 'maglev',
-    slots: layOut(reals, seed, fallback === true),
+    slots: layOut(reals, { seed, count }, fallback === true),
     state: new Int32Array(0),
     seed,
     hashesPort: port === true,

@@ -4,7 +4,7 @@
 // reals closed agree. So do the fallbacks of sh and mh in IPVS.
 import { hashWord } from './hash.ts';
 import { isClosed } from './load.ts';
-import type { Load, Schedule } from './scheduler.ts';
+import { type Load, NOBODY, type Schedule } from './scheduler.ts';
 
 /** Of a thousand flows one at most draws so often in vain while a tenth of the slots is open. */
 const DRAWS = 64;
@@ -16,7 +16,8 @@ export function openSlot({ slots, seed, fallback }: Schedule, hash: number, load
   let drawn = hash;
   for (let draw = 0; draw < DRAWS; draw++) {
     const index = slots[slot]!;
-    if (index < 0 || !isClosed(load, index)) return index;
+    if (index === NOBODY) return -1;
+    if (!isClosed(load, index)) return index;
     if (fallback !== true) return -1;
     drawn = hashWord(drawn, seed);
     slot = (drawn >>> 0) % slots.length;

@@ -14,13 +14,20 @@ export interface HashFlags {
   readonly port?: boolean | undefined;
   /** A new flow that hashes to a drained or closed real goes to another; it is refused else. */
   readonly fallback?: boolean | undefined;
+  /** How many slots the reals are laid out on: one of MAGLEV_SLOTS. */
+  readonly slots?: number | undefined;
 }
+
+/** Primes: those that IPVS has (MH, of IP_VS_MH_TAB_INDEX 8 to 17), and that of Maglev's paper. */
+export const MAGLEV_SLOTS = [
+  ...[251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 65_537, 131_071],
+] as const;
 
 /** The flags that a scheduler knows, each with what it is unless given. The others know none. */
 export const FLAG_DEFAULTS: Readonly<Partial<Record<SchedulerName, HashFlags>>> = {
   sh: { port: false, fallback: true },
   dh: { fallback: true },
-  maglev: { port: true, fallback: true },
+  maglev: { port: true, fallback: true, slots: 65_537 },
   rendezvous: { port: true },
 };
 
@@ -40,13 +47,18 @@ export interface BuildOptions {
   readonly flags?: HashFlags;
 }
 
+/** Slots of reals by hash are of 16 bits, for there may be thousands of such tables. */
+export type Slots = Int32Array | Uint16Array;
+/** In a slot of those: its flows are refused. */
+export const NOBODY = 0xffff;
+
 /** Plain data (structured-cloneable) that a scheduler built from its reals. */
 export interface Schedule {
   readonly scheduler: SchedulerName;
   /**
    * What the entries mean is the scheduler's own affair. Real indices refer to `reals` of build.
    */
-  readonly slots: Int32Array;
+  readonly slots: Slots;
   /** What changes from choice to choice, such as a position in a round. Length 0 if nothing. */
   readonly state: Int32Array;
   /** Key of the hash. Two directors that shall agree need the same one. */

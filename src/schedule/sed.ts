@@ -2,11 +2,11 @@
 // active flows, the new one included, are the fewest for its weight, and the first of equals. So an
 // idle light real has to wait until a heavy one is busier. `slots` holds the weights.
 import { activeOf, isClosed } from './load.ts';
-import type { Load, Scheduler } from './scheduler.ts';
+import type { Load, Scheduler, Slots } from './scheduler.ts';
 import { weightSchedule } from './weights.ts';
 
 /** @returns the index of the real with the least (active + 1) / weight, or -1 */
-export function shortestDelay(weights: Int32Array, load: Load): number {
+export function shortestDelay(weights: Slots, load: Load): number {
   let least = -1;
   let leastLoad = 0;
   for (let index = 0; index < weights.length; index++) {

@@ -1,7 +1,7 @@
 // Source hash: a client address always goes to the same real. The buckets are those of IPVS (see
 // buckets.ts); two things differ, each for a reason: the hash is keyed, and a drained real keeps as
 // many buckets as it had, where IPVS lays out all of them anew around its one and moves most
-// clients. `slots` holds the real of each bucket, a power of two of them, or -1; `state` is empty.
+// clients. `slots` holds the real of each bucket, a power of two, or NOBODY; `state` is empty.
 import { fillBuckets } from './buckets.ts';
 import { hashClient } from './hash.ts';
 import { openSlot } from './open-slot.ts';

@@ -12,6 +12,7 @@ import type {
   Schedule,
   ScheduledReal,
   Scheduler,
+  Slots,
 } from './scheduler.ts';
 import { commonDivisor, largestWeight } from './weights.ts';
 
@@ -64,7 +65,7 @@ function choose({ slots, state }: Schedule, _: Arrival, load: Load): number {
   return pointer;
 }
 
-function largestOpen(slots: Int32Array, load: Load): number {
+function largestOpen(slots: Slots, load: Load): number {
   let largest = 0;
   for (let index = 0; index < slots.length - WEIGHTS; index++) {
     if (!isClosed(load, index)) largest = Math.max(largest, slots[WEIGHTS + index]!);

@@ -31,3 +31,19 @@ it.each([
 ])('by %s: %j', (scheduler, expected) => {
   expect(newFlows(scheduler)).toEqual(expected);
 });
+
+it('says how much memory Maglev tables take, where it is much', () => {
+  const facts = (services: number, hash: string) => {
+    const lines = Array.from({ length: services }, (_, n) => {
+      const vip = `198.18.${n >>> 8}.${n & 255}`;
+      return `  s${n}: { vip: ${vip}, port: 80, method: dsr, hash: ${hash}, reals: [192.0.2.2] }`;
+    });
+    const text = ['interfaces: [eth0]', 'services:', ...lines].join('\n');
+    const result = parseConfig(text, 'x.yaml');
+    if (!result.ok) throw new Error(JSON.stringify(result.problems[0]));
+    return renderConfig(result.config, PLAIN).split('\n')[1];
+  };
+  expect(facts(600, '{}')).toContain('Maglev tables of 75 MiB in each thread');
+  expect(facts(600, '{ slots: 4093 }')).not.toContain('Maglev');
+  expect(facts(3, '{}')).not.toContain('Maglev');
+});

@@ -172,7 +172,7 @@ const CASES: Case[] = [
     withLine(8, '    hash: { ports: true }'),
     ':8:13 services.web.hash.ports',
     'the unknown key ports',
-    'the keys port, fallback',
+    'the keys port, fallback, slots',
     'did you mean port?',
   ],
   [
@@ -187,7 +187,7 @@ const CASES: Case[] = [
     withLine(8, '    hash: port'),
     ':8:11 services.web.hash',
     '"port"',
-    'a mapping with port and fallback',
+    'a mapping with port, fallback and slots',
   ],
   [
     'a flag for a scheduler that hashes something else',
@@ -204,6 +204,21 @@ const CASES: Case[] = [
     'the flag fallback with scheduler wlc',
     'no flags, for it hashes nothing',
     'fallback is for sh, dh, maglev',
+  ],
+  [
+    'slots that are no such prime',
+    withLine(8, '    hash: { slots: 4096 }'),
+    ':8:20 services.web.hash.slots',
+    '4096',
+    'one of: 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 65537, 131071',
+  ],
+  [
+    'slots for a scheduler that has as many as its weights ask for',
+    withLine(8, '    scheduler: sh', '    hash: { slots: 4093 }'),
+    ':9:13 services.web.hash.slots',
+    'the flag slots with scheduler sh',
+    'the flag port, fallback',
+    'slots is for maglev',
   ],
   [
     'an unknown method',

@@ -30,7 +30,7 @@ describe('a good configuration', () => {
             protocols: ['tcp'],
             method: 'dsr',
             scheduler: 'maglev',
-            hash: { port: true, fallback: true },
+            hash: { port: true, fallback: true, slots: 65_537 },
             reals: [
               {
                 name: '192.0.2.21:80',
@@ -57,7 +57,7 @@ describe('a good configuration', () => {
             protocols: ['udp'],
             method: 'nat',
             scheduler: 'maglev',
-            hash: { port: true, fallback: true },
+            hash: { port: true, fallback: true, slots: 65_537 },
             reals: [
               {
                 name: '198.51.100.11:5353',

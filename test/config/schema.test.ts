@@ -38,7 +38,7 @@ describe('the JSON Schema', () => {
   const properties = propertiesOf(schema, '');
 
   it('has every key', () => {
-    expect(properties).toHaveLength(9 + 3 + 3 + 7 + 2 + 5 + 4 + 44 + 5 + 6);
+    expect(properties).toHaveLength(9 + 3 + 3 + 7 + 2 + 5 + 4 + 45 + 5 + 6);
   });
 
   it.each(properties)('describes %s', (_, property) => {

@@ -28,6 +28,21 @@ const CASES: Case[] = [
     'at most 1024, the maximum of all flows',
   ],
   [
+    'more reals than slots',
+    withLine(
+      8,
+      '    hash: { slots: 251 }',
+      '    reals:',
+      ...Array.from({ length: 252 }, (_, n) => `      - 192.0.3.${n + 1}`),
+      '  other:',
+      ...['    vip: 192.0.2.77', '    port: 80', '    method: dsr'],
+    ),
+    ':8:20 services.web.hash.slots',
+    '251 for 252 reals',
+    'at least as many slots as reals',
+    'a hundred times as many give shares true to 1 %',
+  ],
+  [
     'more workers than there may be',
     withLine(2, 'workers: 17'),
     ':2:10 workers',

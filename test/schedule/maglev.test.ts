@@ -3,19 +3,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hashText } from '../../src/schedule/hash.ts';
-import { maglev, SLOTS } from '../../src/schedule/maglev.ts';
-import type { ScheduledReal } from '../../src/schedule/scheduler.ts';
+import { maglev } from '../../src/schedule/maglev.ts';
+import { FLAG_DEFAULTS, MAGLEV_SLOTS, type ScheduledReal } from '../../src/schedule/scheduler.ts';
 import { paperMaglev } from './models.ts';
 import { play } from './play.ts';
 
 const SEED = 0x66757269;
+const SLOTS = FLAG_DEFAULTS.maglev!.slots!;
 
 const realsOf = (...weights: number[]): ScheduledReal[] =>
   weights.map((weight, n) => ({ key: `198.51.100.${n + 1}:443`, weight }));
 
 /** The key that holds each slot. */
-function keysOf(reals: readonly ScheduledReal[], seed = SEED): string[] {
-  const { slots } = maglev.build(reals, { seed });
+function keysOf(reals: readonly ScheduledReal[], seed = SEED, count = SLOTS): string[] {
+  const { slots } = maglev.build(reals, { seed, flags: { slots: count } });
   return Array.from(slots, (index) => reals[index]!.key);
 }
 
@@ -44,6 +45,14 @@ describe('agrees with a second writing of the paper', () => {
   ])('for the weights %j', (weights) => {
     const reals = realsOf(...weights);
     expect(keysOf(reals)).toEqual(paperMaglev(reals, SLOTS, hashes(SEED)));
+  });
+
+  test.each(MAGLEV_SLOTS)('on %i slots of two bytes, each real with one at least', (count) => {
+    const reals = realsOf(...new Array<number>(200).fill(1), 65_535);
+    expect(keysOf(reals, SEED, count)).toEqual(paperMaglev(reals, count, hashes(SEED)));
+    const { slots } = maglev.build(reals, { seed: SEED, flags: { slots: count } });
+    expect(slots.byteLength).toBe(count * 2);
+    expect(new Set(slots).size).toBe(201);
   });
 
   test('for any few reals, weights and seeds', () => {
