@@ -1,11 +1,10 @@
 // `furiwake lab`: everything in one go. Both topologies are drawn, built and proved from captures,
 // then DSR and NAT are measured in turns, and one table closes it. Good only if every claim holds
 // and captures confirm the counters.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Colours, coloursFor, left, right, table } from '../src/cli/output.ts';
 import { requireLab } from './requirements.ts';
-import { makeResultsDirectory } from './results-directory.ts';
+import { keepFile, makeResultsDirectory } from './results-directory.ts';
 import { gigabits, renderThroughput, share } from './throughput/render.ts';
 import { measureThroughput, type ThroughputResult } from './throughput/run-throughput.ts';
 import { METHODS, type Method, perDeliveredByte } from './throughput/summary.ts';
@@ -57,7 +56,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const holds = METHODS.every((method) => verifications[method].holds);
   const good = holds && throughput.confirmed;
   const result: DemoResult = { good, directory, verifications, throughput };
-  writeFileSync(join(directory, 'demo.json'), `${JSON.stringify(result, null, 2)}\n`);
+  keepFile(join(directory, 'demo.json'), `${JSON.stringify(result, null, 2)}\n`);
   say(`\n${renderThroughput(throughput, colours)}\n\n${renderClosing(result, colours)}`);
   if (options.json) console.log(JSON.stringify(result));
   return good ? 0 : 1;

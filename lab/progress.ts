@@ -31,6 +31,11 @@ export const SILENT: Progress = {
 
 const REDRAW_MS = 1000;
 const CLEAR_LINE = '\r\u001b[K';
+/** A bar must not go on in a second line, but a note may; the bar's library switches it off. */
+const WRAP_ON = '\u001b[?7h';
+const WRAP_OFF = '\u001b[?7l';
+/** In its end the bar goes to where it saved the cursor: to its own line, below all notes. */
+const SAVE_CURSOR = '\u001b7';
 
 /** Announces the steps and how long they take; `json` output has nobody who waits. */
 export function startProgress(options: ProgressOptions, stream: NodeJS.WriteStream): Progress {
@@ -79,7 +84,7 @@ function bar({ seconds }: ProgressOptions, stream: NodeJS.WriteStream): Progress
       next();
     },
     note: (text) => {
-      stream.write(`${CLEAR_LINE}  ${text}\n`);
+      stream.write(`${CLEAR_LINE}${WRAP_ON}  ${text}\n${WRAP_OFF}${SAVE_CURSOR}`);
       draw();
     },
     end: () => {

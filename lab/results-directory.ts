@@ -1,6 +1,8 @@
-// Where a run leaves its captures and figures: a directory that tells when it was, and what.
-import { mkdirSync } from 'node:fs';
+// Where a run leaves its captures and figures: a directory that tells when it was, and what. A disk
+// that is full is no bug: whoever writes there says which file could not be.
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OperatorError } from '../src/cli/errors.ts';
 import { UsageError } from './requirements.ts';
 
 /**
@@ -18,4 +20,26 @@ export function makeResultsDirectory(name: string, keep: string | undefined): st
     throw new UsageError(`cannot make the directory for captures, ${directory}: ${message}`);
   }
   return directory;
+}
+
+/**
+ * Writes a file of results. Whoever reads it meanwhile sees the old text or the new one whole.
+ * @returns why it could not be written, naming the file; undefined if it was
+ */
+export function tryToKeep(file: string, text: string): string | undefined {
+  const fresh = `${file}.new`;
+  try {
+    writeFileSync(fresh, text);
+    renameSync(fresh, file);
+    return undefined;
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    return `cannot write ${file}: ${(error as Error).message}`;
+  }
+}
+
+/** The same for a command that cannot go on without. @throws OperatorError with the reason */
+export function keepFile(file: string, text: string): void {
+  const problem = tryToKeep(file, text);
+  if (problem !== undefined) throw new OperatorError(problem, 1);
 }

@@ -1,9 +1,10 @@
 // `furiwake lab report`: the page of a comparison, drawn again from the file that it kept.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { CompareResult } from '../compare/result.ts';
 import { renderReport } from '../report/render-report.ts';
 import { UsageError } from '../requirements.ts';
+import { tryToKeep } from '../results-directory.ts';
 
 const FORMAT = 'furiwake-compare-1';
 
@@ -18,12 +19,8 @@ export function runReport({ file, out }: ReportOptions): void {
   if (resolve(target) === resolve(file)) {
     throw new UsageError(`--out: found ${target}, the file itself; allowed: another file`);
   }
-  const page = renderReport(readResult(file));
-  try {
-    writeFileSync(target, page);
-  } catch (error) {
-    throw new UsageError(`${target}: cannot be written: ${(error as Error).message}`);
-  }
+  const problem = tryToKeep(target, renderReport(readResult(file)));
+  if (problem !== undefined) throw new UsageError(problem);
   console.log(target);
 }
 

@@ -1,13 +1,12 @@
 // `furiwake lab soak`: long traffic through a director, one line a point as it comes, and all of it
 // in soak.json, which is written anew at every point so that no end of the command loses one.
-import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { bytes, type Colours, coloursFor, duration, number } from '../../src/cli/output.ts';
 import type { SoakPoint, SoakResult } from '../compare/result.ts';
 import { takeFirstSignal } from '../net/signals.ts';
 import { ALL_PROGRAMS, requireLab } from '../requirements.ts';
-import { makeResultsDirectory } from '../results-directory.ts';
+import { makeResultsDirectory, tryToKeep } from '../results-directory.ts';
 import { BULK_BITS_PER_SECOND, REQUEST_CONNECTIONS, soak } from '../workloads/soak/soak.ts';
 
 type Method = SoakResult['method'];
@@ -37,14 +36,19 @@ export async function runSoak(options: SoakCommandOptions): Promise<number> {
   const directory = makeResultsDirectory('soak', options.keep);
   const colours = coloursFor(process.stdout);
   const say = options.json ? () => {} : (text: string) => console.log(text);
-  const interruption = new AbortController();
-  const giveUpSignal = takeFirstSignal(() => interruption.abort());
   const head = headOf(options);
-  const write = (soaks: readonly SoakResult[]) => {
+  let unkept: string | undefined;
+  const write = (soaks: readonly SoakResult[]): boolean => {
     const text = JSON.stringify({ ...head, soaks }, null, 2);
-    writeFileSync(join(directory, 'soak.json'), `${text}\n`);
+    const problem = tryToKeep(join(directory, 'soak.json'), `${text}\n`);
+    if (problem !== undefined && problem !== unkept) console.error(`furiwake: ${problem}`);
+    unkept = problem;
+    return problem === undefined;
   };
   const done: SoakResult[] = [];
+  if (!write(done)) return 2;
+  const interruption = new AbortController();
+  const giveUpSignal = takeFirstSignal(() => interruption.abort());
   try {
     for (const method of options.method === undefined ? METHODS : [options.method]) {
       if (interruption.signal.aborted) break;
@@ -69,6 +73,7 @@ export async function runSoak(options: SoakCommandOptions): Promise<number> {
     giveUpSignal();
   }
   if (options.json) console.log(JSON.stringify({ ...head, soaks: done, directory }));
+  if (!write(done)) return 1;
   say(`All points: ${join(directory, 'soak.json')}`);
   return done.every(({ status }) => status === 'measured') ? 0 : 1;
 }

@@ -2,10 +2,11 @@
 // recorders at the client, at each arm of the balancer's host and at each real, and what these
 // captures say about the way back. furiwake's own paths are held to all claims of verify, and their
 // directory keeps a manifest, so that `furiwake lab verify --from` judges them again.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from '../net/lab.ts';
 import { setOffloads } from '../net/links.ts';
+import { keepFile } from '../results-directory.ts';
 import type { Topology } from '../topologies/topology.ts';
 import { type CaptureSet, damageOf, loadCaptures, MANIFEST_FILE } from '../verify/captures.ts';
 import type { Claim } from '../verify/claim.ts';
@@ -66,7 +67,7 @@ async function record(open: OpenPath, directory: string): Promise<CaptureSet> {
     );
     const datapath = open.path.name.endsWith('-cap') ? 'cap' : 'ring';
     const manifest = manifestOf(topology, { breakName: null, datapath, createdAt, points });
-    await writeFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+    keepFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
     return await loadCaptures(directory);
   } finally {
     for (const { host, name } of wereOn) await setOffloads(lab, host, name, 'on');

@@ -1,7 +1,7 @@
 // What a comparison has found so far. After every step it is written down whole, so that whatever
 // happens next, what was measured is kept.
-import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { tryToKeep } from '../results-directory.ts';
 import type { OpenPath, Path } from './path.ts';
 import type { Plan } from './plan.ts';
 import type {
@@ -30,6 +30,10 @@ export class Ledger {
   readonly #rows: Map<PathName, Row>;
   #workloads: WorkloadResults = {};
   interrupted = false;
+  /** Why the file is not as it should be, or undefined. */
+  problem: string | undefined;
+  /** Told of each new problem: what is measured meanwhile is kept in memory, and may still be. */
+  onProblem: (problem: string) => void = () => {};
 
   constructor(plan: Plan, conditions: Conditions, directory: string) {
     this.#plan = plan;
@@ -111,11 +115,11 @@ export class Ledger {
     };
   }
 
-  /** Whoever reads the file meanwhile sees one state or the next, nothing between. */
   save(): void {
-    const file = join(this.#directory, RESULT_FILE);
-    writeFileSync(`${file}.new`, `${JSON.stringify(this.result(), null, 2)}\n`);
-    renameSync(`${file}.new`, file);
+    const before = this.problem;
+    const text = `${JSON.stringify(this.result(), null, 2)}\n`;
+    this.problem = tryToKeep(join(this.#directory, RESULT_FILE), text);
+    if (this.problem !== undefined && this.problem !== before) this.onProblem(this.problem);
   }
 
   #measured({ name }: Path, measure: MeasureName, result: MeasureResult): void {

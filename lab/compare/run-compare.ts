@@ -1,13 +1,12 @@
 // `furiwake lab compare`: every path in one sitting. It ends with a table, a page, the figures as
 // JSON and the captures, also when it is interrupted: then with what was measured until then.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Colours, coloursFor } from '../../src/cli/output.ts';
 import { run } from '../net/command.ts';
 import { closeAllLabs, takeFirstSignal } from '../net/signals.ts';
 import { type Progress, SILENT, startProgress } from '../progress.ts';
-import { requireLab } from '../requirements.ts';
-import { makeResultsDirectory } from '../results-directory.ts';
+import { requireLab, UsageError } from '../requirements.ts';
+import { makeResultsDirectory, tryToKeep } from '../results-directory.ts';
 import { clientOf } from '../topologies/topology.ts';
 import { type CompareParts, compare, foretell, LIMITS } from './compare.ts';
 import { readConditions } from './conditions.ts';
@@ -49,13 +48,14 @@ export async function runCompare(options: RunCompareOptions): Promise<number> {
   const announce = (seconds: readonly number[]) =>
     options.json ? SILENT : startProgress({ title: titleOf(plan), seconds }, process.stdout);
   const result = await carryOut({ plan, parts, directory, conditions, announce });
-  const files = await writePage(result, directory);
+  const { files, problems } = await writePage(result, directory);
   console.log(
     options.json
       ? JSON.stringify(result)
       : endOf(result, { directory, files }, coloursFor(process.stdout)),
   );
-  const code = exitCodeOf(result);
+  for (const problem of problems) console.error(`furiwake: ${problem}`);
+  const code = problems.length > 0 ? 1 : exitCodeOf(result);
   if (result.interrupted) setTimeout(() => process.exit(code), LINGER_MS).unref();
   return code;
 }
@@ -88,8 +88,10 @@ export async function carryOut(task: Task): Promise<CompareResult> {
   const { plan, parts, directory, conditions, announce } = task;
   const ledger = new Ledger(plan, conditions, directory);
   ledger.save();
+  if (ledger.problem !== undefined) throw new UsageError(ledger.problem);
   const interruption = new AbortController();
   const progress = announce(foretell(plan, parts.workloads));
+  ledger.onProblem = (problem) => progress.note(`${problem}; the comparison goes on`);
   const giveUp = takeFirstSignal(() => {
     interruption.abort();
     progress.note('Interrupted: ending, and keeping what was measured');
@@ -119,18 +121,34 @@ async function endSample({ lab, topology }: OpenPath): Promise<void> {
   }
 }
 
+interface Kept {
+  /** Those that the table names; captures are many, their directory stands for them. */
+  readonly files: readonly string[];
+  readonly problems: readonly string[];
+}
+
 /**
  * Draws the page from the figures, which are kept already: whatever is wrong with the page, they
- * are there, and `furiwake lab report` draws it again.
- * @returns the files that the table names; captures are many, their directory stands for them
+ * are there, and `furiwake lab report` draws it again. On a full disk they may not be: then once
+ * more, for there may be room again.
  */
-async function writePage(result: CompareResult, directory: string): Promise<string[]> {
+async function writePage(result: CompareResult, directory: string): Promise<Kept> {
   const captures = result.paths.flatMap(({ evidence }) => evidence?.captures ?? []);
   const pcaps = captures.length === 0 ? [] : [`captures/ (${captures.length} pcap files)`];
   // The chart library is large, and needed at the very end alone.
   const { renderReport } = await import('../report/render-report.ts');
-  writeFileSync(join(directory, REPORT_FILE), renderReport(result));
-  return [REPORT_FILE, RESULT_FILE, ...pcaps];
+  const texts = {
+    [REPORT_FILE]: () => renderReport(result),
+    [RESULT_FILE]: () => `${JSON.stringify(result, null, 2)}\n`,
+  };
+  const tried = Object.entries(texts).map(([name, text]) => ({
+    name,
+    problem: tryToKeep(join(directory, name), text()),
+  }));
+  return {
+    files: [...tried.flatMap(({ name, problem }) => (problem ? [] : [name])), ...pcaps],
+    problems: tried.flatMap(({ problem }) => problem ?? []),
+  };
 }
 
 export function exitCodeOf(result: CompareResult): number {

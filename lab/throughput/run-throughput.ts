@@ -1,12 +1,11 @@
 // `furiwake lab throughput`: both topologies side by side, so that DSR and NAT take turns under the
 // same conditions. First the recorded transfers, which also warm both directors up, then rounds.
-import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { coloursFor } from '../../src/cli/output.ts';
 import { type Progress, type ProgressOptions, SILENT, startProgress } from '../progress.ts';
 import { requireLab } from '../requirements.ts';
-import { makeResultsDirectory } from '../results-directory.ts';
+import { keepFile, makeResultsDirectory } from '../results-directory.ts';
 import { startLab } from '../running.ts';
 import type { Confirmation } from './confirm.ts';
 import { renderThroughput } from './render.ts';
@@ -82,7 +81,7 @@ export async function measureThroughput(
     ...{ samples, confirmations },
     confirmed: confirmations.every(({ verdict }) => verdict === 'confirmed'),
   };
-  writeFileSync(join(directory, 'throughput.json'), `${JSON.stringify(result, null, 2)}\n`);
+  keepFile(join(directory, 'throughput.json'), `${JSON.stringify(result, null, 2)}\n`);
   return result;
 }
 

@@ -2,12 +2,12 @@
 // the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
 // director, so that its first ARP request is in the captures too.
 import { mkdirSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../src/cli/errors.ts';
 import { coloursFor } from '../../src/cli/output.ts';
 import { type Director, startDirector } from '../hosts/director.ts';
 import { UsageError } from '../requirements.ts';
+import { keepFile } from '../results-directory.ts';
 import { startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
 import type { TopologyName } from '../topologies/topology.ts';
@@ -117,7 +117,7 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const breakName = options.breakName ?? null;
     const run = { breakName, datapath, createdAt, points };
     const manifest = JSON.stringify(manifestOf(topology, run), null, 2);
-    await writeFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
+    keepFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
     kept();
     say('Judging the captures');
     return verificationOf(await loadCaptures(directory), directory, traffic);

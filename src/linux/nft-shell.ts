@@ -9,6 +9,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 /** A question that always fails, and so marks the end of the errors of what was asked before it. */
 const QUESTION = 'list table netdev furiwake_no_such_table_';
 
+const NO_RIGHT = 'cache initialization failed';
+
 export interface NftShell {
   /**
    * Runs one line (commands separated by `;` are one transaction).
@@ -55,6 +57,8 @@ export function openNft({ command = ['nft'], onEnd }: NftOptions): NftShell {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
     if (waiting === undefined) return;
+    // Without the right to look, nft gives up each line before it looks at what is asked.
+    if (errors.includes(NO_RIGHT)) return settle(complaints(errors));
     const at = errors.indexOf(waiting.mark);
     if (at >= 0) settle(complaints(beforeQuestion(errors.slice(0, at))));
   });

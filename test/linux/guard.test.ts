@@ -31,6 +31,18 @@ test('without nft, the answer says how to get it', async () => {
   if (!result.ok) expect(result.problem).toContain('apt-get install nftables');
 });
 
+test('without the right to look at the rules, nft is not waited for', async () => {
+  // nft 1.0.6 in a user namespace that does not own its network namespace.
+  const said = 'netlink: Error: cache initialization failed: Operation not permitted';
+  const result = await installGuard({
+    interfaces: ['eth0'],
+    rules: RULES,
+    onLost: () => {},
+    command: ['sh', '-c', `while read -r line; do echo "${said}" >&2; done`, 'sh'],
+  });
+  expect(result).toEqual({ ok: false, problem: expect.stringContaining('CAP_NET_ADMIN') });
+}, 5000);
+
 describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, () => {
   let space: Namespace;
   let lost = 0;

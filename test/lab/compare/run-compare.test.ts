@@ -1,6 +1,6 @@
 // How a comparison goes: whose turn it is, what becomes of paths and measures that fail, die or
 // hang, what an interruption leaves, and what is shown in the end.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Workload } from '../../../lab/compare/compare.ts';
@@ -203,6 +203,36 @@ describe('a comparison', () => {
     expect(exitCodeOf(result)).toBe(1);
   });
 
+  test('goes on where nothing can be written any more, says so once, and writes when it can', async () => {
+    const paths = fakePaths();
+    const noted: string[] = [];
+    const announce = () => ({ ...SILENT, note: (text: string) => void noted.push(text) });
+    const inTheWay = () => join(task.directory, 'compare.json');
+    const measure = fakeMeasure('upload', async ({ path }, { round }) => {
+      if (round === 0 && path.name === 'haproxy') {
+        rmSync(inTheWay());
+        mkdirSync(inTheWay());
+      } else if (round === 1 && path.name === 'none') rmdirSync(inTheWay());
+      return sampleOf(100, round);
+    });
+    const task = fakeTask({ paths, measures: [measure], announce });
+    const result = await carryOut(task);
+    expect(noted).toHaveLength(1);
+    expect(noted[0]).toMatch(/^cannot write \/.*\/compare\.json: E.*; the comparison goes on$/);
+    expect(rowOf(result, 'nft-dnat').measures.upload?.samples).toHaveLength(2);
+    const kept = JSON.parse(readFileSync(inTheWay(), 'utf8'));
+    expect({ ...kept, endedAt: '' }).toEqual({ ...result, endedAt: '' });
+  });
+
+  test('does not begin where nothing can be written', async () => {
+    const paths = fakePaths();
+    const task = fakeTask({ paths, measures: [fakeMeasure('upload')] });
+    mkdirSync(join(task.directory, 'compare.json'));
+    await expect(carryOut(task)).rejects.toThrow(UsageError);
+    await expect(carryOut(task)).rejects.toThrow(/^cannot write .*compare\.json: E/);
+    expect(paths.map(({ closed }) => closed)).toEqual([0, 0, 0]);
+  });
+
   test('leaves out the samples for which there is no time', async () => {
     const slow = { ...fakeMeasure('requests'), secondsBeside: 1000 };
     const options = { quick: true, rounds: 1, paths: NAMES, measures: ['upload', 'requests'] };
@@ -230,6 +260,26 @@ test('a workload for which a quick comparison has no time is left out', async ()
   const measures = [fakeMeasure('upload')];
   await carryOut(fakeTask({ paths: fakePaths(), measures, options, parts, announce }));
   expect(noted).toContain('No time is left for SQL');
+});
+
+test('the first two measures come before the workloads where there is little time', async () => {
+  const taken: string[] = [];
+  const take = async () => void taken.push('SQL');
+  const workload: Workload = { title: 'SQL', seconds: 100, take, failed: () => ({}) };
+  const slow = (name: 'upload' | 'download' | 'packets') => ({
+    ...fakeMeasure(name),
+    secondsBeside: 10,
+  });
+  const measures = [slow('upload'), slow('download'), slow('packets')];
+  const options = { quick: true, paths: ['none'], measures: measures.map(({ name }) => name) };
+  const parts = { workloads: [workload] };
+  const paths = fakePaths();
+  const result = await carryOut(fakeTask({ paths, measures, options, parts }));
+  const row = rowOf(result, 'none');
+  expect(row.measures.upload?.samples).toHaveLength(2);
+  expect(row.measures.download?.samples).toHaveLength(2);
+  expect(row.measures.packets).toBeUndefined();
+  expect(taken).toEqual(['SQL']);
 });
 
 describe('workloads', () => {
