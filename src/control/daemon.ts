@@ -186,7 +186,7 @@ class Daemon {
 
   #giveUp(reason: string): number {
     this.#log.problem(reason);
-    return 1;
+    return this.#wasReady ? 1 : 2;
   }
 
   /** Runs one data plane to its end; gives the reason, or undefined if it was asked to stop. */

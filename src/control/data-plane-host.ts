@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { REFUSAL } from '../linux/packet-socket-unsafe.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 
 /** A batch takes microseconds; a data plane that needs longer to stop than this hangs. */
@@ -83,7 +84,7 @@ function startWorker(start: DataPlaneStart, hear: Hear, end: End): Vessel {
     hear(message);
   });
   worker.on('error', (error) => {
-    reason = error.stack ?? error.message;
+    reason = error.name === REFUSAL ? error.message : (error.stack ?? error.message);
   });
   worker.on('exit', (code) => {
     wakeFd = undefined;

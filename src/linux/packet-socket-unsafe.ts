@@ -79,9 +79,14 @@ export function releaseAll(releases: Releases): void {
   for (const release of releases.splice(0).reverse()) release();
 }
 
+const NEEDED = 'which needs CAP_NET_RAW in the user namespace that owns this network namespace';
+
+/** Name of errors by which the kernel refused something: no bug, so nobody needs their stack. */
+export const REFUSAL = 'KernelRefusal';
+
 export function fail(libc: Libc, what: string): never {
   const errno = libc.errno();
-  throw new Error(`${what}: ${libc.nameOf(errno)}`);
+  throw Object.assign(new Error(`${what}: ${libc.nameOf(errno)}`), { name: REFUSAL });
 }
 
 /** After its release the view must not be touched: its addresses may be anything else's by then. */
@@ -95,7 +100,7 @@ export function mapScratch(libc: Libc, bytes: number, releases: Releases): Scrat
 /** A packet socket that gets no frames until it is bound. */
 export function openPacketSocket(libc: Libc, releases: Releases): number {
   const fd = libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail(libc, 'packet socket (CAP_NET_RAW is needed)');
+  if (fd < 0) fail(libc, `cannot open a packet socket, ${NEEDED}`);
   releases.push(() => libc.close(fd));
   setOption(libc, fd, PACKET_VNET_HDR, 1, 'PACKET_VNET_HDR');
   setQueueBypass(libc, fd, true);

@@ -72,4 +72,14 @@ describe.skipIf(reason !== undefined)(`with CAP_NET_RAW alone ${reason ?? ''}`, 
     expect(await powerless.ended).toBe(2);
     expect(powerless.output()).toContain('CAP_NET_RAW is missing');
   });
+
+  test.each([
+    ['the guard needs CAP_NET_ADMIN in the user namespace that owns', []],
+    ['cannot open a packet socket', ['setpriv', '--bounding-set=-net_admin']],
+  ])('refuses the powers of a user namespace that is not the network’s: %s', async (says, less) => {
+    const director = scene.direct({ datapath: 'ring', prefix: ['unshare', '-Ur', ...less] });
+    expect(await director.ended).toBe(2);
+    expect(director.output()).toContain(says);
+    expect(director.output()).not.toContain('    at ');
+  });
 });
