@@ -1,7 +1,7 @@
 // The control API: what a running director tells, as HTTP with JSON over a Unix socket, so that
 // curl can ask as well (`curl --unix-socket /run/furiwake.sock http://director/status`). It only
 // reads. The file's mode is the access control: owner and group, nobody else.
-import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, statSync, unlinkSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -188,6 +188,8 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): ApiError {
       `no director runs at ${socket} (there is no such socket); ` +
         'start one with furiwake run, or name the socket of the one that runs',
     );
+  if (error.code === 'ECONNREFUSED' && !isSocket(socket))
+    return new ApiError(`${socket} is no socket; name the \`socket:\` of a director that runs`);
   if (error.code === 'ECONNREFUSED')
     return new ApiError(
       `no director runs at ${socket} any more: the last one ended without removing the socket`,
@@ -198,6 +200,9 @@ function unreachable(socket: string, error: NodeJS.ErrnoException): ApiError {
     return new ApiError(`what answers at ${socket} is no furiwake director`);
   return new ApiError(`cannot ask the director at ${socket}: ${error.message}`);
 }
+
+const isSocket = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isSocket() ?? true;
 
 function parseJson(text: string): unknown {
   try {

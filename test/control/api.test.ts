@@ -189,6 +189,11 @@ describe('a client without a director', () => {
     await expect(fetchStatus(socket)).rejects.toThrow(`no director runs at ${socket} any more`);
   });
 
+  it('says that the path is no socket', async () => {
+    writeFileSync(socket, 'precious');
+    await expect(fetchStatus(socket)).rejects.toThrow(`${socket} is no socket; name the`);
+  });
+
   it.each([
     ['no HTTP', 'hello\r\n'],
     ['no JSON', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello'],

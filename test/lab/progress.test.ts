@@ -1,4 +1,4 @@
-// The bar on a terminal: a small terminal, as far as the bar uses one, shows what a person would see.
+// The bar on a terminal: a small one, of what the bar uses of it, shows what a person would see.
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { startProgress } from '../../lab/progress.ts';
