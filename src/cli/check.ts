@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint } from '../config/endpoint.ts';
+import { configWarnings } from '../config/half-open.ts';
 import { formatPorts } from '../config/listening.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
@@ -18,6 +19,7 @@ import {
   right,
   serviceTitle,
   table,
+  wrap,
 } from './output.ts';
 
 export const DEFAULT_CONFIG_FILE = 'furiwake.yaml';
@@ -60,7 +62,8 @@ function check(options: CheckOptions): void {
 function checkFile(options: CheckOptions): void {
   const result = loadConfig(options.config);
   if (options.json) {
-    console.log(JSON.stringify(result, null, 2));
+    const warnings = result.ok ? configWarnings(result.config) : [];
+    console.log(JSON.stringify({ ...result, ...(result.ok && { warnings }) }, null, 2));
     process.exitCode = result.ok ? 0 : 2;
   } else if (result.ok) console.log(renderConfig(result.config, coloursFor(process.stdout)));
   else throw invalidConfig(options.config, result.problems);
@@ -96,6 +99,7 @@ export function renderConfig(config: Config, colours: Colours): string {
     `${colours.green('good:')} ${config.file} has ${plural(services.length, 'service')} with ` +
       `${plural(reals.length, 'real')}, on ${interfaces.join(', ')}`,
     colours.dim(facts.join(', ')),
+    ...configWarnings(config).map((text) => `${colours.yellow('warning:')} ${wrap(text, '  ')}`),
     '',
     table(columns, rows, colours),
   ].join('\n');

@@ -20,7 +20,7 @@ socket: /run/furiwake.sock   # where \`furiwake status\` asks
 ring: { slots: 2048 }        # receive slots of each interface, 64 to 8192; about 10.5 KiB each
 flows:
   maximum: 262144            # most flows to remember, 1024 to 16000000
-  halfOpenMaximum: 65536     # most of them without a third packet; a quarter unless given
+  halfOpenMaximum: 65536     # most without a third packet; well above ring.slots
 # How long a flow lives without a packet, by state; these are the defaults, as in IPVS.
 # timeouts: { established: 15m, synSent: 2m, synRecv: 60s, finWait: 2m, timeWait: 2m, close: 10s,
 #             closeWait: 60s, lastAck: 30s, listen: 2m, synAck: 2m, udp: 5m,

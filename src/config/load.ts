@@ -8,6 +8,7 @@ import { FLAG_DEFAULTS } from '../schedule/scheduler.ts';
 import type { Config, RealConfig, ServiceConfig } from './config.ts';
 import { parseConfigDocument } from './document.ts';
 import { formatEndpoint } from './endpoint.ts';
+import { defaultHalfOpen } from './half-open.ts';
 import { onlyPort, parsePorts, plainVip } from './listening.ts';
 import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
 import { findMisfits } from './rules.ts';
@@ -119,17 +120,18 @@ function valueAt(data: unknown, path: DataPath): unknown {
 }
 
 function complete(data: ConfigData, file: string): Config {
+  const { workers } = data;
   const maximumFlows = data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS;
+  const ringSlots = data.ring?.slots ?? DEFAULT_RING_SLOTS;
+  const sizes = { workers, ringSlots, maximumFlows };
   return {
     file,
     interfaces: data.interfaces,
     datapath: data.datapath,
-    workers: data.workers,
     guard: data.guard,
     socket: data.socket,
-    ringSlots: data.ring?.slots ?? DEFAULT_RING_SLOTS,
-    maximumFlows,
-    maximumHalfOpen: data.flows?.halfOpenMaximum ?? maximumFlows >>> 2,
+    ...sizes,
+    maximumHalfOpen: data.flows?.halfOpenMaximum ?? defaultHalfOpen(sizes),
     timeouts: data.timeouts,
     hashSeed: data.hashSeed,
     tunnel: data.tunnel && {

@@ -274,7 +274,8 @@ const flowsSchema = z.strictObject(
       .describe(
         'Most of them that are half open: a connection without its third packet, a UDP exchange ' +
           'without its second request. One more takes the place of the oldest, so that a flood ' +
-          'leaves room for others. By default a quarter of maximum',
+          'leaves room for others. By default a quarter of maximum, or four times what the rings ' +
+          'of all workers hold if that is more',
       ),
   },
   'a mapping with maximum and halfOpenMaximum',

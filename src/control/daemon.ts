@@ -4,6 +4,7 @@
 import { rmSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
+import { configWarnings } from '../config/half-open.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { hostAddresses, linkState } from '../linux/interfaces.ts';
 import { keepGroups } from '../linux/multicast-groups.ts';
@@ -232,6 +233,7 @@ class Daemon {
     const status = this.#status();
     const text = formatBanner(status, this.#guardChoice, this.#config.socket);
     this.#log.event('started', text, { status });
+    for (const warning of configWarnings(this.#config)) this.#log.event('warning', warning);
     for (const arm of status.arms) {
       if (arm.link !== 'up') this.#log.event('link', `${arm.name} is ${arm.link}: waiting for it`);
     }

@@ -32,6 +32,32 @@ it.each([
   expect(newFlows(scheduler)).toEqual(expected);
 });
 
+it('warns of fewer half-open flows than a flood in the ring pushes out', () => {
+  const warningOf = (lines: string) => {
+    const service = '{ vip: 192.0.2.1, port: 80, method: dsr, reals: [192.0.2.2] }';
+    const result = parseConfig(
+      `interfaces: [eth0]\n${lines}\nservices: { web: ${service} }`,
+      'x.yaml',
+    );
+    if (!result.ok) throw new Error(JSON.stringify(result.problems));
+    const text = renderConfig(result.config, PLAIN).replaceAll('\n  ', ' ');
+    return /^warning: (.*)$/m.exec(text)?.[1];
+  };
+  expect(warningOf('workers: 1')).toBeUndefined();
+  expect(warningOf('workers: 16')).toBeUndefined();
+  expect(warningOf('flows: { halfOpenMaximum: 4096 }')).toBeUndefined();
+  expect(warningOf('flows: { halfOpenMaximum: 4095 }')).toBe(
+    'flows.halfOpenMaximum is 4095, beside ring.slots of 2048: a flood that fills the ring pushes ' +
+      'new connections out before their handshake ends. Make it 4096 or more (raise ' +
+      'flows.halfOpenMaximum), or the ring smaller',
+  );
+  expect(warningOf('flows: { maximum: 8192 }\nworkers: 4')).toMatch(
+    / is 8192, beside ring\.slots of 2048 of 4 workers: .* 16384 or more \(raise flows\.maximum\)/,
+  );
+  expect(warningOf('flows: { maximum: 8192 }\nring: { slots: 512 }')).toBeUndefined();
+  expect(warningOf('flows: { halfOpenMaximum: 256 }\ndatapath: cap')).toBeUndefined();
+});
+
 it('says how much memory Maglev tables take, where it is much', () => {
   const facts = (services: number, hash: string) => {
     const lines = Array.from({ length: services }, (_, n) => {
