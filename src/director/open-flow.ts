@@ -163,8 +163,10 @@ function bitsFor({ table, packet, arms, ways }: Director, realId: number): numbe
   // Nor of SCTP, whose checksum covers the ports.
   if (packet.protocol === ipv4.PROTOCOL_SCTP) return bits;
   if (isIpv6(packet) || arm.prefixLength === 0) return bits;
-  const isNear = (address: number) => inSubnet(address, arm.address, arm.prefixLength);
-  const isBeside = isNear(packet.source) && isNear(table.realAddress[realId] as number);
+  const { address, prefixLength } = arm;
+  // No closure for the two of them: each new flow would allocate it.
+  if (!inSubnet(packet.source, address, prefixLength)) return bits;
+  const isBeside = inSubnet(table.realAddress[realId] as number, address, prefixLength);
   return isBeside ? bits | FULLNAT_BIT : bits;
 }
 

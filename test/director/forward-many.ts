@@ -20,29 +20,27 @@ const SLOT_BYTES = HEADROOM_BYTES + 256;
 /** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
 const CHURN = 8;
 
-type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'gue';
+type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'gue';
 
 /** What differs from family to family. */
 interface Family {
-  /** Where the client's port lies in a frame without options. */
+  /** Where the client's port lies in a frame without options, and its address. */
   readonly portAt: number;
+  readonly addressAt: number;
   readonly make: (options: scene.SceneOptions) => scene.Scene;
   readonly services: () => scene.SceneService[];
   readonly arms: Datapath['arms'];
   readonly dsr: readonly [typeof scene.dsrTcp, typeof scene.dsrUdp];
   readonly nat: readonly [typeof scene.natTcp, typeof scene.natUdp];
-  readonly replies: readonly [typeof scene.replyTcp, typeof scene.replyUdp];
-  readonly reals: readonly scene.Host[];
   readonly ping: () => Uint8Array;
   readonly cut: (frame: Uint8Array) => Uint8Array[];
 }
 
 const IPV4: Family = {
-  ...{ portAt: 34, make: scene.makeScene, arms: scene.ARMS, reals: scene.NAT_REALS },
+  ...{ portAt: 34, addressAt: 26, make: scene.makeScene, arms: scene.ARMS },
   services: scene.standardServices,
   dsr: [scene.dsrTcp, scene.dsrUdp],
   nat: [scene.natTcp, scene.natUdp],
-  replies: [scene.replyTcp, scene.replyUdp],
   ping: () =>
     icmpEchoFrame({
       ...{ sourceMac: scene.ROUTER.mac, destinationMac: scene.OUTSIDE_ARM.mac },
@@ -52,11 +50,10 @@ const IPV4: Family = {
 };
 
 const IPV6: Family = {
-  ...{ portAt: 54, make: scene6.makeScene6, arms: scene6.ARMS6, reals: scene6.NAT_REALS6 },
+  ...{ portAt: 54, addressAt: 22, make: scene6.makeScene6, arms: scene6.ARMS6 },
   services: () => [...scene.standardServices(), ...scene6.services6()],
   dsr: [scene6.dsrTcp6, scene6.dsrUdp6] as Family['dsr'],
   nat: [scene6.natTcp6, scene6.natUdp6] as Family['nat'],
-  replies: [scene6.replyTcp6, scene6.replyUdp6] as Family['replies'],
   ping: scene6.ping6,
   cut: (frame) => cut6(frame, 160),
 };
@@ -86,13 +83,31 @@ function requests(): Uint8Array[] {
   return frames;
 }
 
-/** What the reals answer to the flows that stay. */
-function replies(): Uint8Array[] {
+/** Opens the flows that stay. @returns what their reals got */
+function openFlows(made: scene.Scene): Uint8Array[] {
+  const [tcpFrame, udpFrame] = family[method];
   return Array.from({ length: BATCH_FRAMES }, (_, index) => {
-    const real = family.reals[index & 1]!;
-    const fields = { destinationPort: 20_000 + index, payload: new Uint8Array(index) };
-    return family.replies[index % 3 === 0 ? 1 : 0](real, fields);
+    const open = index % 3 === 0 ? udpFrame : tcpFrame;
+    const fields = { sourcePort: 20_000 + index, payload: new Uint8Array(index) };
+    made.receive(open({ ...fields, flags: tcp.SYN }));
+    return made.receive(open(fields)).frame;
   });
+}
+
+/** What a real answers: the same to whom it came from, whose sums are the same. */
+function turned(request: Uint8Array): Uint8Array {
+  const reply = request.slice();
+  const { addressAt, portAt } = family;
+  for (const [at, end] of [
+    [0, 12],
+    [addressAt, portAt],
+    [portAt, portAt + 4],
+  ] as const) {
+    const middle = (at + end) / 2;
+    reply.set(request.subarray(middle, end), at);
+    reply.set(request.subarray(at, middle), (at + end) / 2);
+  }
+  return reply;
 }
 
 /** Some of the flows that come are more than their client may open. */
@@ -102,7 +117,9 @@ function limitedServices(): scene.SceneService[] {
   const life = { ...plain, failOpen: false, limits };
   return family.services().map((service) => {
     const isTunnelled = asked === 'gue' && service.method === 'dsr';
-    return { ...service, life, ...(isTunnelled ? { method: 'gue' as const } : {}) };
+    if (isTunnelled) return { ...service, life, method: 'gue' };
+    const isFullnat = asked === 'fullnat' && service.method === 'nat';
+    return isFullnat ? { ...service, life, method: 'fullnat' } : { ...service, life };
   });
 }
 
@@ -157,16 +174,13 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
 
 async function main(): Promise<void> {
   // Room for less than what comes, so that flows are given up as well.
-  const made = family.make({ maximumFlows: 1024, services: limitedServices() });
+  const pool = { addresses: ['10.0.0.200', '10.0.0.201'], firstPort: 1024, portCount: 8000 };
+  const made = family.make({ maximumFlows: 1024, services: limitedServices(), pool });
   const { director } = made;
-  const [open] = family[method];
-  for (let port = 20_000; port < 20_000 + BATCH_FRAMES; port++) {
-    made.receive(open({ sourcePort: port, flags: tcp.SYN }));
-    made.receive(open({ sourcePort: port }));
-  }
+  const replies = openFlows(made).map(turned);
   const memory = layOut(requests(), scene.OUTSIDE);
   const datapath = openTreadmill(
-    method === 'dsr' ? [memory] : [memory, layOut(replies(), scene.INSIDE)],
+    method === 'dsr' ? [memory] : [memory, layOut(replies, scene.INSIDE)],
   );
   const turn = createTurn(director, datapath);
   let nowMs = director.nowMs;
