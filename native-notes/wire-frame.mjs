@@ -1,10 +1,10 @@
 // UDP frames from `left` to `right` of private-wire.sh, for the notes that send by hand.
-import { udpFrame } from '../dist/src/wire/frame.js';
+import { udpFrame } from '../dist/lab/frame.js';
 
 export const LEFT = '02:00:00:00:00:01';
 export const RIGHT = '02:00:00:00:00:02';
 
-/** `fields` replace what udpFrame in src/wire/frame.ts is given here. */
+/** `fields` replace what udpFrame in lab/frame.ts is given here. */
 export function wireFrame(payloadBytes, fields = {}) {
   return udpFrame({
     sourceMac: LEFT,

@@ -10,7 +10,7 @@ import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import type { MethodName } from '../../src/director/table.ts';
 import { kindOf, SEND } from '../../src/director/verdict.ts';
 import { parseIpv4 } from '../../src/wire/address.ts';
-import { udpFrame } from '../../src/wire/frame.ts';
+import { udpFrame } from '../frame.ts';
 import { CLIENT, OUTSIDE, VIP } from './bed.ts';
 import { makeDirector, OUTSIDE_MAC } from './core-director.ts';
 

@@ -11,7 +11,7 @@ import {
   openPacketSocket,
   VNET_HEADER_BYTES,
 } from '../../src/linux/packet-socket-unsafe.ts';
-import { udpFrame } from '../../src/wire/frame.ts';
+import { udpFrame } from '../frame.ts';
 
 /** Frames of one sendmmsg, as the ring sends them. */
 const BATCH = 64;

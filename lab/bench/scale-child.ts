@@ -8,7 +8,7 @@ import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import { kindOf, SEND } from '../../src/director/verdict.ts';
 import { adviseHugePages } from '../../src/linux/huge-pages-unsafe.ts';
 import * as checksum from '../../src/wire/checksum.ts';
-import { udpFrame } from '../../src/wire/frame.ts';
+import { udpFrame } from '../frame.ts';
 import { CLIENT, OUTSIDE, VIP } from './bed.ts';
 import { makeDirector, OUTSIDE_MAC } from './core-director.ts';
 

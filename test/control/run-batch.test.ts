@@ -1,6 +1,7 @@
 // The loop on the memory datapath: every frame that comes in is counted once by what became of it,
 // the director's own frames go out, links are watched, and control is heard.
 import { describe, expect, test } from 'vitest';
+import { arpFrame, icmpEchoFrame } from '../../lab/frame.ts';
 import type { FromDataPlane } from '../../src/control/messages.ts';
 import { createLoop } from '../../src/control/run-batch.ts';
 import type { Wanted } from '../../src/datapath/datapath.ts';
@@ -17,7 +18,6 @@ import {
 } from '../../src/director/counters.ts';
 import { formatIpv4 } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { cutUp } from '../packets/pieces.ts';
 import {

@@ -4,11 +4,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { arpFrame, type IcmpErrorFields, icmpErrorFrame, udpFrame } from '../../lab/frame.ts';
 import { readPcap } from '../../lab/pcap/read-pcap.ts';
 import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { capFilter } from '../../src/datapath/cap-filter.ts';
 import { parseIpv6 } from '../../src/wire/address.ts';
-import { arpFrame, type IcmpErrorFields, icmpErrorFrame, udpFrame } from '../../src/wire/frame.ts';
 import { newDirectory } from '../lab/pcap/captures.ts';
 
 const OWN = '02:00:00:00:00:0d';

@@ -1,11 +1,11 @@
 // The cap datapath over captures that the test plays: batches, arms in turn, sending, failures.
 // What the native package itself does on a real wire is in cap-wire.test.ts.
 import { describe, expect, test } from 'vitest';
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { type CapOptions, openCap } from '../../src/datapath/cap.ts';
 import type { CapHandleOptions } from '../../src/datapath/cap-handle-unsafe.ts';
 import { type Arm, BATCH_FRAMES, type EventDatapath } from '../../src/datapath/datapath.ts';
 import { parseIpv4 } from '../../src/wire/address.ts';
-import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 
 interface PlayedHandle {
   readonly options: CapHandleOptions;

@@ -2,8 +2,8 @@
 // stays as it is, byte for byte.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { completeChecksum } from '../../src/datapath/complete-checksum.ts';
-import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 
 const ADDRESSES = {
   sourceMac: '02:00:00:00:00:01',

@@ -1,8 +1,8 @@
 // One suite for every datapath: whatever carries the frames, they come out byte for byte and in
 // order, counted once, and none is lost that the datapath had room for.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { arpFrame } from '../../lab/frame.ts';
 import { BATCH_FRAMES } from '../../src/datapath/datapath.ts';
-import { arpFrame } from '../../src/wire/frame.ts';
 import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
 import { layAhead, stamp } from './forwarder.ts';
 import { clientOf, createRandom, numberedFrame, superFrame } from './numbered-frames.ts';

@@ -2,9 +2,9 @@
 // a client comes to one worker, whichever way it goes and whatever kind of packet it is.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { buildFanoutProgram, canShare, workerOfClient } from '../../src/datapath/fanout-program.ts';
 import { parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
-import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import { runClassicBpf } from './classic-bpf.ts';
 
 const VIPS = ['192.0.2.80', '192.0.2.81', '240.0.0.1'];

@@ -1,6 +1,6 @@
 // Frames for the datapath's tests: each carries a number, so that order can be seen, and bytes at
 // random, so that a single wrong one can be. The same seed gives the same frames.
-import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { ARM_MACS, FAR_MACS, VIP } from './station.ts';
 
 const UDP_PAYLOAD_AT = 42;

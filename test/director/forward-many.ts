@@ -3,10 +3,10 @@
 // same bytes again and again and takes whatever is sent. Started by no-allocation.test.ts.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
+import { icmpEchoFrame } from '../../lab/frame.ts';
 import { createTurn } from '../../src/control/run-batch.ts';
 import { BATCH_FRAMES, createBatch, type Datapath } from '../../src/datapath/datapath.ts';
 import { GLOBAL_FIELDS, readDrops, readRow } from '../../src/director/counters.ts';
-import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
 import { cut6 } from '../packets/frames6.ts';

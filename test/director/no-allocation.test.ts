@@ -60,6 +60,7 @@ beforeAll(() => {
   const tests = ['director/forward-many.ts', 'packets/scene.ts', 'packets/pieces.ts'];
   tests.push('packets/scene6.ts', 'packets/frames6.ts', 'wire/naive-checksum.ts');
   for (const path of tests) compile(`test/${path}`);
+  compile('lab/frame.ts');
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
 });
 

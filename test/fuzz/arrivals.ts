@@ -1,8 +1,8 @@
 // Frames for the fuzz tests: a good one of each kind, random bytes, random bytes behind good
 // headers, and good frames with some bytes changed or cut off.
 import fc from 'fast-check';
+import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   CLIENT,

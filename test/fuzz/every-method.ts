@@ -1,9 +1,9 @@
 // A director with services of every method, protocol and family at once, and packets of their
 // clients and reals: what the fuzz tests let through it beside frames that make no sense.
 import fc from 'fast-check';
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import type { MethodName } from '../../src/director/table.ts';
-import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {

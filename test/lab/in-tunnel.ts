@@ -1,6 +1,6 @@
 // Puts a frame's packet into a tunnel, as a director would, for captures that no lab made. Written
 // by itself: what judges the director shall not be tested with the director's own headers.
-import { udpFrame } from '../../src/wire/frame.ts';
+import { udpFrame } from '../../lab/frame.ts';
 
 export interface TunnelEnds {
   readonly kind: 'ipip' | 'gue';

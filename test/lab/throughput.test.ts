@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { arpFrame, tcpFrame } from '../../lab/frame.ts';
 import type { PcapFrame } from '../../lab/pcap/read-pcap.ts';
 import { whyNoLab } from '../../lab/requirements.ts';
 import { confirm, type PortCapture, sumCapture } from '../../lab/throughput/confirm.ts';
@@ -19,7 +20,6 @@ import {
   summarize,
 } from '../../lab/throughput/summary.ts';
 import { PLAIN, WIDTH } from '../../src/cli/output.ts';
-import { arpFrame, tcpFrame } from '../../src/wire/frame.ts';
 
 const DIRECTOR = '02:00:00:00:01:02';
 const CLIENT = '02:00:00:00:01:10';

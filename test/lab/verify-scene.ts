@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { createPcapWriter } from '../../lab/pcap/write-pcap.ts';
 import { TOPOLOGIES } from '../../lab/topologies/build.ts';
 import {
@@ -21,7 +22,6 @@ import { loadCaptures, type Manifest } from '../../lab/verify/captures.ts';
 import type { Claim } from '../../lab/verify/claim.ts';
 import { judge } from '../../lab/verify/claims.ts';
 import { manifestOf, tapsOf } from '../../lab/verify/points.ts';
-import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import { inTunnel } from './in-tunnel.ts';
 
 export const ACK = 0x10;

@@ -1,8 +1,8 @@
 // Every claim of tunnels holds on right captures, and fails on wrong ones with the right cause,
 // host and mend. What they share with DSR is tested there.
 import { describe, expect, test } from 'vitest';
+import { icmpErrorFrame } from '../../lab/frame.ts';
 import { diagnose } from '../../lab/verify/diagnose.ts';
-import { icmpErrorFrame } from '../../src/wire/frame.ts';
 import { outOfTunnel } from './in-tunnel.ts';
 import {
   claimNamed,

@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { diagnose } from '../../lab/verify/diagnose.ts';
 import { dissect, type Frame } from '../../lab/verify/dissect.ts';
 import { pairFrames } from '../../lab/verify/flows.ts';
@@ -11,7 +12,6 @@ import { renderClaims } from '../../lab/verify/render.ts';
 import { runVerifyFrom } from '../../lab/verify/run-verify.ts';
 import { compareData } from '../../lab/verify/streams.ts';
 import { PLAIN } from '../../src/cli/output.ts';
-import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import { ACK, claimNamed, goodTraffic, newScene, SYN, spoilByte } from './verify-scene.ts';
 
 const FIELDS = {

@@ -1,8 +1,8 @@
 // ARP, packet by packet: the director answers for its VIPs, learns where its reals are, notices who
 // else claims a VIP, and leaves everything else to the host.
 import { describe, expect, test } from 'vitest';
+import { type ArpFields, arpFrame } from '../../lab/frame.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { type ArpFields, arpFrame } from '../../src/wire/frame.ts';
 import { type Check, unchanged } from './checks.ts';
 import { droppedFor } from './moved.ts';
 import { type PacketCase, testPackets } from './packet-table.ts';

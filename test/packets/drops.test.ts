@@ -1,10 +1,10 @@
 // Every reason to drop a frame that the director gives, each with a frame that earns it; and the
 // list of those that others give, so that no reason is forgotten.
 import { describe, expect, test } from 'vitest';
+import { icmpEchoFrame } from '../../lab/frame.ts';
 import { parseSource } from '../../src/config/sources.ts';
 import { buildSourceList } from '../../src/director/source-list.ts';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
-import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { unchanged } from './checks.ts';
 import { droppedFor } from './moved.ts';

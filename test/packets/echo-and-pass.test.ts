@@ -1,7 +1,7 @@
 // Pings to a VIP, which the director answers, and all the frames that are none of its business:
 // those it passes, byte for byte as they came.
 import { expect } from 'vitest';
-import { type IcmpEchoFields, icmpEchoFrame } from '../../src/wire/frame.ts';
+import { type IcmpEchoFields, icmpEchoFrame } from '../../lab/frame.ts';
 import { naiveSum } from '../wire/naive-checksum.ts';
 import { type Check, headerChecksumGood, macs, unchanged } from './checks.ts';
 import { droppedFor } from './moved.ts';

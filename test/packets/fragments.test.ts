@@ -1,8 +1,8 @@
 // Packets that come in pieces, in whatever order: all pieces go where the first one goes, and what
 // arrives there is the whole packet, as if it had never been cut.
 import { describe, expect, test } from 'vitest';
+import { icmpEchoFrame } from '../../lab/frame.ts';
 import { tick } from '../../src/director/director.ts';
-import { icmpEchoFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { naiveSum } from '../wire/naive-checksum.ts';
 import { checksumsGood, endpoints, macs } from './checks.ts';

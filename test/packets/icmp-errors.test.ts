@@ -2,8 +2,8 @@
 // one reads of the very packet that it sent. What is expected is built anew, byte for byte.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { icmpEchoFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { formatIpv4, parseIpv4 } from '../../src/wire/address.ts';
-import { icmpEchoFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { type Check, macs, onlyMacsChanged, unchanged } from './checks.ts';
 import { droppedFor } from './moved.ts';

@@ -1,8 +1,8 @@
 // Which service takes a packet, where several VIPs, prefixes, ports and protocols are in play; and
 // what that means for ARP, pings, NAT and its replies.
 import { describe, expect, test } from 'vitest';
+import { arpFrame, icmpEchoFrame, type TcpFields } from '../../lab/frame.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpEchoFrame, type TcpFields } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { endpoints } from './checks.ts';
 import {

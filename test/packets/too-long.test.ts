@@ -2,8 +2,8 @@
 // never is one lost in silence. And how the director speaks of that, and of a TTL that is over: to
 // whom, about what, how often.
 import { describe, expect, test } from 'vitest';
+import { icmpErrorFrame } from '../../lab/frame.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
-import { icmpErrorFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { naiveSum } from '../wire/naive-checksum.ts';
 import { checksumsGood, endpoints, macs, ttlOneLess, unchanged } from './checks.ts';

@@ -2,10 +2,10 @@
 // came; what is too long told, cut or segmented; pieces and ICMP errors through the tunnel; and
 // what routers say of its packets.
 import { describe, expect, test } from 'vitest';
+import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import { parseIpv4 } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { naiveSum } from '../wire/naive-checksum.ts';

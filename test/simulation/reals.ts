@@ -1,9 +1,10 @@
 // The reals of a simulation: each answers ARP, keeps its connections, echoes every request with its
 // own number, and resets what it does not know. Now and then one dies, or changes its MAC address.
+
+import { arpFrame } from '../../lab/frame.ts';
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
-import { arpFrame } from '../../src/wire/frame.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { GUE_PORT } from '../../src/wire/tunnel.ts';

@@ -1,8 +1,9 @@
 // TCP segments and UDP datagrams as the hosts of a simulation see them: taken apart, with their
 // sums looked at by the naive checksum, and built; cut into fragments, and put together again.
+
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { formatIpv4, formatMac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
-import { tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import * as udp from '../../src/wire/udp.ts';

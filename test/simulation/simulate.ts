@@ -1,6 +1,8 @@
 // A whole director in a small network, from one seed: connections come and go while wires lose,
 // double and reorder frames, tables are swapped, reals die and move, floods come, and the clock
 // jumps. What must never happen is noted as a violation, by whoever sees it.
+
+import { tcpFrame } from '../../lab/frame.ts';
 import { createTurn } from '../../src/control/run-batch.ts';
 import { type MemoryDatapath, openMemory } from '../../src/datapath/memory.ts';
 import { DOWN } from '../../src/director/availability.ts';
@@ -21,7 +23,6 @@ import { KEPT_STATES } from '../../src/flow/tcp-states.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../../src/schedule/scheduler.ts';
 import { formatIpv4, formatMac, parseIpv4 } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
-import { tcpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   ARMS,

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { RecordReport, StartRecording } from '../../../lab/capture/recorder-messages.ts';
 import { beginRecording, wireBytes } from '../../../lab/capture/recording.ts';
+import { udpFrame } from '../../../lab/frame.ts';
 import { readPcap } from '../../../lab/pcap/read-pcap.ts';
 import type { CapHandle, CapHandleOptions } from '../../../src/datapath/cap-handle-unsafe.ts';
-import { udpFrame } from '../../../src/wire/frame.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'furiwake-recording-'));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -1,14 +1,14 @@
-// Whole frames from plain objects: for tests, the lab and logs, never for the hot path. Addresses
+// Whole frames from plain objects: for tests and the lab, never for the hot path. Addresses
 // are text here, as people write them. What is built is always right, checksums included; a test
 // that wants a wrong frame breaks a right one.
-import { type Mac, parseIpv4, parseMac } from './address.ts';
-import * as arp from './arp.ts';
-import * as checksum from './checksum.ts';
-import * as ethernet from './ethernet.ts';
-import * as icmp from './icmp.ts';
-import * as ipv4 from './ipv4.ts';
-import * as tcp from './tcp.ts';
-import * as udp from './udp.ts';
+import { type Mac, parseIpv4, parseMac } from '../src/wire/address.ts';
+import * as arp from '../src/wire/arp.ts';
+import * as checksum from '../src/wire/checksum.ts';
+import * as ethernet from '../src/wire/ethernet.ts';
+import * as icmp from '../src/wire/icmp.ts';
+import * as ipv4 from '../src/wire/ipv4.ts';
+import * as tcp from '../src/wire/tcp.ts';
+import * as udp from '../src/wire/udp.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const L3 = ethernet.HEADER_BYTES;

@@ -1,12 +1,12 @@
 // Whole frames, built to the byte as Linux sends them.
 import { describe, expect, test } from 'vitest';
+import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame, icmpEchoFrame, tcpFrame, udpFrame } from '../../src/wire/frame.ts';
 import * as icmp from '../../src/wire/icmp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import * as udp from '../../src/wire/udp.ts';
-import { bytesIn, captured, fromHex } from './captures.ts';
-import { naiveL4Checksum, naiveSum } from './naive-checksum.ts';
+import { bytesIn, captured, fromHex } from '../wire/captures.ts';
+import { naiveL4Checksum, naiveSum } from '../wire/naive-checksum.ts';
 
 const L3 = 14;
 const L4 = 34;
