@@ -1,7 +1,8 @@
 // `furiwake decap`: takes the director's tunnel packets on a real, in the foreground. Its work is
 // loaded only here, because it loads native code that the other commands do not need.
-import { isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
+import { plainVip } from '../config/listening.ts';
 import { DEFAULT_TUNNEL_PORT } from '../config/schema.ts';
 
 interface DecapCommandOptions {
@@ -29,9 +30,12 @@ Examples, on a real:
   ip address add 192.0.2.10/32 dev lo
   furiwake decap --vip 192.0.2.10
 
-The answers leave by this host's own route to the client, with the VIP as their source. If
-net.ipv4.conf.*.rp_filter is 1, the route to the tunnel's source addresses must lead back to the
-interface that the tunnel packets come in on.
+  ip address add 2001:db8::10/128 dev lo
+  furiwake decap --vip 192.0.2.10 2001:db8::10
+
+Packets of both families come out of tunnels of both. The answers leave by this host's own route to
+the client, with the VIP as their source. If net.ipv4.conf.*.rp_filter is 1, the route to the
+tunnel's source addresses must lead back to the interface that the tunnel packets come in on.
 
 Exit codes: 0 stopped as asked, 2 it could not start.`,
     )
@@ -39,10 +43,10 @@ Exit codes: 0 stopped as asked, 2 it could not start.`,
 }
 
 function collectVips(text: string, before: readonly string[] | undefined): string[] {
-  if (!isIPv4(text)) {
-    throw new InvalidArgumentError('allowed: an IPv4 address, such as 192.0.2.10');
+  if (isIP(text) === 0 || text.includes('%')) {
+    throw new InvalidArgumentError('allowed: an address, such as 192.0.2.10 or 2001:db8::10');
   }
-  return [...(before ?? []), text];
+  return [...(before ?? []), plainVip(text)];
 }
 
 function parsePort(text: string): number {

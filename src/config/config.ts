@@ -50,8 +50,8 @@ export interface PersistenceConfig {
 export interface TunnelConfig {
   /** UDP port of GUE at the reals. */
   readonly port: number;
-  /** IPv4 prefix of outer source addresses; undefined: the address of the arm. */
-  readonly sources: string | undefined;
+  /** Prefixes of outer source addresses, one of a family at most; without: those of the arm. */
+  readonly sources: readonly string[];
 }
 
 /** What each client may have; undefined: as much as it wants. */

@@ -136,7 +136,7 @@ function complete(data: ConfigData, file: string): Config {
     hashSeed: data.hashSeed,
     tunnel: data.tunnel && {
       port: data.tunnel.port ?? DEFAULT_TUNNEL_PORT,
-      sources: data.tunnel.sources,
+      sources: [data.tunnel.sources ?? []].flat(),
     },
     ...(data.sourcePool && { sourcePool: completePool(data.sourcePool) }),
     services: Object.entries(data.services).map(([name, service]) =>

@@ -198,16 +198,20 @@ function unfitForSctp({ path, method, protocols, ports, reals }: ServiceSketch):
   return findings;
 }
 
-/** Between the families there is no way but translation, which is no balancing. */
+/** Between the families there is a tunnel, or translation, which is no balancing. */
 function foreignFamilies({ vips, reals }: ServiceSketch): Finding[] {
   const vip = vips[0]?.value;
   if (vip === undefined) return [];
   const family = (address: string) => (isIpv6Text(address) ? 'IPv6' : 'IPv4');
   const allowed = `an ${family(vip)} address, like the VIP's`;
-  const advice = 'give each family a service of its own; both may have the same hosts as reals';
+  const advice =
+    'give each family a service of its own, with the same hosts as reals if need be; only methods ' +
+    'ipip and gue reach a real of the other family';
   const strange = [
     ...vips.slice(1).map(({ path, value }) => ({ path, address: value, where: 'beside' })),
-    ...reals.map(({ path, address }) => ({ path, address, where: 'behind' })),
+    ...reals
+      .filter(({ method }) => method !== 'ipip' && method !== 'gue')
+      .map(({ path, address }) => ({ path, address, where: 'behind' })),
   ];
   return strange.flatMap(({ path, address, where }): Finding[] => {
     if (address === undefined || isIpv6Text(address) === isIpv6Text(vip)) return [];

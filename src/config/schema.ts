@@ -4,8 +4,8 @@
 import * as z from 'zod';
 import { METHOD_NAMES } from '../director/table.ts';
 import { MAGLEV_SLOTS, SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
-import { parseIpv4 } from '../wire/address.ts';
 import { addressSchema, isHostAddress, VIP_ALLOWED, vipSchema } from './address-schema.ts';
+import { isIpv6Text } from './endpoint.ts';
 import {
   drainSchema,
   limitsSchema,
@@ -14,7 +14,14 @@ import {
   thresholdsSchema,
   timeoutsSchema,
 } from './life-schema.ts';
-import { PROTOCOLS, parsePorts } from './listening.ts';
+import {
+  fixedBits,
+  PROTOCOLS,
+  parsePorts,
+  plainVip,
+  SHORTEST_PREFIX,
+  SHORTEST_PREFIX6,
+} from './listening.ts';
 import type { DataPath } from './problem.ts';
 import { parseSource } from './sources.ts';
 
@@ -281,32 +288,36 @@ const flowsSchema = z.strictObject(
   'a mapping with maximum and halfOpenMaximum',
 );
 
-const SOURCES_ALLOWED = 'an IPv4 prefix of 8 to 32 bits, such as 172.16.0.0/16';
+const SOURCES_ALLOWED =
+  'a prefix, of 8 to 32 bits with IPv4 (172.16.0.0/16), of 64 to 128 with IPv6 ' +
+  '(2001:db8:f::/64), or a list with one of each';
+const tunnelSourceSchema = z
+  .string(SOURCES_ALLOWED)
+  .refine(isHostPrefix, SOURCES_ALLOWED)
+  .overwrite(plainVip);
 const tunnelSchema = z.strictObject(
   {
     port: portSchema
       .optional()
       .describe(`UDP port of GUE at the reals; ${DEFAULT_TUNNEL_PORT} by default`),
     sources: z
-      .string(SOURCES_ALLOWED)
-      .refine(isPrefix, SOURCES_ALLOWED)
+      .union([tunnelSourceSchema, listOf(tunnelSourceSchema, SOURCES_ALLOWED)])
       .optional()
       .describe(
         'Source addresses of outer packets: each flow has one of this prefix, so that the way to ' +
-          'the real spreads them. The director answers ARP for them, and no other host may have ' +
-          "them. By default the interface's own address",
+          'the real spreads them. The director answers ARP or NDP for them, and no other host may ' +
+          "have them. By default the interface's own address",
       ),
   },
   'a mapping with port and sources',
 );
 
-/** Whether this is a prefix of host addresses. */
-function isPrefix(text: string): boolean {
-  const [address = '', bits = '', more] = text.split('/');
-  const isLength = /^([89]|[12][0-9]|3[0-2])$/.test(bits);
-  return (
-    more === undefined && isLength && parseIpv4(address) !== undefined && isHostAddress(address)
-  );
+/** Whether this is a prefix of host addresses, written with its length. */
+function isHostPrefix(text: string): boolean {
+  const [address = '', ...length] = text.split('/');
+  const bits = fixedBits(text) ?? 0;
+  const shortest = isIpv6Text(text) ? SHORTEST_PREFIX6 : SHORTEST_PREFIX;
+  return length.length === 1 && bits >= shortest && isHostAddress(address);
 }
 
 const POOL_ADDRESSES_ALLOWED = `a list of 1 to ${MAXIMUM_SOURCES} IPv4 addresses`;
@@ -396,7 +407,7 @@ export const VALUE_SCHEMAS = {
   scheduler: schedulerSchema,
   label: labelSchema,
   interface: interfaceSchema,
-  prefix: tunnelSchema.shape.sources.unwrap(),
+  tunnelSource: tunnelSourceSchema,
 } as const;
 
 /** The keys allowed in the mapping at this path, for advice on an unknown one. */

@@ -109,7 +109,7 @@ function sketchReal(
 }
 
 /** The good ones of a list, or of the one value that stands instead of a list. */
-function placed<T>(
+export function placed<T>(
   path: DataPath,
   value: unknown,
   read: (item: unknown) => T | undefined,

@@ -128,10 +128,16 @@ function createBook(): Book {
 
 /** Without configured sources, tunnels begin at the arm's own address. */
 function tunnelOf({ tunnel }: Config): TunnelInput {
-  const [source = '', prefix = '32'] = tunnel?.sources?.split('/') ?? [];
-  const port = tunnel?.port ?? GUE_PORT;
-  return { source: parseIpv4(source) ?? 0, prefixLength: Number(prefix), port };
+  const sources = tunnel?.sources ?? [];
+  const { address, prefixLength } = sources.flatMap((text) => parsePrefix(text) ?? [])[0] ?? OWN;
+  const [of6] = sources.filter(isIpv6Text).flatMap((text) => parsePrefix6(text) ?? []);
+  return {
+    ...{ source: address, prefixLength, port: tunnel?.port ?? GUE_PORT },
+    ...(of6 && { source6: of6.network, prefixLength6: of6.prefixLength }),
+  };
 }
+
+const OWN = { address: 0, prefixLength: 32 };
 
 function weightsAfter(
   services: readonly BuiltService[],
@@ -197,6 +203,7 @@ function serviceInput(
     const terms = realTerms(real.config, workers);
     return {
       id: real.id,
+      family: isIpv6Text(real.config.address) ? 6 : 4,
       address: numberOf(real.config.address),
       port: real.config.port,
       method: real.config.method,

@@ -1,19 +1,27 @@
 // `furiwake decap`: the end of the director's tunnels on a real whose kernel has no tunnel device.
 // Packets of IPIP come by a raw socket, those of GUE by a UDP socket. The inner packet goes back to
 // the kernel by a raw socket too: it is to a VIP, which is an address of this host, so the kernel
-// sends it round by `lo` to whoever listens, and the answer goes straight to the client.
-import { createSocket } from 'node:dgram';
+// sends it round by `lo` to whoever listens, and the answer goes straight to the client. Each
+// family may come within the other.
+import { createSocket, type Socket } from 'node:dgram';
+import { holdsVip } from '../config/listening.ts';
 import { readCapabilities } from '../linux/capabilities.ts';
 import { hostAddresses } from '../linux/interfaces.ts';
 import { openRawSender, rawSocketProblem, receiveRaw } from '../linux/raw-socket-unsafe.ts';
-import { formatIpv4, inSubnet, parseIpv4 } from '../wire/address.ts';
-import { PROTOCOL_IPIP } from '../wire/tunnel.ts';
+import { PROTOCOL_IPIP, PROTOCOL_IPV6 } from '../wire/tunnel.ts';
 import { createRunLog } from './run-log.ts';
 import { listenForSignals } from './signals.ts';
-import { REFUSALS, type Refusal, type Unwrapped, unwrapGue, unwrapIpip } from './unwrap.ts';
+import {
+  REFUSALS,
+  type Refusal,
+  type Unwrapped,
+  unwrapGue,
+  unwrapIpip,
+  unwrapIpip6,
+} from './unwrap.ts';
 
 export interface DecapOptions {
-  /** Dotted IPv4 addresses, each of which this host has. */
+  /** Addresses, each of which this host has. */
   readonly vips: readonly string[];
   /** UDP port of GUE. */
   readonly port: number;
@@ -72,10 +80,7 @@ function findProblems(vips: readonly string[]): string[] {
   const missing = rawSocketProblem();
   const local = hostAddresses();
   const isLocal = (vip: string) =>
-    local.some(({ address, prefixLength }) => {
-      const range = parseIpv4(address);
-      return range !== undefined && inSubnet(parseIpv4(vip) ?? 0, range, prefixLength);
-    });
+    local.some(({ address, prefixLength }) => holdsVip(`${address}/${prefixLength}`, vip));
   return [
     ...(readCapabilities().netRaw
       ? []
@@ -86,42 +91,68 @@ function findProblems(vips: readonly string[]): string[] {
       .map(
         (vip) =>
           `the VIP ${vip} is no address of this host, so nobody here would take its packets: ` +
-          `ip address add ${vip}/32 dev lo`,
+          `ip address add ${vip}/${vip.includes(':') ? 128 : 32} dev lo`,
       ),
   ];
 }
 
 /** Begins to take packets. @returns how to end it, or what keeps it from beginning */
 async function open({ vips, port }: DecapOptions, counts: DecapCounts) {
-  const allowed = new Set(vips.map((vip) => parseIpv4(vip) ?? 0));
-  const udp = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 });
-  const problem = await new Promise<string | undefined>((resolve) => {
-    udp.once('error', (error) => resolve(`UDP port ${port} cannot be had: ${error.message}`));
-    udp.bind(port, () => resolve(undefined));
-  });
-  if (problem !== undefined) return problem;
-  const sender = openRawSender();
+  const allowed = new Set(vips);
+  const sockets: Socket[] = [];
+  for (const type of ['udp4', 'udp6'] as const) {
+    const socket = await openUdp(type, port);
+    if (typeof socket === 'string') {
+      for (const each of sockets) each.close();
+      return socket;
+    }
+    if (socket !== undefined) sockets.push(socket);
+  }
+  const families = FAMILIES.slice(0, sockets.length);
+  const senders = families.map(openRawSender);
   const take = (unwrapped: Unwrapped) => {
     if (!unwrapped.ok) {
       counts.refused[unwrapped.refusal]++;
       return;
     }
     const { packet, destination } = unwrapped;
-    sender.send(packet, formatIpv4(destination), (error) => countSent(counts, packet, error));
+    const sender = senders[destination.includes(':') ? 1 : 0];
+    sender?.send(packet, destination, (error) => countSent(counts, packet, error));
   };
-  const stopIpip = receiveRaw(PROTOCOL_IPIP, (packet) => {
-    counts.ipipPackets++;
-    take(unwrapIpip(packet, allowed));
-  });
-  udp.on('message', (message) => {
-    counts.guePackets++;
-    take(unwrapGue(message, allowed));
-  });
+  const stops = families.flatMap((family) =>
+    [PROTOCOL_IPIP, PROTOCOL_IPV6].map((protocol) =>
+      receiveRaw(protocol, family, (packet) => {
+        counts.ipipPackets++;
+        take((family === 4 ? unwrapIpip : unwrapIpip6)(packet, allowed));
+      }),
+    ),
+  );
+  for (const socket of sockets) {
+    socket.on('message', (message) => {
+      counts.guePackets++;
+      take(unwrapGue(message, allowed));
+    });
+  }
   return () => {
-    stopIpip();
-    udp.close();
-    sender.close();
+    for (const stop of stops) stop();
+    for (const each of [...sockets, ...senders]) each.close();
   };
+}
+
+const FAMILIES = [4, 6] as const;
+
+/** A socket, or what keeps it from being had; undefined on a host without IPv6, for that family. */
+function openUdp(type: 'udp4' | 'udp6', port: number): Promise<Socket | string | undefined> {
+  const socket = createSocket({
+    ...{ type, ipv6Only: type === 'udp6', recvBufferSize: 4 * 1024 * 1024 },
+  });
+  return new Promise((resolve) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const isAbsent = type === 'udp6' && error.code === 'EAFNOSUPPORT';
+      resolve(isAbsent ? undefined : `UDP port ${port} cannot be had: ${error.message}`);
+    });
+    socket.bind(port, () => resolve(socket));
+  });
 }
 
 function countSent(counts: DecapCounts, packet: Buffer, error: Error | null): void {

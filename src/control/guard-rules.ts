@@ -19,8 +19,8 @@ export function guardRules(config: Config, local: readonly InterfaceAddress[]): 
     );
   const vips = config.services.flatMap((service) => service.vips);
   vips.push(...(config.sourcePool?.addresses ?? []));
-  const sources = config.tunnel?.sources ?? '';
-  vips.push(...[sources].flatMap((text) => vipAround(text, fixedBits(text) ?? 32) ?? []));
+  const sources = config.tunnel?.sources ?? [];
+  vips.push(...sources.flatMap((text) => vipAround(text, fixedBits(text) ?? 32) ?? []));
   return { vips, replies: replySources(config.services), own };
 }
 

@@ -1,7 +1,7 @@
 // The flows as people want to see them: a few records of the table as plain objects.
 import { protocolName } from '../config/listening.ts';
 import type { Director } from '../director/director.ts';
-import { IPV6_BIT, METHOD_NAMES } from '../director/table.ts';
+import { IPV6_BIT, METHOD_NAMES, type Table } from '../director/table.ts';
 import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
 import {
   CLIENT,
@@ -43,7 +43,9 @@ export function listFlows({ flows, table, nowMs }: Director, limit: number): Flo
       clientPort: word(PORTS) >>> 16,
       vip: address(VIP),
       vipPort: word(PORTS) & 0xffff,
-      real: address(REAL),
+      real: isRealIpv6(table, word(IDS) & 0xffff, isIpv6)
+        ? formatHandle(flows.book, word(REAL))
+        : formatIpv4(word(REAL)),
       realPort: word(REPLY_PORTS) >>> 16,
       method: METHOD_NAMES[table.realMethod[word(IDS) & 0xffff] ?? 0] ?? 'dsr',
       ...((meta & FULLNAT_BIT) !== 0 && {
@@ -55,6 +57,12 @@ export function listFlows({ flows, table, nowMs }: Director, limit: number): Flo
     });
   }
   return list;
+}
+
+/** A tunnel may lead to a real of the other family. */
+function isRealIpv6({ realNeighbour, neighbourFamily }: Table, id: number, isFlow: boolean) {
+  const neighbour = realNeighbour[id] ?? -1;
+  return neighbour < 0 ? isFlow : neighbourFamily[neighbour] === 6;
 }
 
 function formatHandle(book: AddressBook, handle: number): string {

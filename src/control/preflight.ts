@@ -4,9 +4,12 @@
 import { allReals, type Config, type RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import { fixedBits, parsePrefix, parsePrefix6 } from '../config/listening.ts';
+import type { Arm } from '../datapath/datapath.ts';
 import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { MINIMUM_MTU as IPV6_MINIMUM_MTU } from '../wire/ipv6.ts';
+import { GUE_BYTES, OUTER_BYTES, OUTER6_BYTES } from '../wire/tunnel.ts';
 import { armOf } from './arms.ts';
 import { findWay } from './find-hops.ts';
 import type { HostFacts } from './host-facts.ts';
@@ -40,7 +43,7 @@ export function findProblems(config: Config, facts: HostFacts): string[] {
     ...tooManyWorkers(config, facts),
     ...ownedAddresses(config, facts),
     ...unreachableReals(config, facts),
-    ...tunnelsFromNowhere(config, facts),
+    ...unfitTunnels(config, facts),
     ...(chooseGuard(config, facts).kind === 'none' ? doubleHandling(config, facts) : []),
   ];
 }
@@ -139,13 +142,15 @@ function ownedAddresses(config: Config, { local }: HostFacts): string[] {
 }
 
 function ownedSources({ tunnel }: Config, local: HostFacts['local']): string[] {
-  const owner = tunnel?.sources && findOwner(tunnel.sources, local);
-  if (owner === undefined || owner === '') return [];
-  return [
-    `tunnel: the sources ${tunnel?.sources} hold an address of this host (${owner}). Sources of ` +
-      'tunnels are on no interface of the director, like VIPs: take it away with ' +
-      '"ip address del ADDRESS/PREFIX dev INTERFACE", or choose another prefix',
-  ];
+  return (tunnel?.sources ?? []).flatMap((sources) => {
+    const owner = findOwner(sources, local);
+    if (owner === undefined) return [];
+    return [
+      `tunnel: the sources ${sources} hold an address of this host (${owner}). Sources of ` +
+        'tunnels are on no interface of the director, like VIPs: take it away with ' +
+        '"ip address del ADDRESS/PREFIX dev INTERFACE", or choose another prefix',
+    ];
+  });
 }
 
 /** The host's address or range that shares one with an address or prefix, as `ADDRESS/PREFIX`. */
@@ -168,36 +173,63 @@ function holds({ address: range, prefixLength }: InterfaceAddress, address: stri
 function unreachableReals(config: Config, facts: HostFacts): string[] {
   const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
   if (arms.length < facts.interfaces.length) return [];
-  return config.services.flatMap((service) => {
-    const subnets = facts.interfaces.flatMap((found) =>
-      found.ok ? describe(found.interface, isIpv6Text(service.vips[0] ?? '')) : [],
-    );
-    return allReals(service)
+  const subnets = (ofIpv6: boolean) =>
+    facts.interfaces
+      .flatMap((found) => (found.ok ? describe(found.interface, ofIpv6) : []))
+      .join(', ');
+  return config.services.flatMap((service) =>
+    allReals(service)
       .filter((real) => findWay(real, arms, facts.routes).arm < 0)
       .map(
         (real) =>
           `services.${service.name}: no interface leads to the real ${realName(real)} ` +
-          `(there are ${subnets.join(', ')}): give the real an "interface:", ` +
+          `(there are ${subnets(isIpv6Text(real.address))}): give the real an "interface:", ` +
           'or give an interface an address in its subnet, or give the real a "gateway:"',
-      );
-  });
-}
-
-/** A tunnel begins at an address of IPv4. */
-function tunnelsFromNowhere(config: Config, facts: HostFacts): string[] {
-  if (config.tunnel?.sources !== undefined) return [];
-  const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
-  return config.services.flatMap((service) =>
-    allReals(service)
-      .filter(({ method }) => method === 'ipip' || method === 'gue')
-      .filter((real) => arms[findWay(real, arms, facts.routes).arm]?.address === 0)
-      .map(
-        (real) =>
-          `services.${service.name}: the tunnel to the real ${realName(real)} has no source ` +
-          'address: give its interface an IPv4 address, or set "tunnel: { sources: ... }"',
       ),
   );
 }
+
+/**
+ * A tunnel begins at an address of the real's family, and an IPv6 packet of the smallest size that
+ * every network must carry fits into it.
+ */
+function unfitTunnels(config: Config, facts: HostFacts): string[] {
+  const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
+  const sources = config.tunnel?.sources ?? [];
+  return config.services.flatMap((service) =>
+    allReals(service).flatMap((real) => {
+      const arm = arms[findWay(real, arms, facts.routes).arm];
+      if ((real.method !== 'ipip' && real.method !== 'gue') || arm === undefined) return [];
+      const where = `services.${service.name}: the tunnel to the real ${realName(real)}`;
+      const ofIpv6 = isIpv6Text(real.address);
+      const isNowhere = ofIpv6 ? !hasGlobal(arm) : arm.address === 0;
+      const least = IPV6_MINIMUM_MTU + aheadOf(real.method, ofIpv6);
+      const isNarrow = service.vips.some(isIpv6Text) && arm.mtu < least;
+      return [
+        ...(isNowhere && !sources.some((source) => isIpv6Text(source) === ofIpv6)
+          ? [
+              `${where} has no source address: give its interface an ` +
+                `${ofIpv6 ? 'IPv6' : 'IPv4'} address, or set "tunnel: { sources: ... }"`,
+            ]
+          : []),
+        ...(isNarrow
+          ? [
+              `${where} is too narrow: ${arm.name} has an MTU of ${arm.mtu}, and IPv6 packets of ` +
+                `${IPV6_MINIMUM_MTU} bytes, which hosts may always send, need ${least} with the ` +
+                `headers of ${real.method}: ip link set ${arm.name} mtu ${least} or more`,
+            ]
+          : []),
+      ];
+    }),
+  );
+}
+
+/** Its first address is a link-local one only if it has no other. */
+const hasGlobal = ({ address6 }: Arm): boolean =>
+  address6 !== undefined && !inSubnet6(address6, [0xfe80_0000 | 0, 0, 0, 0], 10);
+
+const aheadOf = (method: 'ipip' | 'gue', ofIpv6: boolean): number =>
+  (ofIpv6 ? OUTER6_BYTES : OUTER_BYTES) + (method === 'gue' ? GUE_BYTES : 0);
 
 function describe({ name, addresses, addresses6 }: NetworkInterface, ipv6: boolean): string {
   const shown = (ipv6 ? addresses6 : addresses).map(

@@ -18,7 +18,9 @@ export function wantedFrames(table: Table): Wanted {
       ...new Uint8Array(table.vips6.length).fill(128),
       ...table.prefixes6.prefixLengths,
     ),
-    reals6: wordsOf(table.natAddresses6),
+    reals6: Int32Array.of(...wordsOf(table.natAddresses6), ...wordsOf(table.tunnelAddresses6)),
+    // Questions for the sources of tunnels go to as many groups.
+    allGroups: table.tunnel.source6 !== undefined,
   };
 }
 

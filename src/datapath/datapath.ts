@@ -50,6 +50,8 @@ export interface Wanted extends Shared {
   /** Of each of these VIPs; 128 unless given. */
   readonly vipPrefixLengths6?: Uint8Array;
   readonly reals6?: Int32Array;
+  /** Whether frames to all multicast groups are wanted, and not to those of the VIPs alone. */
+  readonly allGroups?: boolean;
 }
 
 /** The frames of one receive; arrays have BATCH_FRAMES entries, of which `count` are valid. */

@@ -133,7 +133,7 @@ function joinGroups(ring: RingArm, wanted: Wanted): void {
   const { interfaceIndex } = arm;
   // RFC 4291, 2.7.1: the group has the last three bytes of the address.
   const isPrefix = (vip: number) => (lengths?.[vip] ?? 128) < 128;
-  const next = new Set<number | 'all'>();
+  const next = new Set<number | 'all'>(wanted.allGroups ? ['all'] : []);
   for (let vip = 0; vip * 4 < vips6.length; vip++) {
     next.add(isPrefix(vip) ? 'all' : 0xff00_0000 | (vips6[vip * 4 + 3] as number));
   }

@@ -1,6 +1,6 @@
 // What the director answers itself over IPv6: solicitations for its VIPs (which are on no
-// interface, so the kernel does not) and pings to a VIP. And what it learns from neighbour
-// messages: where its reals are, and who else says that a VIP is his.
+// interface, so the kernel does not) and for the sources of its tunnels, and pings to a VIP. And
+// what it learns from neighbour messages: where its reals are, and who else says that a VIP is his.
 import { findAddress } from '../flow/address-book.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
@@ -9,6 +9,7 @@ import * as ndp from '../wire/ndp.ts';
 import { isOwnMac, isStation, noteConflict, OWN_TTL } from './answer.ts';
 import { GLOBAL } from './counters.ts';
 import { type Director, layWays } from './director.ts';
+import { isTunnelSource6 } from './encapsulate.ts';
 import { learnNeighbour, NEIGHBOUR_FAMILY6 } from './neighbours.ts';
 import { dropped } from './refuse.ts';
 import { setMacs } from './rewrite.ts';
@@ -36,7 +37,8 @@ export function answerNeighbour(
   learn(director, frame, speaker, option || at + 6, arm, mayReplace);
   if (!isQuestion) return PASS;
   const target = findAddress(director.flows.book, frame, ndp.target(l4));
-  if (!isVip6(director.table, target, frame, ndp.target(l4))) return PASS;
+  const isAsked = isVip6(director.table, target, frame, ndp.target(l4));
+  if (!isAsked && !isTunnelSource6(director, frame, ndp.target(l4))) return PASS;
   advertise(director, frame, at, l4, arm);
   return TAKEN;
 }

@@ -31,7 +31,7 @@ export function cutFrame(
   const out = detailOf(sent);
   const ahead = restOf(sent);
   const l3 = at + ethernet.HEADER_BYTES;
-  if (partial !== 0) finishChecksum(frame, l3, l3 + ipv4.HEADER_BYTES);
+  if (partial !== 0) finishChecksum(frame, l3, l3 + ipv4.HEADER_BYTES, ipv4.protocol(frame, l3));
   const field = ipv4.fragmentField(frame, l3);
   const payload = ipv4.totalBytes(frame, l3) - ipv4.HEADER_BYTES;
   const head = HEADERS + ahead;

@@ -17,7 +17,7 @@ import { turnRound6 } from './answer6.ts';
 import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { addressToHop, addressToReal, countTraffic, obstacle6 } from './onward.ts';
+import { addressToHop, aheadOf, countTraffic, obstacle6, sendToReal6 } from './onward.ts';
 import { dropped } from './refuse.ts';
 import { setHandle } from './rewrite6.ts';
 import { PASS, send, type Verdict } from './verdict.ts';
@@ -58,14 +58,14 @@ function followToReal(
   const address = fragments.entries[entry + ADDRESS] as number;
   const id = fragments.entries[entry + DETAIL] as number;
   const out = ways[id * WAY_WORDS + WAY_ARM] as number;
-  const reason = obstacle6(director, frame, l3, out, address !== 0);
+  const reason = obstacle6(director, frame, l3, out, address !== 0, aheadOf(director, id));
   if (reason !== 0) return dropped(director, reason);
   if (address !== 0) {
     setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, flows.book, ~address);
     ipv6.setHopLimit(frame, l3, ipv6.hopLimit(frame, l3) - 1);
   }
   countTraffic(director, id, REQUEST_PACKETS, end - at);
-  return send(addressToReal(director, frame, at, id));
+  return sendToReal6(director, frame, at, id);
 }
 
 function followToClient(

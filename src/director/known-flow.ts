@@ -103,7 +103,10 @@ export function forwardFound(
   records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
   if (isReply !== 0) return sendReply(director, frame, at, l4, end, record, offload & 1);
   if (method !== 0) {
-    if (nat === 0) return sendThroughTunnel(director, frame, at, l4, end, real, offload);
+    if (nat === 0) {
+      const protocol = timeProtocol & 0xff;
+      return sendThroughTunnel(director, frame, at, l4, end, real, offload, protocol);
+    }
     // A client behind two routers may change its way; the replies follow the latest request.
     records[record + 8] = frame.getInt32(at + 6); // HOP_HIGH
     records[record + 9] = frame.getUint16(at + 10) | (arm << 16); // HOP_LOW

@@ -17,6 +17,7 @@ import {
   REAL,
   RECORD_WORDS,
   REPLY_PORTS,
+  TUNNEL_BIT,
   VIP,
 } from '../flow/flow-table.ts';
 import {
@@ -36,6 +37,7 @@ import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director } from './director.ts';
+import { fitsTunnel, sendThroughTunnel } from './encapsulate.ts';
 import { followSctp } from './follow-sctp.ts';
 import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
 import { segmentBytes } from './length.ts';
@@ -80,7 +82,9 @@ export function forwardFound6(
   if (isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
   const isReply = (found & 1) !== 0;
   const record = (found >>> 1) * RECORD_WORDS;
-  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
+  const meta = records[record + META] as number;
+  const isNat = (meta & NAT_BIT) !== 0;
+  const isTunnelled = (meta & TUNNEL_BIT) !== 0;
   const real = (records[record + IDS] as number) & 0xffff;
   const hop = records[record + HOP_LOW] as number;
   const way = ways[real * WAY_WORDS + WAY_ARM] as number;
@@ -88,8 +92,16 @@ export function forwardFound6(
   const out = isReply ? hop >>> 16 : way;
   if (out < 0) return NOT_RESOLVED;
   if (isNat && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
-  if (isTooLong(director, frame, at, l4, out, offload)) return TOO_LONG;
+  if (isTunnelled) {
+    if (!fitsTunnel(director, frame, at, real, out, offload)) return TOO_LONG;
+  } else if (isTooLong(director, frame, at, l4, out, offload)) {
+    return TOO_LONG;
+  }
   if (!advance(director, frame, l4, end, found)) return NOT_KNOWN;
+  if (isTunnelled) {
+    const protocol = packet.protocol ^ IPV6_BIT;
+    return sendThroughTunnel(director, frame, at, l4, end, real, offload, protocol);
+  }
   countTraffic(director, real, isReply ? REPLY_PACKETS : REQUEST_PACKETS, end - at);
   if (isReply) {
     rewriteReply(director, frame, at, l4, record, offload & 1);

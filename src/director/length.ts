@@ -15,6 +15,7 @@ import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
+import { packetBytes } from '../wire/tunnel.ts';
 import * as udp from '../wire/udp.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
@@ -34,10 +35,10 @@ export const mayCut = (frame: DataView, l3: number): boolean =>
   !ipv4.dontFragment(frame, l3) && ipv4.headerBytes(frame, l3) === ipv4.HEADER_BYTES;
 
 /** Finishes a partial checksum, which holds the sum of the pseudo-header: adds the rest. */
-export function finishChecksum(frame: DataView, l3: number, l4: number): void {
-  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+export function finishChecksum(frame: DataView, l3: number, l4: number, protocol: number): void {
+  const isTcp = protocol === ipv4.PROTOCOL_TCP;
   const field = l4 + (isTcp ? tcp.CHECKSUM_OFFSET : udp.CHECKSUM_OFFSET);
-  const sum = checksum.sum(frame, l4, l3 + ipv4.totalBytes(frame, l3));
+  const sum = checksum.sum(frame, l4, l3 + packetBytes(frame, l3));
   frame.setUint16(field, checksum.finish(sum) || (isTcp ? 0 : 0xffff));
 }
 

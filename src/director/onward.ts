@@ -50,10 +50,11 @@ export function obstacle6(
   l3: number,
   out: number,
   nat: boolean,
+  ahead = 0,
 ): number {
   if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
   if (nat && ipv6.hopLimit(frame, l3) <= 1) return TTL_EXPIRED;
-  const bytes = ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3);
+  const bytes = ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3) + ahead;
   return bytes > (director.armFrameBytes[out] as number) ? TOO_BIG : 0;
 }
 
@@ -70,10 +71,19 @@ export function sendToReal(director: Director, frame: DataView, at: number, id: 
   if (aheadOf(director, id) === 0) {
     return sendOrCut(director, frame, at, send(addressToReal(director, frame, at, id)));
   }
-  const l3 = at + ethernet.HEADER_BYTES;
-  const l4 = l3 + ipv4.headerBytes(frame, l3);
-  return sendOrCut(director, frame, at, encapsulate(director, frame, at, l4, id));
+  return sendOrCut(director, frame, at, encapsulate(director, frame, at, id));
 }
+
+/** The same for an IPv6 packet, which is never cut. */
+export const sendToReal6 = (
+  director: Director,
+  frame: DataView,
+  at: number,
+  id: number,
+): Verdict =>
+  aheadOf(director, id) === 0
+    ? send(addressToReal(director, frame, at, id))
+    : encapsulate(director, frame, at, id);
 
 /**
  * Addresses a frame to where a flow's requests came from, as its record has it.

@@ -4,8 +4,10 @@ import { changeState, findFlow, IDS, META, RECORD_WORDS, removeFlow } from '../f
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
+import { packetBytes } from '../wire/tunnel.ts';
 import { DOWN } from './availability.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
@@ -17,14 +19,16 @@ import {
   NOT_RESOLVED,
   TOO_LONG,
 } from './known-flow.ts';
+import { forwardFound6, forwardKnown6 } from './known-flow6.ts';
 import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
 import { processNew } from './open-flow.ts';
-import { readIpv4 } from './packet.ts';
+import { isIpv6, readIpv4 } from './packet.ts';
 import { countStateless } from './pass-statelessly.ts';
 import { dropped } from './refuse.ts';
 import { MOST_SEGMENTS, segmentFrame, segmentPayload } from './segment-frame.ts';
 import { IPV6_BIT } from './table.ts';
 import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
+import { tellTooBig6 } from './tell-sender6.ts';
 import { kindOf, SEND, type Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
@@ -103,9 +107,10 @@ export function mayMove({ flows, states, packet }: Director, frame: DataView, l4
 
 /**
  * A packet that its flow's next arm cannot send, or the real's tunnel cannot take: cut if it may be
- * (RFC 791, 3.2), a super-frame into its segments, else told of.
+ * (RFC 791, 3.2), a super-frame into its segments, else told of. Of either family; of IPv6 the
+ * packet has been read.
  */
-function processTooLong(
+export function processTooLong(
   director: Director,
   frame: DataView,
   at: number,
@@ -116,28 +121,33 @@ function processTooLong(
   isNew: boolean,
 ): Verdict {
   const l3 = at + ethernet.HEADER_BYTES;
-  const { narrowMtu } = director;
+  const { narrowMtu, packet } = director;
+  const ofIpv6 = ipv6.isAt(frame, l3);
+  const protocol = ofIpv6 ? packet.protocol ^ IPV6_BIT : ipv4.protocol(frame, l3);
   const isSuper = segmentBytes(offload) !== 0;
-  const payload = isSuper ? segmentPayload(frame, l3, l4, offload, narrowMtu) : 0;
+  const payload = isSuper ? segmentPayload(frame, l3, l4, protocol, offload, narrowMtu) : 0;
   // Nobody here could finish the sum of SCTP.
-  const isUnfinished = (offload & 1) !== 0 && ipv4.protocol(frame, l3) === ipv4.PROTOCOL_SCTP;
-  if (isSuper ? payload === 0 : isUnfinished || !mayCut(frame, l3)) {
-    tellTooBig(director, frame, at, arm, narrowMtu);
+  const isUnfinished = (offload & 1) !== 0 && protocol === ipv4.PROTOCOL_SCTP;
+  if (isSuper ? payload === 0 : isUnfinished || ofIpv6 || !mayCut(frame, l3)) {
+    const tell = ofIpv6 ? tellTooBig6 : tellTooBig;
+    tell(director, frame, at, arm, narrowMtu);
     return dropped(director, TOO_BIG);
   }
-  if (isSuper && ipv4.totalBytes(frame, l3) > payload * MOST_SEGMENTS) {
+  if (isSuper && packetBytes(frame, l3) > payload * MOST_SEGMENTS) {
     return dropped(director, TOO_MANY_SEGMENTS);
   }
-  const forward = isNew ? forwardFirst : forwardKnown;
+  const forwardOld = ofIpv6 ? forwardKnown6 : forwardKnown;
+  const forward = isNew ? forwardFirst : forwardOld;
   const verdict = forward(director, frame, at, l4, end, arm, offload | ANY_LENGTH);
   if (kindOf(verdict) !== SEND) return dropped(director, TOO_BIG);
-  if (isSuper) return segmentFrame(director, frame, at, l4, verdict, payload, offload & 1);
+  if (isSuper)
+    return segmentFrame(director, frame, at, l4, protocol, verdict, payload, offload & 1);
   return cutFrame(director, frame, at, verdict, offload & 1);
 }
 
 /**
- * forwardKnown for the packet that has just opened its flow, or goes without one. One packet proves
- * nothing, for it may be forged, so the flow's state stays that of its beginning.
+ * forwardKnown or forwardKnown6 for the packet that has just opened its flow, or goes without one.
+ * One packet proves nothing, for it may be forged, so the flow's state stays that of its beginning.
  */
 function forwardFirst(
   director: Director,
@@ -157,8 +167,11 @@ function forwardFirst(
   if (found < 0) return NOT_KNOWN;
   const meta = flows.records[(found >>> 1) * RECORD_WORDS + META] as number;
   const time = frame.getUint16(at + ethernet.HEADER_BYTES + 8);
-  const verdict = forwardFound(director, frame, at, l4, end, arm, offload, time, found);
-  if (isPassing || protocol !== ipv4.PROTOCOL_SCTP) changeState(flows, found >>> 1, meta & 0xff);
+  const verdict = isIpv6(packet)
+    ? forwardFound6(director, frame, at, l4, end, arm, offload, found)
+    : forwardFound(director, frame, at, l4, end, arm, offload, time, found);
+  if (isPassing || (protocol & ~IPV6_BIT) !== ipv4.PROTOCOL_SCTP)
+    changeState(flows, found >>> 1, meta & 0xff);
   if (isPassing && verdict > 0) countStateless(director, verdict);
   return verdict;
 }

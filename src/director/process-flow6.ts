@@ -5,14 +5,13 @@ import type { Director } from './director.ts';
 import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
 import { forwardKnown6 } from './known-flow6.ts';
 import { processNew } from './open-flow.ts';
-import { endOnePacket, mayMove } from './process-flow.ts';
+import { endOnePacket, mayMove, processTooLong } from './process-flow.ts';
 import { dropped } from './refuse.ts';
-import { tellTimeExceeded6, tellTooBig6 } from './tell-sender6.ts';
+import { tellTimeExceeded6 } from './tell-sender6.ts';
 import type { Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const TTL_EXPIRED = DROP['ttl-expired'];
-const TOO_BIG = DROP['too-big'];
 
 /** @param l4 offset of the TCP or UDP header */
 export function processFlow6(
@@ -40,13 +39,13 @@ export function processPiece6(
   offload: number,
 ): Verdict {
   const known = forwardKnown6(director, frame, at, l4, end, arm, offload);
+  director.isPassing = false;
   const isNew = known === NOT_KNOWN || (known === NOT_RESOLVED && mayMove(director, frame, l4));
   const verdict = isNew ? processNew(director, frame, at, l4, end, arm, offload) : known;
   if (verdict >= 0) return verdict;
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
   if (verdict === TOO_LONG) {
-    tellTooBig6(director, frame, at, arm, director.narrowMtu);
-    return dropped(director, TOO_BIG);
+    return processTooLong(director, frame, at, l4, end, arm, offload, isNew);
   }
   if (verdict !== NO_TIME_TO_LIVE) return verdict;
   tellTimeExceeded6(director, frame, at, arm);

@@ -17,6 +17,7 @@ import { processFragment6 } from './process-fragment6.ts';
 import { dropped, notForwarded6 } from './refuse.ts';
 import { relayError6 } from './relay-error6.ts';
 import { isVip6 } from './table.ts';
+import { isTunnelError6, relayTunnelError6 } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const EXTENSION = DROP['ipv6-extension'];
@@ -103,7 +104,11 @@ function processOther6(
   }
   const bad = icmpv6.check(frame, l4, end);
   if (bad !== 0) return toVip ? dropped(director, bad) : PASS;
-  if (icmpv6.isError(icmpv6.type(frame, l4))) return relayError6(director, frame, at, l4, end);
+  if (icmpv6.isError(icmpv6.type(frame, l4))) {
+    return isTunnelError6(director, frame, l3, l4, end)
+      ? relayTunnelError6(director, frame, l3, l4, end)
+      : relayError6(director, frame, at, l4, end);
+  }
   if (!toVip) return PASS;
   if (icmpv6.type(frame, l4) !== icmpv6.ECHO_REQUEST) return dropped(director, ICMP_TYPE);
   if (!icmpv6.hasGoodChecksum(frame, l3, l4, end)) return dropped(director, ICMP_CHECKSUM);

@@ -18,6 +18,7 @@ import { processIpv6 } from './process-ipv6.ts';
 import { dropped, notForwarded } from './refuse.ts';
 import { relayError } from './relay-error.ts';
 import { isVip } from './table.ts';
+import { isTunnelError, relayTunnelError } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const ETHERNET_TRUNCATED = DROP['ethernet-truncated'];
@@ -110,7 +111,11 @@ function processOther(director: Director, frame: DataView, at: number, arm: numb
   const l4 = l3 + ipv4.headerBytes(frame, l3);
   const bad = icmp.check(frame, l4, l3 + ipv4.totalBytes(frame, l3));
   if (bad !== 0) return toVip ? dropped(director, bad) : PASS;
-  if (icmp.isError(icmp.type(frame, l4))) return relayError(director, frame, at, l4);
+  if (icmp.isError(icmp.type(frame, l4))) {
+    return isTunnelError(director, frame, l3, l4)
+      ? relayTunnelError(director, frame, l3, l4)
+      : relayError(director, frame, at, l4);
+  }
   if (!toVip) return PASS;
   if (icmp.type(frame, l4) !== icmp.ECHO_REQUEST) return dropped(director, ICMP_TYPE);
   // The director is the last station of a ping, so it looks at the sum itself (RFC 1122, 3.2.1.2).

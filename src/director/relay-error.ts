@@ -36,7 +36,6 @@ import { type QuotedEnds, quotedHeader, setQuotedEnds, swappedPorts } from './qu
 import { dropped, isOwnAddress } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
 import { findService, isNatReal, isVip, METHOD_FULLNAT, METHOD_NAT } from './table.ts';
-import { isTunnelError, relayTunnelError } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -48,7 +47,6 @@ const ICMP_NO_FLOW = DROP['icmp-no-flow'];
 export function relayError(director: Director, frame: DataView, at: number, l4: number): Verdict {
   const { table, flows, nowMs } = director;
   const l3 = at + ethernet.HEADER_BYTES;
-  if (isTunnelError(director, frame, l3, l4)) return relayTunnelError(director, frame, l3, l4);
   const toVip = isVip(table, ipv4.destination(frame, l3));
   const quote = l4 + icmp.HEADER_BYTES;
   const quotedL4 = quotedHeader(frame, quote, l3 + ipv4.totalBytes(frame, l3));

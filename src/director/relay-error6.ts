@@ -26,7 +26,7 @@ import * as udp from '../wire/udp.ts';
 import { chooseReal, noteClient6 } from './choose-real.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { addressToHop, addressToReal, obstacle6 } from './onward.ts';
+import { addressToHop, aheadOf, obstacle6, sendToReal6 } from './onward.ts';
 import { choosesByHash } from './pass-statelessly.ts';
 import { swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress6 } from './refuse.ts';
@@ -43,10 +43,10 @@ const ICMP_NO_FLOW = DROP['icmp-no-flow'];
 const QUOTED_BYTES = 8;
 
 /** The packet that an error quotes; filled again for each, since no packet allocates one. */
-const quote = { l3: 0, l4: 0, end: 0, protocol: 0, sender: 0, receiver: 0 };
+export const quote = { l3: 0, l4: 0, end: 0, protocol: 0, sender: 0, receiver: 0 };
 
 /** @returns false if it shows no ports */
-function readQuote({ flows }: Director, frame: DataView, l3: number, end: number): boolean {
+export function readQuote({ flows }: Director, frame: DataView, l3: number, end: number): boolean {
   if (end - l3 < ipv6.HEADER_BYTES || frame.getUint8(l3) >>> 4 !== 6) return false;
   const first = l3 + ipv6.HEADER_BYTES;
   const upper = ipv6.findUpper(frame, l3, first, ipv6.nextHeader(frame, l3), end);
@@ -79,7 +79,8 @@ export function relayError6(
   const toVip = isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET);
   // It speaks of a packet that its receiver sent, or it is a forgery.
   const isQuote = readQuote(director, frame, l4 + icmpv6.HEADER_BYTES, end);
-  if (!isQuote || !isToSender(frame, l3)) return toVip ? dropped(director, ICMP_QUOTE) : PASS;
+  if (!isQuote || !isToSender(frame, l3, quote.l3))
+    return toVip ? dropped(director, ICMP_QUOTE) : PASS;
   const { sender, receiver } = quote;
   const protocol = quote.protocol ^ IPV6_BIT;
   const found = findFlow(flows, receiver, sender, swappedPorts(frame, quote.l4), protocol);
@@ -92,10 +93,11 @@ export function relayError6(
   return dropped(director, ICMP_NO_FLOW);
 }
 
-function isToSender(frame: DataView, l3: number): boolean {
+/** Whether an error at `l3` goes to the sender of the packet that it quotes. */
+export function isToSender(frame: DataView, l3: number, quoted: number): boolean {
   for (let word = 0; word < 4; word++) {
     const receiver = ipv6.word(frame, l3 + ipv6.DESTINATION_OFFSET, word);
-    if (receiver !== ipv6.word(frame, quote.l3 + ipv6.SOURCE_OFFSET, word)) return false;
+    if (receiver !== ipv6.word(frame, quoted + ipv6.SOURCE_OFFSET, word)) return false;
   }
   return true;
 }
@@ -155,7 +157,8 @@ function relayToReal(
   const { table, ways, flows } = director;
   const l3 = at + ethernet.HEADER_BYTES;
   const out = ways[realId * WAY_WORDS + WAY_ARM] as number;
-  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, isNat);
+  const ahead = aheadOf(director, realId);
+  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) {
     const address = table.realAddress[realId] as number;
@@ -168,9 +171,8 @@ function relayToReal(
     setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, flows.book, address);
     finish(frame, l3, l4);
   }
-  addressToReal(director, frame, at, realId);
   countRelayed(director);
-  return send(out);
+  return sendToReal6(director, frame, at, realId);
 }
 
 /** The error is about a NAT request: to the client there is only the VIP. */

@@ -5,7 +5,9 @@
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
+import { packetBytes } from '../wire/tunnel.ts';
 import * as udp from '../wire/udp.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
@@ -15,17 +17,14 @@ import { detailOf, restOf, segmented, type Verdict } from './verdict.ts';
 
 /**
  * Most segments that are made of one frame. 64 KiB in segments of the smallest usual size (RFC
- * 9293,
- * 3.7.1) are fewer.
+ * 9293, 3.7.1) are fewer.
  */
 export const MOST_SEGMENTS = 128;
 /** What a datapath says that knows of a super-frame, but not of which size its segments were. */
 const UNKNOWN_SIZE = 1;
 
-const headerOf = (frame: DataView, l3: number, l4: number): number =>
-  ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP
-    ? tcp.dataOffsetBytes(frame, l4)
-    : udp.HEADER_BYTES;
+const headerOf = (frame: DataView, l4: number, protocol: number): number =>
+  protocol === ipv4.PROTOCOL_TCP ? tcp.dataOffsetBytes(frame, l4) : udp.HEADER_BYTES;
 
 /**
  * Bytes of payload for each segment of a super-frame whose segments shall fit `longest` bytes.
@@ -35,12 +34,13 @@ export function segmentPayload(
   frame: DataView,
   l3: number,
   l4: number,
+  protocol: number,
   offload: number,
   longest: number,
 ): number {
-  const room = longest - (l4 - l3) - headerOf(frame, l3, l4);
+  const room = longest - (l4 - l3) - headerOf(frame, l4, protocol);
   const payload = segmentBytes(offload);
-  const isUnknown = payload === UNKNOWN_SIZE && ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+  const isUnknown = payload === UNKNOWN_SIZE && protocol === ipv4.PROTOCOL_TCP;
   if (room <= 0 || payload > room) return 0;
   return isUnknown ? room : payload;
 }
@@ -56,6 +56,7 @@ export function segmentFrame(
   frame: DataView,
   at: number,
   l4: number,
+  protocol: number,
   sent: Verdict,
   payload: number,
   partial: number,
@@ -63,8 +64,8 @@ export function segmentFrame(
   const { segments } = director;
   const l3 = at + ethernet.HEADER_BYTES;
   const ahead = restOf(sent);
-  const data = l4 + headerOf(frame, l3, l4);
-  const end = l3 + ipv4.totalBytes(frame, l3);
+  const data = l4 + headerOf(frame, l4, protocol);
+  const end = l3 + packetBytes(frame, l3);
   const count = Math.ceil((end - data) / payload);
   const head = data - at + ahead;
   const source = new Uint8Array(frame.buffer, frame.byteOffset + at - ahead, end - at + ahead);
@@ -77,7 +78,7 @@ export function segmentFrame(
     bytes.set(source.subarray(0, head));
     bytes.set(source.subarray(head + done, head + done + bytes.length - head), head);
     const view = new DataView(room.buffer, from, bytes.length);
-    const place = { number, done, isLast: number === count - 1, partial };
+    const place = { protocol, number, done, isLast: number === count - 1, partial };
     laySegment(view, ethernet.HEADER_BYTES + ahead, l4 - l3, place);
     mendOuter(director, view, ahead);
     // The frame that came in counts once, with its first segment.
@@ -90,6 +91,7 @@ export function segmentFrame(
 }
 
 interface Place {
+  readonly protocol: number;
   readonly number: number;
   /** Bytes of payload before this segment. */
   readonly done: number;
@@ -100,23 +102,27 @@ interface Place {
 /** Makes the headers of a copy those of one segment. */
 function laySegment(view: DataView, l3: number, header: number, place: Place): void {
   const l4 = l3 + header;
+  const { protocol } = place;
   const end = view.byteLength;
-  view.setUint16(l3 + 2, end - l3);
-  view.setUint16(l3 + 4, ipv4.identification(view, l3) + place.number);
-  view.setUint16(l3 + 10, 0);
-  view.setUint16(l3 + 10, checksum.finish(checksum.sum(view, l3, l4)));
-  if (ipv4.protocol(view, l3) === ipv4.PROTOCOL_TCP) layTcp(view, l4, place);
+  const ofIpv6 = ipv6.isAt(view, l3);
+  if (ofIpv6) {
+    view.setUint16(l3 + 4, end - l3 - ipv6.HEADER_BYTES);
+  } else {
+    view.setUint16(l3 + 2, end - l3);
+    view.setUint16(l3 + 4, ipv4.identification(view, l3) + place.number);
+    view.setUint16(l3 + 10, 0);
+    view.setUint16(l3 + 10, checksum.finish(checksum.sum(view, l3, l4)));
+  }
+  if (protocol === ipv4.PROTOCOL_TCP) layTcp(view, l4, place);
   else view.setUint16(l4 + 4, end - l4);
-  const field = l4 + (ipv4.protocol(view, l3) === ipv4.PROTOCOL_TCP ? 16 : 6);
+  const field = l4 + (protocol === ipv4.PROTOCOL_TCP ? 16 : 6);
   // UDP without a checksum stays without.
   if (field === l4 + 6 && place.partial === 0 && view.getUint16(field) === 0) return;
   view.setUint16(field, 0);
-  const seed = checksum.pseudoHeader(
-    ipv4.source(view, l3),
-    ipv4.destination(view, l3),
-    ipv4.protocol(view, l3),
-    end - l4,
-  );
+  const [source, destination] = [ipv4.source(view, l3), ipv4.destination(view, l3)];
+  const seed = ofIpv6
+    ? ipv6.pseudoHeader(view, l3, protocol, end - l4)
+    : checksum.pseudoHeader(source, destination, protocol, end - l4);
   view.setUint16(field, checksum.finish(checksum.sum(view, l4, end, seed)) || 0xffff);
 }
 

@@ -40,9 +40,11 @@ export const protocolKey = (protocol: number, family: 4 | 6): number =>
 
 /** What `buildTable` is given for a real. Ids stay the same over the life of a director. */
 export interface RealInput {
+  /** That of its service unless given; another one is for tunnels alone. */
+  readonly family?: 4 | 6;
   /** 0 to 65534; the same (service, address, port) keeps its id from table to table. */
   readonly id: number;
-  /** IPv4 address, int32; of an IPv6 service, a handle. */
+  /** IPv4 address, int32; of IPv6, a handle. */
   readonly address: number;
   /** Port at the real; 0 for the one that the client asked for, as it always is by DSR. */
   readonly port: number;
@@ -60,6 +62,9 @@ export interface TunnelInput {
   /** Their source address (int32), any address of this prefix; 0 for the arm's own. */
   readonly source: number;
   readonly prefixLength: number;
+  /** The same of IPv6. */
+  readonly source6?: Ipv6;
+  readonly prefixLength6?: number;
   /** UDP port at the reals, for GUE. */
   readonly port: number;
 }
@@ -144,8 +149,9 @@ export interface Table {
    */
   readonly addresses6: Int32Array;
   readonly tunnel: TunnelInput;
-  /** Every IPv4 address that packets go to through a tunnel, once. */
+  /** Every address that packets go to through a tunnel, once; beside them the handles of IPv6. */
   readonly tunnelAddresses: Int32Array;
+  readonly tunnelAddresses6: Int32Array;
 }
 
 const OWN_ADDRESS: TunnelInput = { source: 0, prefixLength: 32, port: GUE_PORT };
@@ -158,13 +164,13 @@ interface FamilyPrefix extends Prefix {
   readonly family: 4 | 6;
 }
 
-interface FamilyReal extends RealInput, FamilyPrefix {}
+type FamilyReal = RealInput & FamilyPrefix;
 
 const realsOf = ({ family = 4, reals, sorry }: ServiceInput): FamilyReal[] =>
   (sorry === undefined ? reals : [...reals, sorry]).map((real) => ({
     ...real,
+    family: real.family ?? family,
     prefixLength: 32,
-    family,
   }));
 
 const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
@@ -216,6 +222,7 @@ export function buildTable(
   const answering = allReals.filter((real) => comesBack(real.method));
   const natAddresses = eachOnce(answering, prefixKey);
   const vips = eachOnce([...services.flatMap(vipsOf), ...sourcesOf(pool)], prefixKey);
+  const tunnelled = eachOnce(allReals.filter(isTunnelled), prefixKey);
   const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
@@ -243,7 +250,8 @@ export function buildTable(
     pool,
     addresses6: Int32Array.from(addresses6.flat()),
     tunnel,
-    tunnelAddresses: addressesOf(eachOnce(allReals.filter(isTunnelled), prefixKey), 4),
+    tunnelAddresses: addressesOf(tunnelled, 4),
+    tunnelAddresses6: addressesOf(tunnelled, 6),
   };
   let firstReal = 0;
   for (const service of services) {

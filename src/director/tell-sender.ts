@@ -83,7 +83,7 @@ export function takeBudget({ errorBudget, counters, nowMs }: Director, kind: num
 }
 
 /** The station that an error goes to. */
-interface Hop {
+export interface Hop {
   readonly high: number;
   readonly low: number;
   readonly arm: number;

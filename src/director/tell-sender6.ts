@@ -1,6 +1,7 @@
 // ICMPv6 errors of the director's own (RFC 4443): a packet whose hop limit is over, or that is too
 // long for the next network, for IPv6 is never cut on its way. The rules about whom never to tell
 // are those of RFC 4443, 2.4; the limit is that of tell-sender.ts.
+import { findAddress } from '../flow/address-book.ts';
 import type { Ipv6 } from '../wire/address.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
@@ -8,7 +9,14 @@ import * as ipv6 from '../wire/ipv6.ts';
 import type { Director } from './director.ts';
 import { linkLocalOf } from './neighbours.ts';
 import { isVip6 } from './table.ts';
-import { GROUP_BIT, KIND_LENGTH, KIND_TIME, TIME_TO_LIVE, takeBudget } from './tell-sender.ts';
+import {
+  GROUP_BIT,
+  type Hop,
+  KIND_LENGTH,
+  KIND_TIME,
+  TIME_TO_LIVE,
+  takeBudget,
+} from './tell-sender.ts';
 
 /** Tells the sender of a packet that its hop limit is over (RFC 4443, 3.3). */
 export function tellTimeExceeded6(director: Director, frame: DataView, at: number, arm: number) {
@@ -25,16 +33,31 @@ export function tellTooBig6(
   mtu: number,
 ): void {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
-  pushError(director, frame, at, arm, icmpv6.PACKET_TOO_BIG, mtu);
+  // Every network takes so much, and no host would believe less (RFC 8201, 4).
+  const told = Math.max(ipv6.MINIMUM_MTU, mtu);
+  pushError(director, frame, at, arm, icmpv6.PACKET_TOO_BIG, told);
 }
 
 /** Only to one station with an address of its own. */
 function mayTell(frame: DataView, at: number): boolean {
-  const source = at + ethernet.HEADER_BYTES + ipv6.SOURCE_OFFSET;
   if ((ethernet.sourceHigh(frame, at) & GROUP_BIT) !== 0) return false;
-  return !ipv6.isMulticast(frame, source) && !ipv6.isUnspecified(frame, source);
+  return isHost(frame, at + ethernet.HEADER_BYTES + ipv6.SOURCE_OFFSET);
 }
 
+const isHost = (frame: DataView, address: number): boolean =>
+  !ipv6.isMulticast(frame, address) && !ipv6.isUnspecified(frame, address);
+
+/**
+ * Tells a client how long its packets may be for the path behind the director.
+ * @param packet the beginning of one of them
+ */
+export function tellClient6(director: Director, packet: Uint8Array, to: Hop, mtu: number): void {
+  const view = new DataView(packet.buffer);
+  if (!isHost(view, ipv6.SOURCE_OFFSET) || !takeBudget(director, KIND_LENGTH)) return;
+  pushTo(director, view, 0, to, icmpv6.PACKET_TOO_BIG, mtu);
+}
+
+/** To the station that the packet came from. */
 function pushError(
   director: Director,
   frame: DataView,
@@ -43,23 +66,36 @@ function pushError(
   type: number,
   word: number,
 ): void {
+  const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
+  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, type, word);
+}
+
+/** @param packet offset of the packet, of which no more may be there than a quote */
+function pushTo(
+  director: Director,
+  frame: DataView,
+  packet: number,
+  { high, low, arm }: Hop,
+  type: number,
+  word: number,
+): void {
   const l3 = ethernet.HEADER_BYTES;
   const room = ipv6.MINIMUM_MTU - ipv6.HEADER_BYTES - icmpv6.HEADER_BYTES;
-  const quoted = Math.min(room, ipv6.totalBytes(frame, at + l3));
+  const quoted = Math.min(room, ipv6.totalBytes(frame, packet), frame.byteLength - packet);
   const payloadBytes = icmpv6.HEADER_BYTES + quoted;
   const bytes = new Uint8Array(l3 + ipv6.HEADER_BYTES + payloadBytes);
   const view = new DataView(bytes.buffer);
   const { armMacHigh, armMacLow } = director;
-  ethernet.setDestination(view, 0, ethernet.sourceHigh(frame, at), ethernet.sourceLow(frame, at));
+  ethernet.setDestination(view, 0, high, low);
   ethernet.setSource(view, 0, armMacHigh[arm] as number, armMacLow[arm] as number);
   ethernet.setType(view, 0, ethernet.TYPE_IPV6);
   ipv6.emit(view, l3, {
     ...{ trafficClass: 0, flowLabel: 0, nextHeader: ipv6.PROTOCOL_ICMPV6, payloadBytes },
     hopLimit: TIME_TO_LIVE,
-    source: speakerOn(director, frame, at, arm),
-    destination: ipv6.addressAt(frame, at + l3 + ipv6.SOURCE_OFFSET),
+    source: speakerOn(director, frame, packet + ipv6.DESTINATION_OFFSET, arm),
+    destination: ipv6.addressAt(frame, packet + ipv6.SOURCE_OFFSET),
   });
-  const data = new Uint8Array(frame.buffer, frame.byteOffset + at + l3, quoted);
+  const data = new Uint8Array(frame.buffer, frame.byteOffset + packet, quoted);
   icmpv6.emit(view, l3, l3 + ipv6.HEADER_BYTES, { type, word, data });
   director.outbox.push({ arm, bytes, tag: director.tag });
 }
@@ -69,9 +105,9 @@ function pushError(
  * another arm's; with none the VIP that was asked, and to a real the arm's link-local address.
  */
 function speakerOn(
-  { arms, table, packet }: Director,
+  { arms, table, flows }: Director,
   frame: DataView,
-  at: number,
+  asked: number,
   arm: number,
 ): Ipv6 {
   const isGlobal = ({ address6 }: Director['arms'][number]) =>
@@ -79,7 +115,6 @@ function speakerOn(
   const own = arms[arm] as Director['arms'][number];
   const speaker = isGlobal(own) ? own : arms.find(isGlobal);
   if (speaker?.address6 !== undefined) return speaker.address6;
-  const asked = at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET;
-  const isVip = isVip6(table, packet.destination, frame, asked);
+  const isVip = isVip6(table, findAddress(flows.book, frame, asked), frame, asked);
   return isVip ? ipv6.addressAt(frame, asked) : linkLocalOf(own);
 }

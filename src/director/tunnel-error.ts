@@ -1,7 +1,8 @@
 // ICMP errors about packets of a tunnel: routers between the director and a real send them to the
 // outer source address. Where they quote enough of the inner packet to know its flow, a path that
-// is too narrow is told to the client, whose packets are to become shorter (RFC 2003, 4 and 5.1);
-// all else is the operator's affair, and counted.
+// is too narrow is told to the client, whose packets are to become shorter (RFC 2003, 4 and 5.1;
+// RFC 2473, 8.2); all else is the operator's affair, and counted. Each family may be in either.
+import { findAddress } from '../flow/address-book.ts';
 import {
   findFlow,
   HOP_HIGH,
@@ -15,15 +16,20 @@ import {
 import { copyOut } from '../wire/bytes.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as icmp from '../wire/icmp.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import * as tunnel from '../wire/tunnel.ts';
 import * as udp from '../wire/udp.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
-import { DESTINATION, isTunnelSource, TUNNEL_WORDS } from './encapsulate.ts';
+import { DESTINATION, isTunnelSource, isTunnelSource6, TUNNEL_WORDS } from './encapsulate.ts';
 import { quotedHeader } from './quote.ts';
-import { dropped, isOwnAddress } from './refuse.ts';
+import { dropped, isOwnAddress, isOwnAddress6 } from './refuse.ts';
+import { isToSender, quote, readQuote } from './relay-error6.ts';
+import { IPV6_BIT } from './table.ts';
 import { tellClient } from './tell-sender.ts';
+import { tellClient6 } from './tell-sender6.ts';
 import { TAKEN, type Verdict } from './verdict.ts';
 
 const TUNNEL_ERROR = DROP['tunnel-error'];
@@ -40,12 +46,41 @@ export function isTunnelError(director: Director, frame: DataView, l3: number, l
   const end = l3 + ipv4.totalBytes(frame, l3);
   if (end - outer < ipv4.HEADER_BYTES || frame.getUint8(outer) !== 0x45) return false;
   if (ipv4.source(frame, outer) !== receiver) return false;
-  const { table } = director;
-  if (!table.tunnelAddresses.includes(ipv4.destination(frame, outer))) return false;
-  if (ipv4.protocol(frame, outer) === tunnel.PROTOCOL_IPIP) return true;
-  if (ipv4.protocol(frame, outer) !== ipv4.PROTOCOL_UDP) return false;
-  const ports = outer + ipv4.HEADER_BYTES;
-  return ports + udp.HEADER_BYTES <= end && frame.getUint16(ports + 2) === table.tunnel.port;
+  if (!director.table.tunnelAddresses.includes(ipv4.destination(frame, outer))) return false;
+  return isOurs(director, frame, ipv4.protocol(frame, outer), outer + ipv4.HEADER_BYTES, end);
+}
+
+/** The same of ICMPv6. */
+export function isTunnelError6(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  l4: number,
+  end: number,
+): boolean {
+  const receiver = l3 + ipv6.DESTINATION_OFFSET;
+  if (!isTunnelSource6(director, frame, receiver) && !isOwnAddress6(director, frame, receiver)) {
+    return false;
+  }
+  const outer = l4 + icmpv6.HEADER_BYTES;
+  if (end - outer < ipv6.HEADER_BYTES || !ipv6.isAt(frame, outer)) return false;
+  if (!isToSender(frame, l3, outer)) return false;
+  const real = findAddress(director.flows.book, frame, outer + ipv6.DESTINATION_OFFSET);
+  if (!director.table.tunnelAddresses6.includes(real)) return false;
+  return isOurs(director, frame, ipv6.nextHeader(frame, outer), outer + ipv6.HEADER_BYTES, end);
+}
+
+/** Whether what follows an outer header, from `behind` on, is what a tunnel of ours has there. */
+function isOurs(
+  { table }: Director,
+  frame: DataView,
+  protocol: number,
+  behind: number,
+  end: number,
+): boolean {
+  if (protocol === tunnel.PROTOCOL_IPIP || protocol === tunnel.PROTOCOL_IPV6) return true;
+  if (protocol !== ipv4.PROTOCOL_UDP || behind + udp.HEADER_BYTES > end) return false;
+  return udp.destinationPort(frame, behind) === table.tunnel.port;
 }
 
 /** An error that `isTunnelError` is true of. */
@@ -58,21 +93,60 @@ export function relayTunnelError(
   const end = l3 + ipv4.totalBytes(frame, l3);
   if (!ipv4.hasGoodChecksum(frame, l3)) return dropped(director, IPV4_CHECKSUM);
   if (!icmp.hasGoodChecksum(frame, l4, end)) return dropped(director, ICMP_CHECKSUM);
-  const inner = innerOf(frame, l4 + icmp.HEADER_BYTES, end);
+  const outer = l4 + icmp.HEADER_BYTES;
+  const behind = outer + ipv4.HEADER_BYTES;
   const isNarrow =
     icmp.type(frame, l4) === icmp.DESTINATION_UNREACHABLE &&
     icmp.code(frame, l4) === icmp.FRAGMENTATION_NEEDED;
-  if (inner === 0 || !isNarrow) return dropped(director, TUNNEL_ERROR);
-  const ahead = inner - l4 - icmp.HEADER_BYTES;
-  const mtu = icmp.nextHopMtu(frame, l4) - ahead;
-  const record = flowOf(director, frame, inner, end, ipv4.destination(frame, inner - ahead));
-  if (record < 0 || mtu < SMALLEST_MTU || mtu >= ipv4.totalBytes(frame, inner)) {
+  const mtu = isNarrow ? icmp.nextHopMtu(frame, l4) : 0;
+  return tellOf(director, frame, outer, behind, ipv4.protocol(frame, outer), end, mtu);
+}
+
+/** An error that `isTunnelError6` is true of. */
+export function relayTunnelError6(
+  director: Director,
+  frame: DataView,
+  l3: number,
+  l4: number,
+  end: number,
+): Verdict {
+  if (!icmpv6.hasGoodChecksum(frame, l3, l4, end)) return dropped(director, ICMP_CHECKSUM);
+  const outer = l4 + icmpv6.HEADER_BYTES;
+  const behind = outer + ipv6.HEADER_BYTES;
+  const mtu = icmpv6.type(frame, l4) === icmpv6.PACKET_TOO_BIG ? icmpv6.mtu(frame, l4) : 0;
+  return tellOf(director, frame, outer, behind, ipv6.nextHeader(frame, outer), end, mtu);
+}
+
+/**
+ * Tells the client of a quoted packet how long its packets may be.
+ * @param behind where the quoted outer header ends, which is one of this protocol
+ * @param mtu how long a packet of the tunnel may be, or 0 if the error speaks of something else
+ */
+function tellOf(
+  director: Director,
+  frame: DataView,
+  outer: number,
+  behind: number,
+  protocol: number,
+  end: number,
+  mtu: number,
+): Verdict {
+  const isGue = protocol === ipv4.PROTOCOL_UDP;
+  const inner = isGue ? tunnel.innerOfGue(frame, behind + udp.HEADER_BYTES, end) : behind;
+  const isTold = mtu > 0 && inner > 0 && inner < end;
+  const record = isTold ? flowOf(director, frame, outer, inner, end) : -1;
+  if (record < 0) return dropped(director, TUNNEL_ERROR);
+  const ofIpv6 = ipv6.isAt(frame, inner);
+  const room = mtu - (inner - outer);
+  const smallest = ofIpv6 ? ipv6.MINIMUM_MTU : SMALLEST_MTU;
+  if (room < smallest || room >= tunnel.packetBytes(frame, inner)) {
     return dropped(director, TUNNEL_ERROR);
   }
   const { records } = director.flows;
   const hop = records[record + HOP_LOW] as number;
   const to = { high: records[record + HOP_HIGH] as number, low: hop & 0xffff, arm: hop >>> 16 };
-  tellClient(director, copyOut(frame, inner, end), to, mtu);
+  const tell = ofIpv6 ? tellClient6 : tellClient;
+  tell(director, copyOut(frame, inner, end), to, room);
   const { values } = director;
   values[GLOBAL.relayedErrors] = (values[GLOBAL.relayedErrors] as number) + 1;
   // The frame that came in counts as sent: another one stands for it.
@@ -80,30 +154,39 @@ export function relayTunnelError(
   return TAKEN;
 }
 
-/** The offset of the inner packet in a quote that begins with an outer header; 0 if it has none. */
-function innerOf(frame: DataView, outer: number, end: number): number {
-  const behind = outer + ipv4.HEADER_BYTES;
-  if (ipv4.protocol(frame, outer) === tunnel.PROTOCOL_IPIP) return behind;
-  return tunnel.innerOfGue(frame, behind + udp.HEADER_BYTES, end);
-}
-
 /** The record of the flow that an inner packet belongs to, if it went to this real; else -1. */
 function flowOf(
-  { flows, nowMs, tunnels }: Director,
+  director: Director,
   frame: DataView,
+  outer: number,
   inner: number,
   end: number,
-  real: number,
 ): number {
-  const l4 = quotedHeader(frame, inner, end);
-  if (l4 === 0) return -1;
-  const source = ipv4.source(frame, inner);
-  const destination = ipv4.destination(frame, inner);
-  const protocol = ipv4.protocol(frame, inner);
-  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  const { flows, nowMs, tunnels } = director;
+  const found = ipv6.isAt(frame, inner)
+    ? findFlow6(director, frame, inner, end)
+    : findFlow4(director, frame, inner, end);
   if (found < 0 || (found & 1) !== 0 || isOver(flows, found >>> 1, nowMs)) return -1;
   const record = (found >>> 1) * RECORD_WORDS;
   if (((flows.records[record + META] as number) & TUNNEL_BIT) === 0) return -1;
   const id = (flows.records[record + IDS] as number) & 0xffff;
-  return tunnels[id * TUNNEL_WORDS + DESTINATION] === real ? record : -1;
+  const real = id * TUNNEL_WORDS + DESTINATION;
+  const isReal = ipv6.isAt(frame, outer)
+    ? ipv6.isAddress(frame, outer + ipv6.DESTINATION_OFFSET, tunnels, real)
+    : ipv4.destination(frame, outer) === tunnels[real + 3];
+  return isReal ? record : -1;
+}
+
+function findFlow4({ flows }: Director, frame: DataView, inner: number, end: number): number {
+  const l4 = quotedHeader(frame, inner, end);
+  if (l4 === 0) return -1;
+  const source = ipv4.source(frame, inner);
+  const destination = ipv4.destination(frame, inner);
+  return findFlow(flows, source, destination, frame.getInt32(l4), ipv4.protocol(frame, inner));
+}
+
+function findFlow6(director: Director, frame: DataView, inner: number, end: number): number {
+  if (!readQuote(director, frame, inner, end)) return -1;
+  const { sender, receiver, l4, protocol } = quote;
+  return findFlow(director.flows, sender, receiver, frame.getInt32(l4), protocol ^ IPV6_BIT);
 }

@@ -6,9 +6,13 @@ declare module 'raw-socket' {
   export interface SocketOptions {
     /** IP protocol number. */
     readonly protocol: number;
+    /** One of AddressFamily; IPv4 unless given. */
+    readonly addressFamily?: number;
     /** Most bytes of one packet; more are cut off. */
     readonly bufferSize?: number;
   }
+
+  export const AddressFamily: { readonly IPv4: number; readonly IPv6: number };
 
   export interface Socket extends EventEmitter {
     /** A packet, in memory that the next one overwrites, and its source address as text. */

@@ -66,6 +66,9 @@ export function check(frame: DataView, at: number, end: number): number {
   return payloadBytes(frame, at) === 0 && nextHeader(frame, at) === HOP_BY_HOP ? BAD_LENGTH : 0;
 }
 
+/** Whether an IP packet is one of IPv6, of which at least a byte is there. */
+export const isAt = (frame: DataView, at: number): boolean => frame.getUint8(at) >>> 4 === 6;
+
 /** Bytes behind this header, extension headers included. */
 export function payloadBytes(frame: DataView, at: number): number {
   return frame.getUint16(at + 4);

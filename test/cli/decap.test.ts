@@ -13,7 +13,7 @@ function decap(...argv: string[]) {
 
 test.each([
   [[], "required option '--vip <address...>' not specified"],
-  [['--vip', 'here'], 'allowed: an IPv4 address, such as 192.0.2.10'],
+  [['--vip', 'here'], 'allowed: an address, such as 192.0.2.10 or 2001:db8::10'],
   [['--vip', '192.0.2.10', '--port', '0'], 'allowed: a whole number from 1 to 65535'],
 ])('%j', (argv, expected) => {
   const { status, said } = decap(...argv);
@@ -28,6 +28,12 @@ test('a VIP that this host has not', () => {
     'the VIP 192.0.2.10 is no address of this host, so nobody here would take its packets: ' +
       'ip address add 192.0.2.10/32 dev lo',
   );
+});
+
+test('nor one of IPv6', () => {
+  const { status, said } = decap('--vip', '2001:DB8::10');
+  expect(status).toBe(2);
+  expect(said).toContain('ip address add 2001:db8::10/128 dev lo');
 });
 
 test.skipIf(rawSocketProblem() !== undefined)('without CAP_NET_RAW', () => {

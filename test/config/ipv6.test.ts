@@ -51,7 +51,9 @@ describe('an address of no host is refused', () => {
   );
 });
 
-const ADVICE = 'give each family a service of its own; both may have the same hosts as reals';
+const ADVICE =
+  'give each family a service of its own, with the same hosts as reals if need be; only methods ' +
+  'ipip and gue reach a real of the other family';
 
 test('a real of the other family than its VIP is refused', () => {
   expect(problemsOf(withLine(10, '      - 2001:db8::21'))).toEqual([

@@ -40,22 +40,26 @@ const CASES: Case[] = [
     withLine(17, "    reals: [{ address: 198.51.100.11, gateway: '2001:db8::1' }]"),
     ':17:48 services.dns.reals[0].gateway',
     '2001:db8::1',
-    'a router of the same family as the VIP 192.0.2.53',
+    'a router of the same family as the real 198.51.100.11',
   ],
   [
-    'a tunnel for IPv6',
-    withLine(11, '  six: { vip: 2001:db8::10, port: 1, method: gue, reals: [2001:db8::21] }'),
-    ':11:46 services.six.method',
-    'gue with the IPv6 address 2001:db8::10',
-    'methods ipip and gue with a VIP of IPv4, or another method',
+    'two sources of one family',
+    withLine(2, 'tunnel: { sources: [172.16.0.0/16, 2001:db8:f::/64, 172.17.0.0/16] }'),
+    ':2:53 tunnel.sources[2]',
+    '172.17.0.0/16 beside 172.16.0.0/16',
+    'one prefix of each family',
   ],
-  ...['172.16.0.0', '172.16.0.0/33', '172.16.0.0/7', '0.0.0.0/8', 'x/16', '1.2.3.0/24/8'].map(
+  ...[
+    ...['172.16.0.0', '172.16.0.0/33', '172.16.0.0/7', '0.0.0.0/8', 'x/16', '1.2.3.0/24/8'],
+    ...['2001:db8:f::1', '2001:db8::/63', '2001:db8::/129', '2001:db8::/64/64'],
+  ].map(
     (sources): Case => [
       `tunnels from ${sources}`,
       withLine(2, `tunnel: { sources: ${sources} }`),
       ':2:20 tunnel.sources',
       `"${sources}"`,
-      'an IPv4 prefix of 8 to 32 bits, such as 172.16.0.0/16',
+      'a prefix, of 8 to 32 bits with IPv4 (172.16.0.0/16), of 64 to 128 with IPv6 ' +
+        '(2001:db8:f::/64), or a list with one of each',
     ],
   ),
   [
@@ -63,6 +67,15 @@ const CASES: Case[] = [
     withLine(2, 'tunnel: { sources: 198.51.100.8/29 }'),
     ':2:20 tunnel.sources',
     '198.51.100.8/29, which holds 198.51.100.11 of service dns',
+    "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'sources of IPv6 that somebody has',
+    withLine(2, 'tunnel: { sources: 2001:db8:f::/64 }')
+      .replace('192.0.2.53', '2001:db8:f::53')
+      .replace('198.51.100.11', '2001:db8::11'),
+    ':2:20 tunnel.sources',
+    '2001:db8:f::/64, which holds 2001:db8:f::53 of service dns',
     "a prefix without any VIP, real or gateway: it is the director's alone",
   ],
   [
@@ -104,6 +117,17 @@ describe('tunnels and routers that do not fit', () => {
   });
 });
 
-it('a good one', () => {
-  expect(problemsOf(withLine(2, 'tunnel: { port: 7000, sources: 172.16.0.0/16 }'))).toEqual([]);
+const GOOD = [
+  'tunnel: { port: 7000, sources: 172.16.0.0/16 }',
+  'tunnel: { sources: 2001:db8:f::/64 }',
+  'tunnel: { sources: [2001:db8:f::/64, 172.16.0.0/16] }',
+];
+it.each(GOOD)('a good one: %s', (line) => expect(problemsOf(withLine(2, line))).toEqual([]));
+
+it.each(['ipip', 'gue'])('by %s a real of the other family is reached', (method) => {
+  const six = (vip: string, real: string) =>
+    `  six: { vip: ${vip}, port: 1, method: ${method}, reals: [${real}] }`;
+  expect(problemsOf(withLine(11, six('2001:db8::10', '198.51.100.77')))).toEqual([]);
+  expect(problemsOf(withLine(11, six('192.0.2.99', '2001:db8::21')))).toEqual([]);
+  expect(problemsOf(withLine(11, six('2001:db8::10', '2001:db8::21')))).toEqual([]);
 });

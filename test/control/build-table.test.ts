@@ -347,7 +347,7 @@ describe('the router that leads to a real', () => {
   test('is resolved in the place of the real, and once for all of them', () => {
     const gateway = '10.0.0.254';
     const reals = [real('203.0.113.9', { gateway }), real('203.0.113.10', { gateway })];
-    const tunnel = { port: 7000, sources: '172.16.0.0/16' };
+    const tunnel = { port: 7000, sources: ['172.16.0.0/16'] };
     const made = { ...config(service({ method: 'gue', reals })), tunnel };
     const { table, services } = createTableBuilder().build(made, [OUT, IN]);
     expect([...table.neighbourAddress].map(formatIpv4)).toEqual([gateway]);

@@ -59,10 +59,10 @@ test('the guard drops VIPs, and replies of NAT reals that are not for the host i
 test('the guard drops replies of a sorry server by NAT, and what comes to sources of tunnels', () => {
   const [web] = sampleConfig().services;
   const sorry = { ...web!.reals[0]!, address: '10.2.0.99', method: 'nat' } as const;
-  const tunnel = { port: 6080, sources: '172.16.7.0/16' };
+  const tunnel = { port: 6080, sources: ['172.16.7.0/16', '2001:db8:f::1/64'] };
   const config = sampleConfig({ services: [{ ...web!, sorry }], tunnel });
   expect(guardRules(config, [])).toMatchObject({
-    vips: ['10.1.0.100', '172.16.0.0/16'],
+    vips: ['10.1.0.100', '172.16.0.0/16', '2001:db8:f::/64'],
     replies: [{ address: '10.2.0.99', protocol: 'tcp', from: 80, to: 80 }],
   });
 });

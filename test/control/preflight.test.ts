@@ -142,7 +142,7 @@ describe('addresses', () => {
   });
 
   test('sources of tunnels that hold an address of the host are refused', () => {
-    const config = sampleConfig({ tunnel: { port: 6080, sources: '10.1.0.0/16' } });
+    const config = sampleConfig({ tunnel: { port: 6080, sources: ['10.1.0.0/16'] } });
     expect(onlyProblem(config, hostFacts())).toContain(
       'tunnel: the sources 10.1.0.0/16 hold an address of this host (10.1.0.1/32)',
     );

@@ -1,13 +1,13 @@
 // What comes out of a tunnel's packet at a real: whole packets to its VIPs, and nothing else.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Unwrapped, unwrapGue, unwrapIpip } from '../../src/control/unwrap.ts';
-import { parseIpv4 } from '../../src/wire/address.ts';
-import { tcpFrame } from '../../src/wire/frame.ts';
+import { tcpFrame } from '../../lab/frame.ts';
+import { type Unwrapped, unwrapGue, unwrapIpip, unwrapIpip6 } from '../../src/control/unwrap.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
+import { tcp6 } from '../packets/frames6.ts';
 
 const VIP = '192.0.2.82';
-const VIPS = new Set([parseIpv4(VIP)!]);
+const VIPS = new Set([VIP]);
 
 function packetTo(destination: string, typeOfService = 0): Buffer {
   const macs = { sourceMac: '02:00:00:00:00:01', destinationMac: '02:00:00:00:00:02' };
@@ -64,6 +64,48 @@ test('all else is refused by name', () => {
   ]) {
     expect(refusal(unwrapGue(gue(good, ...header), VIPS)), `${header}`).toBe('malformed');
   }
+});
+
+describe('a packet of IPv6', () => {
+  const VIP6 = '2001:db8::82';
+  const vips = new Set([VIP6]);
+  const packet = (destination: string, trafficClass = 0) => {
+    const macs = { sourceMac: '02:00:00:00:00:01', destinationMac: '02:00:00:00:00:02' };
+    const ends = { source: '2001:db8::7', destination, sourcePort: 40_000, destinationPort: 80 };
+    const bytes = Buffer.from(tcp6({ ...macs, ...ends, payload: Uint8Array.of(1, 2) })).subarray(
+      14,
+    );
+    bytes[0] = 0x60 | (trafficClass >> 4);
+    bytes[1] = ((trafficClass & 15) << 4) | (bytes[1]! & 15);
+    return bytes;
+  };
+  const GUE6 = [0, 41, 0, 0];
+
+  test('comes out as it went in, over either family', () => {
+    const inner = packet(VIP6);
+    const all = [unwrapIpip(ipip(inner), vips), unwrapIpip6(inner, vips)];
+    for (const unwrapped of [...all, unwrapGue(gue(inner, ...GUE6), vips)]) {
+      expect(hex(unwrapped)).toBe(inner.toString('hex'));
+      expect(unwrapped.ok && unwrapped.destination).toBe(VIP6);
+    }
+    // IPv4 within IPv6, whose header a raw socket does not show.
+    expect(hex(unwrapIpip6(packetTo(VIP), VIPS))).toBe(packetTo(VIP).toString('hex'));
+  });
+
+  test('is refused by name', () => {
+    expect(refusal(unwrapIpip6(packet('2001:db8::83'), vips))).toBe('not-a-vip');
+    expect(refusal(unwrapIpip6(packet(VIP6).subarray(0, 41), vips))).toBe('malformed');
+    expect(refusal(unwrapIpip6(Buffer.alloc(0), vips))).toBe('malformed');
+    // GUE says one family, the packet is of the other.
+    expect(refusal(unwrapGue(gue(packet(VIP6)), vips))).toBe('malformed');
+    expect(refusal(unwrapGue(gue(packetTo(VIP), ...GUE6), VIPS))).toBe('malformed');
+  });
+
+  test('is marked as congested like one of IPv4', () => {
+    const marked = unwrapIpip(ipip(packet(VIP6, 0xb9), 3), vips);
+    expect(marked.ok && marked.packet.readUInt16BE(0)).toBe(0x6bb1);
+    expect(refusal(unwrapIpip(ipip(packet(VIP6, 0xb8), 3), vips))).toBe('congestion');
+  });
 });
 
 test('marks of congestion on the way are told to those that know them (RFC 6040, 4.2)', () => {

@@ -1,6 +1,16 @@
 // A director between two segments, with one service of each kind, and the frames that its
 // neighbours send. What tests see of it is what the wire would: a frame in, a verdict, a frame out,
 // and the counters that moved.
+
+import {
+  arpFrame,
+  type IcmpErrorFields,
+  icmpErrorFrame,
+  type TcpFields,
+  tcpFrame,
+  type UdpFields,
+  udpFrame,
+} from '../../lab/frame.ts';
 import { parsePorts, parsePrefix, parsePrefix6 } from '../../src/config/listening.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
 import {
@@ -34,15 +44,6 @@ import { schedulerNamed } from '../../src/schedule/schedulers.ts';
 import { type Ipv6, parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import { DROP_REASONS } from '../../src/wire/drop-reason.ts';
-import {
-  arpFrame,
-  type IcmpErrorFields,
-  icmpErrorFrame,
-  type TcpFields,
-  tcpFrame,
-  type UdpFields,
-  udpFrame,
-} from '../../src/wire/frame.ts';
 
 export interface Host {
   readonly mac: string;
@@ -186,7 +187,7 @@ export function tableOf(
   pool?: ScenePool,
 ): Table {
   const realOf = ({ hop, ...real }: SceneReal) => ({
-    ...{ ...real, address: numberOf(real.address) },
+    ...{ ...real, address: numberOf(real.address), family: familyOf(real.address) },
     hop: hop === undefined ? undefined : numberOf(hop),
   });
   const inputs = services.map(
@@ -217,7 +218,9 @@ export function tableOf(
       reals: reals.map((real) => ({ method, ...realOf(real) })),
     }),
   );
-  const hasIpv6 = inputs.some(({ family }) => family === 6);
+  const hasIpv6 = inputs.some(
+    ({ family, reals }) => family === 6 || reals.some((real) => real.family === 6),
+  );
   const sources = pool && { ...pool, addresses: Int32Array.from(pool.addresses, numberOf) };
   return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel, timeoutsMs, sources);
 }
