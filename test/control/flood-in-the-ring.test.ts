@@ -2,11 +2,11 @@
 // handshake is through, though all that waits before its last packet is new as well. The memory
 // datapath takes turns among its arms as the ring does; here it is kept as full as a ring is.
 import { describe, expect, test } from 'vitest';
+import { arpFrame } from '../../lab/frame.ts';
 import { createLoop } from '../../src/control/run-batch.ts';
 import { openMemory } from '../../src/datapath/memory.ts';
 import { counterBytes, wrapCounters } from '../../src/director/counters.ts';
 import * as arp from '../../src/wire/arp.ts';
-import { arpFrame } from '../../src/wire/frame.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
   ARMS,
