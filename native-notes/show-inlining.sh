@@ -1,6 +1,6 @@
 #!/bin/sh
 # Shows what V8's limits on inlining cost the director's core: the bench's core with the limits that
-# src/control/inlining.ts raises, and with V8's own. Needs no root.
+# src/control/v8-settings.ts raises, and with V8's own. Needs no root.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 keep_limits='import v8 from "node:v8";

@@ -93,9 +93,9 @@ function measureCore(samples: Record<string, Sample[]>): Target[] {
     const name = `core ${method}, ${flows} flows`;
     tell(name);
     const child = new URL('./core-child.js', import.meta.url).pathname;
-    const output = execFileSync(process.execPath, [child, method, String(flows)], {
-      encoding: 'utf8',
-    });
+    // Its heap is kept as the data plane's is: src/control/v8-settings.ts.
+    const argv = ['--no-memory-reducer', child, method, String(flows)];
+    const output = execFileSync(process.execPath, argv, { encoding: 'utf8' });
     const { runs, packets, collections } = JSON.parse(output) as {
       runs: number[];
       packets: number;

@@ -2,7 +2,7 @@
 // random order, are laid into memory like the ring's and decided in place. A process of its own for
 // each number. Prints nanoseconds of user time a packet, the laying out taken off, and the bytes
 // that a flow takes.
-import { inlineGenerously } from '../../src/control/inlining.ts';
+import { inlineGenerously } from '../../src/control/v8-settings.ts';
 import { BATCH_FRAMES, createBatch } from '../../src/datapath/datapath.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import { kindOf, SEND } from '../../src/director/verdict.ts';

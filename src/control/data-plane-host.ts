@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { REFUSAL } from '../linux/packet-socket-unsafe.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
+import { DATA_PLANE_LIMITS, keepHeapsAsTheyAre } from './v8-settings.ts';
 
 /** A batch takes microseconds; a data plane that needs longer to stop than this hangs. */
 const STOP_TIMEOUT_MS = 3000;
@@ -74,7 +75,11 @@ type Hear = (message: FromDataPlane) => void;
 type End = (reason: string) => void;
 
 function startWorker(start: DataPlaneStart, hear: Hear, end: End): Vessel {
-  const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: start });
+  keepHeapsAsTheyAre();
+  const worker = new Worker(new URL(WORKER, import.meta.url), {
+    workerData: start,
+    resourceLimits: DATA_PLANE_LIMITS,
+  });
   let reason: string | undefined;
   let wakeFd: number | undefined;
   worker.on('message', (message: FromDataPlane) => {

@@ -11,9 +11,9 @@ import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { adviseHugePages } from '../linux/huge-pages-unsafe.ts';
-import { inlineGenerously } from './inlining.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
+import { inlineGenerously } from './v8-settings.ts';
 import { wantedFrames } from './wanted-frames.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
