@@ -1,6 +1,6 @@
 // Clients that are reals themselves, in one lab: each asks the VIPs of the other services, and of
-// its own, as a user would with curl. Who answered is in the answer; whom the real saw is in the log
-// of its nginx. The reals share a network with each other, which is where NAT needs a source pool.
+// its own, as a user would with curl. Who answered is in the answer; whom the real saw is in the
+// log of its nginx. The reals share a network, which is where NAT needs a source pool.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';

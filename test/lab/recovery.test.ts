@@ -111,7 +111,7 @@ describe.skipIf(reason !== undefined)(`recovery${reason ? `: ${reason}` : ''}`, 
     // A thousandth of its share at most, in the first minute of a day.
     expect((await ask(40)).r2).toBeGreaterThanOrEqual(38);
 
-    // The same real, with more of its time over, and with all of it. Its share of two is p / (1 + p).
+    // The same real, with more of its time over, then all of it. Its share of two is p / (1 + p).
     const elapsed = DAY - (await rowOf('r1')).leftMs / 1000;
     const slowStart = Math.ceil(10 + 2 * elapsed);
     await reload({ slowStart });
