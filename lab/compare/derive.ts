@@ -2,7 +2,7 @@
 // much of the traffic goes through the balancer, and ratios to the path without one. Pure functions
 // of what `compare.json` holds, so that the terminal and the page say the same.
 import { quantile } from '../quantile.ts';
-import type { Latency, Sample } from './result.ts';
+import type { Conditions, Latency, Sample } from './result.ts';
 
 /** Several values of one figure. */
 export interface Spread {
@@ -135,4 +135,19 @@ export function medianLatency(samples: Samples): Latency | null {
     count: all.reduce((sum, { count }) => sum + count, 0),
     ratePerSecond: median(({ ratePerSecond }) => ratePerSecond),
   };
+}
+
+/** A build that has just ended still shows in the average of a minute, and is no other work. */
+const BUSY_SHARE = 0.75;
+
+/**
+ * What to tell of a machine that had other work already, of which the paths got uneven shares; or
+ * undefined.
+ */
+export function busyBefore({ loadBefore, cpus }: Conditions): string | undefined {
+  if (loadBefore <= BUSY_SHARE * cpus) return undefined;
+  return (
+    `before it began, the load was ${loadBefore.toFixed(1)} on ${cpus} processors: ` +
+    'repeat it on an idle machine before you rely on a figure.'
+  );
 }

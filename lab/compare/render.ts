@@ -16,6 +16,7 @@ import {
   wrap,
 } from '../../src/cli/output.ts';
 import {
+  busyBefore,
   type CpuCost,
   cpuPerCount,
   cpuPerGigabyte,
@@ -103,7 +104,7 @@ function renderMeasures(
   if (taken.length === 0) return '';
   const columns: Column[] = [left('path')];
   for (const measure of taken) {
-    columns.push(right(SHOWN[measure].title), right('spread'), right('ratio'));
+    columns.push(right(SHOWN[measure].title), ...spreadColumn(result), right('ratio'));
     if (measure === 'packets') columns.push(right('loss'));
   }
   return table(
@@ -113,6 +114,9 @@ function renderMeasures(
   );
 }
 
+/** One round has no spread, and its table more room. */
+const spreadColumn = ({ rounds }: CompareResult): Column[] => (rounds > 1 ? [right('spread')] : []);
+
 /** Median, spread and ratio; also the loss where packets are counted. */
 function cellsOf(result: CompareResult, path: PathResult, measure: MeasureName): string[] {
   const samples = samplesOf(path, measure);
@@ -121,11 +125,12 @@ function cellsOf(result: CompareResult, path: PathResult, measure: MeasureName):
   if (spread === null) {
     const status = path.measures[measure]?.status;
     const word = status === 'failed' ? 'failed' : status === undefined ? NO_FIGURE : 'n/a';
-    return [word, '', '', ...lossCell.map(() => '')];
+    return [word, ...spreadColumn(result).map(() => ''), '', ...lossCell.map(() => '')];
   }
   const ratio = ratioToNone(samples, noneOf(result, measure));
-  const cells = [SHOWN[measure].show(spread.median), widthOf(spread), fixed(ratio?.median, 2)];
-  return [...cells, ...lossCell];
+  const width = spreadColumn(result).map(() => widthOf(spread));
+  const median = SHOWN[measure].show(spread.median);
+  return [median, ...width, fixed(ratio?.median, 2), ...lossCell];
 }
 
 /** Half of what lies between lowest and highest, as a share of the median: `±3 %`. */
@@ -152,8 +157,8 @@ function rowsOf(result: CompareResult, figures: (path: PathResult) => string[]):
 function renderLatency(result: CompareResult, measure: MeasureName, colours: Colours): string {
   if (!isTaken(result, measure)) return '';
   const columns = [
-    ...[left('path'), right(`${SHOWN[measure].title}: p50 µs`), right('spread'), right('ratio')],
-    ...[right('p99'), right('p99.9'), right('messages/s')],
+    ...[left('path'), right(`${SHOWN[measure].title}: p50 µs`), ...spreadColumn(result)],
+    ...[right('ratio'), right('p99'), right('p99.9'), right('messages/s')],
   ];
   const rows = rowsOf(result, (path) => {
     const latency = medianLatency(samplesOf(path, measure));
@@ -266,6 +271,7 @@ function firstFrame({ evidence }: PathResult): string[] {
 
 function renderEnd(result: CompareResult, { directory, files }: RenderedFiles, colours: Colours) {
   const { conditions, rounds, secondsPerSample } = result;
+  const busy = busyBefore(conditions);
   const lines = [
     wrap(
       `${rounds > 1 ? `${rounds} rounds` : 'One round'} of ${secondsPerSample} s on ${conditions.cpus} processors ` +
@@ -273,6 +279,7 @@ function renderEnd(result: CompareResult, { directory, files }: RenderedFiles, c
         `${conditions.congestionControl}; load before: ${conditions.loadBefore.toFixed(2)}`,
       '  ',
     ),
+    ...(busy === undefined ? [] : [colours.yellow(wrap(`The machine was busy: ${busy}`, '  '))]),
     ...(result.interrupted
       ? [colours.yellow('Interrupted: this is what was measured until then.')]
       : []),

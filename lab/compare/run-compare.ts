@@ -48,7 +48,7 @@ export async function runCompare(options: RunCompareOptions): Promise<number> {
   const announce = (seconds: readonly number[]) =>
     options.json ? SILENT : startProgress({ title: titleOf(plan), seconds }, process.stdout);
   const result = await carryOut({ plan, parts, directory, conditions, announce });
-  const { files, problems } = await writePage(result, directory);
+  const { files, problems } = await unhurried(() => writePage(result, directory));
   console.log(
     options.json
       ? JSON.stringify(result)
@@ -58,6 +58,16 @@ export async function runCompare(options: RunCompareOptions): Promise<number> {
   const code = problems.length > 0 ? 1 : exitCodeOf(result);
   if (result.interrupted) setTimeout(() => process.exit(code), LINGER_MS).unref();
   return code;
+}
+
+/** What is the fruit of an hour takes a second: the first signal meanwhile is not heeded. */
+async function unhurried<T>(action: () => Promise<T>): Promise<T> {
+  const giveUp = takeFirstSignal(() => {});
+  try {
+    return await action();
+  } finally {
+    giveUp();
+  }
 }
 
 const endOf = (

@@ -1,6 +1,7 @@
 // The page that a team reads when it chooses: one HTML text, drawn from a comparison's result
 // alone. It asks for nothing else: no script, no font, no file, only links to the captures beside
 // it. The same result always gives the same page.
+import { busyBefore } from '../compare/derive.ts';
 import type { CompareResult } from '../compare/result.ts';
 import { moment, tied } from './figures.ts';
 import { Html, html } from './html.ts';
@@ -71,8 +72,10 @@ function headLine({ startedAt, conditions, rounds, secondsPerSample }: CompareRe
 ${cpuModel}; ${tied(runs)}</p>`;
 }
 
-function notices({ interrupted, quick }: CompareResult): Html[] {
+function notices({ interrupted, quick, conditions }: CompareResult): Html[] {
+  const busy = busyBefore(conditions);
   return [
+    ...(busy === undefined ? [] : [statement('The machine was busy', busy)]),
     ...(interrupted ? [statement('Interrupted', 'what was measured until then is here.')] : []),
     ...(quick
       ? [statement('A quick run', 'few and short samples; look for the large differences.')]

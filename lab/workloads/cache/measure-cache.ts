@@ -74,8 +74,10 @@ export async function measureCache(options: CacheOptions): Promise<CacheResult> 
     pathsFor(proxies).map((path) => new Point(path, proxies)),
   );
   const missing = whyNoLab([...ALL_PROGRAMS, 'memcached', 'nutcracker', 'memcaslap']);
+  // Being ended breaks what is under way; that says nothing of its own.
+  const whyNot = (error: unknown) => [options.signal?.aborted ? INTERRUPTED : oneLine(error)];
   const reasons =
-    missing === undefined ? await measureAll(points, options).catch(reasonOf) : [missing];
+    missing === undefined ? await measureAll(points, options).catch(whyNot) : [missing];
   const measured = points.filter((point) => point.rates.length > 0);
   const complete = points.every((point) => point.rates.length === options.rounds);
   const status = complete ? 'measured' : measured.length > 0 ? 'partly' : 'failed';
@@ -89,7 +91,7 @@ export async function measureCache(options: CacheOptions): Promise<CacheResult> 
   };
 }
 
-const reasonOf = (error: unknown): string[] => [oneLine(error)];
+const INTERRUPTED = 'interrupted';
 
 const oneLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).trim().split('\n').join(' ');
@@ -130,7 +132,7 @@ class Point {
 /** Returns why points are missing, one line each. */
 async function measureAll(points: readonly Point[], options: CacheOptions): Promise<string[]> {
   const { signal } = options;
-  if (signal?.aborted) return ['interrupted'];
+  if (signal?.aborted) return [INTERRUPTED];
   options.onStep('cache: building the lab');
   const scene = await CacheScene.open(Math.max(0, ...options.proxies), options);
   const interrupt = () => void scene.close();
@@ -140,7 +142,7 @@ async function measureAll(points: readonly Point[], options: CacheOptions): Prom
     for (const proxies of options.proxies) {
       const own = points.filter((point) => point.proxies === proxies);
       reasons.push(...(await measureCount(scene, own, options)));
-      if (signal?.aborted) return ['interrupted'];
+      if (signal?.aborted) return [INTERRUPTED];
     }
     return reasons;
   } finally {

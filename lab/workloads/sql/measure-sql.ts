@@ -51,6 +51,8 @@ export function sqlSeconds(options: Pick<SqlOptions, 'connections' | 'rounds' | 
   return SETUP_SECONDS + SQL_PATHS.length * eachWay;
 }
 
+const INTERRUPTED = 'it was interrupted';
+
 /** Measures. What fails is part of the result; an abort ends it early, and the result says so. */
 export async function measureSql(options: SqlOptions): Promise<SqlResult> {
   const missing = whyNoSql();
@@ -59,7 +61,7 @@ export async function measureSql(options: SqlOptions): Promise<SqlResult> {
   try {
     bed = await openSqlBed(options.onStep);
   } catch (error) {
-    return noResult(options, 'failed', firstLine(error));
+    return noResult(options, 'failed', options.signal?.aborted ? INTERRUPTED : firstLine(error));
   }
   try {
     return await measureOn(bed, options);
@@ -106,7 +108,7 @@ async function measureAll(bed: SqlBed, options: SqlOptions, logs: string): Promi
       reasons.push(`${TITLES[step.path]}, ${step.connections} connections: ${reason}`);
     }
   }
-  if (aborted()) reasons.push('it was interrupted');
+  if (aborted()) reasons.push(INTERRUPTED);
   return { points: pointsOf(options, runs), reasons };
 }
 

@@ -157,6 +157,19 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
     expect(result.configs.every(({ text, source }) => text !== '' && source !== '')).toBe(true);
   });
 
+  it('says that it was interrupted if that broke the lab that it builds', async () => {
+    const interruption = new AbortController();
+    const onStep = () => {
+      interruption.abort();
+      // What the end of a lab breaks may be anything.
+      throw new Error('ip: exit code 128');
+    };
+    const { signal } = interruption;
+    const options = { proxies: [1], rounds: 1, seconds: 1, onStep, signal, directory };
+    const result = await measureCache(options);
+    expect(result).toMatchObject({ status: 'failed', reason: 'interrupted' });
+  });
+
   it('keeps what it has when it is interrupted, and leaves nothing', async () => {
     const interruption = new AbortController();
     const { signal } = interruption;

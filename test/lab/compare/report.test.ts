@@ -128,6 +128,12 @@ describe('the page', () => {
     for (const { title } of NOTHING.paths) expect(page).toContain(title);
   });
 
+  it('warns of a machine that had other work before it began', () => {
+    const conditions = { ...SAMPLE.conditions, loadBefore: 8.4 };
+    expect(renderReport({ ...SAMPLE, conditions })).toContain('The machine was busy');
+    expect(PAGE).not.toContain('The machine was busy');
+  });
+
   it('has no figure that is none', () => {
     expect(PAGE).not.toMatch(/NaN|undefined|Infinity/);
     const failed = { status: 'failed', reason: 'no room', points: [] } as const;

@@ -408,6 +408,24 @@ describe('the tables', () => {
     expect(text).toContain('  compare.json');
   });
 
+  test('of one round have no column for a spread that one round has not', async () => {
+    const measures = [fakeMeasure('upload')];
+    const task = fakeTask({ paths: fakePaths(), measures, options: { rounds: 1 } });
+    const [head, row] = renderCompare(await carryOut(task), files, PLAIN).split('\n');
+    expect(head).toMatch(/^path +up Gbit\/s +ratio$/);
+    expect(row).toMatch(/^none +\S+ +1\.00$/);
+  });
+
+  test('warn of a machine that had other work before, and of no other', async () => {
+    const result = await carryOut(fakeTask({ paths: fakePaths(), measures: [] }));
+    const withLoad = (loadBefore: number) => {
+      const conditions = { ...result.conditions, loadBefore };
+      return renderCompare({ ...result, conditions }, files, PLAIN);
+    };
+    expect(withLoad(8.4)).toContain('The machine was busy: before it began, the load was 8.4 on 2');
+    expect(withLoad(1.2)).not.toContain('busy');
+  });
+
   test('fit into 100 columns', async () => {
     const long = (await rendered()).split('\n').filter((line) => line.length > 100);
     expect(long).toEqual([]);

@@ -177,6 +177,19 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
     expect(readdirSync(join(directory, 'sql'))).toContain('round-1-8-nat.txt');
   });
 
+  it('says that it was interrupted if that broke the lab that it builds', async () => {
+    const interruption = new AbortController();
+    const onStep = () => {
+      interruption.abort();
+      // What the end of a lab breaks may be anything.
+      throw new Error('ip: exit code 128');
+    };
+    const { signal } = interruption;
+    const options = { connections: [4], rounds: 1, seconds: 1, onStep, signal, directory };
+    const result = await measureSql(options);
+    expect(result).toMatchObject({ status: 'failed', reason: 'it was interrupted' });
+  });
+
   it('goes on without a way that fails, and keeps what it has when it is aborted', async () => {
     const bed = await openSqlBed(() => {});
     try {
