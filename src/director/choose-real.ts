@@ -2,6 +2,7 @@
 // the one that the scheduler chooses among those that are open; else, when no real can take any,
 // the sorry server, or all of them as if they were up. What the real was chosen by is left in
 // `director.choice`, so that the flow, once it is there, can be noted as its client's.
+import { NONE_OVER } from '../flow/flow-table.ts';
 import {
   createTemplateTable,
   findTemplate,
@@ -78,7 +79,10 @@ export function chooseReal(
   // It serves but for a while: the client shall have a real again as soon as there is one.
   choice.persists = false;
   if (life.failOpen) return askAsIfUp(director, service);
-  return life.sorry >= 0 && director.states.closed[life.sorry] === 0 ? life.sorry : -1;
+  if (life.sorry < 0 || director.states.closed[life.sorry] !== 0) return -1;
+  // Its datagrams stay until a real is open, even where all are full since just now.
+  director.flows.goneReals[life.sorry] = NONE_OVER;
+  return life.sorry;
 }
 
 /** Asks the service's scheduler, or what stands in for it: see pass-statelessly.ts. */

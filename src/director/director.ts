@@ -3,7 +3,13 @@
 // here does I/O: frames of its own wait in `outbox`, news for people in `events`.
 import type { Arm } from '../datapath/datapath.ts';
 import { fixAddresses } from '../flow/address-book.ts';
-import { createFlowTable, type FlowTable, type NewFlow, sweepFlows } from '../flow/flow-table.ts';
+import {
+  createFlowTable,
+  type FlowTable,
+  type NewFlow,
+  NONE_OVER,
+  sweepFlows,
+} from '../flow/flow-table.ts';
 import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
 import { sweepTemplates } from '../flow/template-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
@@ -283,13 +289,16 @@ export function layWays(director: Director): void {
 }
 
 /** Nobody is up: what is sent all the same goes where each real was when it last answered. */
-function layLastWays({ ways, table, neighbours, states }: Director, service: number): void {
+function layLastWays(director: Director, service: number): void {
+  const { ways, table, neighbours, states, flows } = director;
   for (const id of realsOfService(table, service)) {
     const neighbour = table.realNeighbour[id] as number;
     const wasKnown = neighbours.macHigh[neighbour] !== 0 || neighbours.macLow[neighbour] !== 0;
     if (((states.closed[id] as number) & DOWN) === 0 || !wasKnown) continue;
-    if (states.spent[id] === 0)
-      ways[id * WAY_WORDS + WAY_ARM] = neighbours.arm[neighbour] as number;
+    if (states.spent[id] !== 0) continue;
+    ways[id * WAY_WORDS + WAY_ARM] = neighbours.arm[neighbour] as number;
+    // Exchanges of UDP that it gets meanwhile last like any others.
+    flows.goneReals[id] = NONE_OVER;
   }
 }
 

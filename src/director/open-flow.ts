@@ -27,6 +27,7 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
+import { judgeFull } from './availability.ts';
 import { chooseReal, fillMapped, noteChoice, noteClient6 } from './choose-real.ts';
 import { GLOBAL, OPENED_FLOWS, realAt } from './counters.ts';
 import type { Director } from './director.ts';
@@ -276,8 +277,10 @@ function fillDeltas({ newFlow, flows, packet }: Director): void {
   newFlow.deltas = addDeltas(newFlow.deltas, more);
 }
 
-function countOpened({ counters }: Director, realId: number): void {
-  const { values, room } = counters;
+function countOpened(director: Director, realId: number): void {
+  const { values, room } = director.counters;
+  // It may be full now, and one flow less when somebody asks again: that is not yet few enough.
+  judgeFull(director, realId);
   const opened = realAt(room, realId) + OPENED_FLOWS;
   values[opened] = (values[opened] as number) + 1;
   values[GLOBAL.openedFlows] = (values[GLOBAL.openedFlows] as number) + 1;

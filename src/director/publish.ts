@@ -2,6 +2,7 @@
 // the neighbours know, and the services' rows, which are the sums of their reals'. All sums are
 // moved on by differences: they never sink, neither when a real leaves its service nor when a new
 // data plane goes on with the counters of an old one.
+import { UDP_OVER } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { judgeFull } from './availability.ts';
 import {
@@ -116,11 +117,17 @@ function publishNeighbours(director: Director): void {
 
 /** Whether a real takes new flows, and what is left of its slow start and of its drain. */
 function publishState(director: Director, id: number, row: number): void {
-  const { states, table, totals, counters, nowMs } = director;
+  const { states, table, totals, flows, counters, nowMs } = director;
   const { values } = counters;
   const terms = table.life.reals[id];
-  if (terms !== undefined) judgeFull(director, id);
-  const slowStartMs = table.life.services[totals.serviceOfReal[id] as number]?.slowStartMs ?? 0;
+  const life = table.life.services[totals.serviceOfReal[id] as number];
+  if (terms !== undefined) {
+    judgeFull(director, id);
+    // It may be full no more, and takes the datagrams back.
+    const isBack = life !== undefined && life.sorry >= 0 && states.closed[id] === 0;
+    if (isBack && id !== life.sorry) flows.goneReals[life.sorry] = UDP_OVER;
+  }
+  const slowStartMs = life?.slowStartMs ?? 0;
   const isStarting = states.starting[id] !== 0 && slowStartMs > 0;
   const startedMs = (nowMs - (states.startedMs[id] as number)) | 0;
   const drainedMs = (nowMs - (states.drainedMs[id] as number)) | 0;

@@ -200,6 +200,14 @@ describe('a real with thresholds', () => {
     expect(open(scene, 2, 200)).toContain('0c01');
   });
 
+  test('is full at the upper one, though a flow less is there when the next one comes', () => {
+    const terms = [{ upper: 2, lower: 1 }, { stopsNew: true }];
+    const scene = makeScene({ services: servicesWith({}, terms) });
+    expect(open(scene, 2)).toEqual(['0c01', '0c01']);
+    for (const flags of [tcp.ACK, tcp.RST]) to(scene, dsrTcp({ flags, sourcePort: 1 }));
+    expect(open(scene, 1)).toEqual(['drop no-real']);
+  });
+
   test('without a lower one takes more below three quarters of the upper one', () => {
     const scene = makeScene({ services: servicesWith({}, [{ upper: 4 }, { stopsNew: true }]) });
     expect(open(scene, 5)).toEqual(['0c01', '0c01', '0c01', '0c01', 'drop no-real']);
