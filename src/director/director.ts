@@ -217,19 +217,8 @@ export function createDirector(options: DirectorOptions): Director {
 }
 
 const emptyFlow = (): NewFlow => ({
-  client: 0,
-  vip: 0,
-  ports: 0,
-  real: 0,
-  replyPorts: 0,
-  protocol: 0,
-  local: 0,
-  bits: 0,
-  realId: 0,
-  serviceId: 0,
-  hopHigh: 0,
-  hopLow: 0,
-  deltas: 0,
+  ...{ client: 0, vip: 0, ports: 0, real: 0, replyPorts: 0, protocol: 0, local: 0, bits: 0 },
+  ...{ realId: 0, serviceId: 0, hopHigh: 0, hopLow: 0, deltas: 0 },
 });
 
 /**
@@ -356,8 +345,7 @@ const TEMPLATE_BUDGET = 256;
 /** What happens every few milliseconds beside the packets. */
 export function tick(director: Director, nowMs: number): void {
   director.nowMs = nowMs;
-  const { flows, neighbours, outbox, counters } = director;
-  const { leader, table } = director;
+  const { flows, neighbours, outbox, counters, leader, table } = director;
   if (leader !== undefined) adoptNeighbours(neighbours, table, leader);
   const probes = leader === undefined ? askNeighbours(neighbours, outbox, nowMs) : 0;
   if (neighbours.changed || isDrainDue(director)) layWays(director);

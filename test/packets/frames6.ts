@@ -28,6 +28,8 @@ export interface PortFields6 extends Fields6 {
   readonly partialChecksum?: boolean;
   /** Of TCP; ACK. */
   readonly flags?: number;
+  /** Of TCP; 1. */
+  readonly sequence?: number;
 }
 
 const L3 = ethernet.HEADER_BYTES;
@@ -83,8 +85,8 @@ function finish(
 export function tcp6(fields: PortFields6): Uint8Array {
   const payload = fields.payload ?? NO_BYTES;
   const { frame, view, l4 } = frameFor(fields, 6, tcp.HEADER_BYTES + payload.length);
-  const { sourcePort, destinationPort, flags = tcp.ACK } = fields;
-  const rest = { sequence: 1, acknowledgment: 2, window: 1000, urgentPointer: 0 };
+  const { sourcePort, destinationPort, flags = tcp.ACK, sequence = 1 } = fields;
+  const rest = { sequence, acknowledgment: 2, window: 1000, urgentPointer: 0 };
   const segment = { sourcePort, destinationPort, flags, ...rest, options: NO_BYTES, payload };
   tcp.emit(view, l4, segment, NOWHERE);
   return finish(frame, [6, l4, tcp.CHECKSUM_OFFSET], fields.partialChecksum);

@@ -1,46 +1,59 @@
-// The reals of a simulation: each answers ARP, keeps its connections, echoes every request with its
-// own number, and resets what it does not know. Now and then one dies, or changes its MAC address.
+// The reals of a simulation: each answers ARP or NDP, keeps its connections, echoes every request
+// with its own number, and resets what it does not know. Now and then one dies, or changes its MAC
+// address.
 
 import { arpFrame } from '../../lab/frame.ts';
-import { formatIpv4, formatMac } from '../../src/wire/address.ts';
+import { comesBack, type MethodName } from '../../src/director/table.ts';
+import { formatIpv4, formatIpv6, type Ipv6, parseMac } from '../../src/wire/address.ts';
 import * as arp from '../../src/wire/arp.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
-import * as ipv4 from '../../src/wire/ipv4.ts';
+import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { GUE_PORT } from '../../src/wire/tunnel.ts';
 import { INSIDE, INSIDE_ARM, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
+import { advertisement } from '../packets/scene6.ts';
+import { tellOfRequest, tellOfTunnel } from './errors.ts';
+import { addressOf, armOf, GROUPS, type Group, methodOf, portOf, SLOTS } from './network.ts';
 import {
   buildSegment,
+  createReassembly,
   decodeMessage,
+  type ErrorSeen,
   encodeMessage,
   inPieces,
+  isPiece,
+  macNumber,
   type Reassembly,
+  readError,
   readSegment,
   type Segment,
+  viewOf,
 } from './segments.ts';
+import { findBadSum } from './sums.ts';
 import type { World } from './world.ts';
 
-export const METHODS = ['dsr', 'nat', 'fullnat', 'gue'] as const;
-export type Method = (typeof METHODS)[number];
-
-/** Outer headers of a GUE tunnel. */
-const GUE_BYTES = 32;
-
-const BROADCAST = 'ff:ff:ff:ff:ff:ff';
+/** Outer headers of each tunnel. */
+const OUTER_BYTES = { gue: 32, ipip: 20 };
+const BROADCAST = 0xffff_ffff_ffff;
+/** The beginning of the MAC address of a group. */
+const IPV6_GROUP = 0x3333;
+const SOLICITATION = 135;
 
 export interface SimulatedReal {
   readonly index: number;
-  readonly method: Method;
+  readonly group: Group;
+  readonly slot: number;
+  readonly method: MethodName;
   readonly arm: number;
   readonly address: string;
-  /** The VIP, if packets come with it as they were; else its own address. And its port. */
-  readonly listensOn: string;
-  readonly port: number;
   mac: string;
+  /** The same as one number. */
+  station: number;
   alive: boolean;
-  inTable: boolean;
-  /** TCP connections by client address and port. */
+  /** Connections by protocol, client's address and port. */
   readonly open: Set<string>;
+  /** Whom it has heard from: likewise, with the address that was asked. */
+  readonly heard: Set<string>;
   readonly pieces: Reassembly;
 }
 
@@ -49,7 +62,26 @@ export interface RealWires {
   toDirector(frame: Uint8Array, arm: number): void;
   /** To the client, past the director. */
   toClient(frame: Uint8Array): void;
+  /** Which real has the connection that a message is of, as far as that must not change; or -1. */
+  keeperOf(connection: number): number;
+  /** An error came to the real whose packet it speaks of. */
+  noteError(): void;
 }
+
+export const makeReals = (): SimulatedReal[] =>
+  GROUPS.flatMap((group) =>
+    Array.from({ length: SLOTS }, (_, slot): SimulatedReal => {
+      const index = group.number * SLOTS + slot;
+      const method = methodOf(group, slot);
+      const mac = `02:00:00:00:1d:${(0x10 + index).toString(16)}`;
+      return {
+        ...{ index, group, slot, method, arm: armOf(method), address: addressOf(group, slot) },
+        ...{ mac, station: macNumber(parseMac(mac)!) },
+        ...{ alive: true, open: new Set<string>(), heard: new Set<string>() },
+        pieces: createReassembly(),
+      };
+    }),
+  );
 
 /** A frame reaches a real. */
 export function arriveAtReal(
@@ -59,11 +91,33 @@ export function arriveAtReal(
   wires: RealWires,
 ): void {
   if (!real.alive) return;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-  const to = formatMac(ethernet.destinationHigh(view, 0), ethernet.destinationLow(view, 0));
-  if (to !== real.mac && to !== BROADCAST) return;
-  if (ethernet.type(view, 0) === ethernet.TYPE_ARP) answerArp(real, view, wires);
-  else arrivePacket(world, real, frame, wires);
+  const view = viewOf(frame);
+  if (ethernet.type(view, 0) === ethernet.TYPE_ARP) {
+    const isForUs = formatIpv4(arp.targetAddress(view, 14)) === real.address;
+    if (isForUs) wires.toDirector(tellMac(real), real.arm);
+  } else if (isNeighbourMessage(view)) {
+    const isForUs = view.getUint8(54) === SOLICITATION && targetOf(view) === real.address;
+    if (isForUs) wires.toDirector(tellMac(real), real.arm);
+  } else {
+    arrivePacket(world, real, frame, wires);
+  }
+}
+
+const isNeighbourMessage = (frame: DataView): boolean =>
+  ethernet.type(frame, 0) === ethernet.TYPE_IPV6 &&
+  frame.getUint8(20) === 58 &&
+  frame.getUint8(54) >= SOLICITATION;
+
+const targetOf = (frame: DataView): string =>
+  formatIpv6([62, 66, 70, 74].map((at) => frame.getInt32(at)) as unknown as Ipv6);
+
+/** Whether a frame to this station is for all, or for some of them. */
+export const isForMany = (to: number): boolean =>
+  to === BROADCAST || Math.floor(to / 2 ** 32) === IPV6_GROUP;
+
+export function setMac(real: SimulatedReal, mac: string): void {
+  real.mac = mac;
+  real.station = macNumber(parseMac(mac)!);
 }
 
 function arrivePacket(
@@ -77,31 +131,46 @@ function arrivePacket(
     world.violations.push(`real ${real.index} got a packet through no tunnel of its own`);
     return;
   }
+  const ahead = frame.length - packet.length;
+  if (ahead > 0 && packet.length > 114 && world.random.chance(0.02)) {
+    wires.toDirector(tellOfTunnel(frame, ahead, real.mac), real.arm);
+  }
   const whole = real.pieces.add(packet);
-  if (whole !== undefined) answerSegment(world, real, readSegment(whole), wires);
+  if (whole === undefined) return;
+  const error = readError(whole);
+  if (error !== undefined) {
+    hearError(world, real, error, wires);
+    return;
+  }
+  const bad = findBadSum(whole);
+  if (bad !== undefined) world.violations.push(`real ${real.index} got a packet with ${bad} wrong`);
+  const segment = readSegment(whole);
+  const isData = decodeMessage(segment.payload) !== undefined && !isPiece(whole);
+  if (comesBack(real.method) && isData && world.random.chance(0.02)) {
+    wires.toDirector(tellOfRequest(world.random, segment, whole, real.mac), real.arm);
+  }
+  answerSegment(world, real, segment, wires);
 }
 
 /** A packet as it was before it went through the real's tunnel, if it has one. */
 export function withoutTunnel(real: SimulatedReal, frame: Uint8Array): Uint8Array | undefined {
-  if (real.method !== 'gue') return frame;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const { method } = real;
+  if (method !== 'gue' && method !== 'ipip') return frame;
+  const view = viewOf(frame);
   const isOurs =
-    ipv4.check(view, 14, frame.length) === 0 &&
-    ipv4.protocol(view, 14) === ipv4.PROTOCOL_UDP &&
-    formatIpv4(ipv4.destination(view, 14)) === real.address &&
-    view.getUint16(14 + 22) === GUE_PORT;
-  return isOurs
-    ? Uint8Array.of(...frame.subarray(0, 14), ...frame.subarray(14 + GUE_BYTES))
-    : undefined;
-}
-
-function answerArp(real: SimulatedReal, frame: DataView, wires: RealWires): void {
-  const isForUs = formatIpv4(arp.targetAddress(frame, 14)) === real.address;
-  if (isForUs) wires.toDirector(tellMac(real), real.arm);
+    view.getUint8(14) === 0x45 &&
+    formatIpv4(view.getInt32(14 + 16)) === real.address &&
+    view.getUint8(14 + 9) === (method === 'gue' ? 17 : 4) &&
+    (method === 'ipip' || view.getUint16(14 + 22) === GUE_PORT);
+  if (!isOurs) return undefined;
+  const inner = frame.slice(OUTER_BYTES[method]);
+  inner.set(frame.subarray(0, 14));
+  return inner;
 }
 
 /** Where a real is: an answer, which may come unasked. */
 export function tellMac(real: SimulatedReal): Uint8Array {
+  if (real.group.family === 6) return advertisement(real);
   const arm = real.arm === INSIDE ? INSIDE_ARM : OUTSIDE_ARM;
   return arpFrame({
     ...{ sourceMac: real.mac, destinationMac: arm.mac, operation: arp.REPLY },
@@ -109,26 +178,71 @@ export function tellMac(real: SimulatedReal): Uint8Array {
   });
 }
 
-function answerSegment(
+/** Whether this is an address of the real: its own by NAT, else one that its services have. */
+function listensOn({ method, address, group }: SimulatedReal, destination: string): boolean {
+  if (comesBack(method)) return destination === address;
+  const { vip, prefix } = group;
+  return destination === vip || (prefix !== '' && destination.startsWith(prefix));
+}
+
+const peerKey = (protocol: number, peer: string, port: number, own: string) =>
+  `${protocol} ${peer} ${port} ${own}`;
+
+/**
+ * "An error about a reply reaches the real that sent it, and speaks of the packet as that real sent
+ * it." The flow may have gone elsewhere since, but not if it is one that must stay.
+ */
+function hearError(
   world: World,
   real: SimulatedReal,
-  segment: Segment | undefined,
+  { destination, quoted }: ErrorSeen,
   wires: RealWires,
 ): void {
-  if (segment === undefined) {
-    world.violations.push(`real ${real.index} got a packet with wrong sums`);
-  } else if (segment.destination !== real.listensOn || segment.destinationPort !== real.port) {
-    const { destination, destinationPort } = segment;
-    world.violations.push(`real ${real.index} got a packet to ${destination}:${destinationPort}`);
-  } else if (segment.protocol === 6) {
-    answerTcp(world, real, segment, wires);
-  } else {
-    send(world, real, segment, 0, wires);
+  const { protocol, source, sourcePort, destinationPort, payload } = quoted;
+  const key = peerKey(protocol, quoted.destination, destinationPort, source);
+  const isOurs = destination === source && listensOn(real, source);
+  if (!isOurs || sourcePort !== portOf(real.method, protocol)) {
+    const text = `of a packet from ${source} ${sourcePort}, to ${destination}`;
+    world.violations.push(`real ${real.index} got an error ${text}`);
+    return;
+  }
+  wires.noteError();
+  const message = decodeMessage(payload);
+  const isKept = message !== undefined && wires.keeperOf(message.connection) === message.real;
+  if (isKept && (message.real !== real.index || !real.heard.has(key))) {
+    world.violations.push(`real ${real.index} got an error about a reply of real ${message.real}`);
   }
 }
 
-function answerTcp(world: World, real: SimulatedReal, segment: Segment, wires: RealWires): void {
-  const key = `${segment.source}:${segment.sourcePort}`;
+/** "A real gets packets to where it listens, and NAT alone takes one from their TTL." */
+function answerSegment(
+  world: World,
+  real: SimulatedReal,
+  segment: Segment,
+  wires: RealWires,
+): void {
+  const { destination, destinationPort, protocol, source, sourcePort, timeToLive = 0 } = segment;
+  const isRst = protocol === 6 && (segment.flags & tcp.RST) !== 0;
+  const sent = comesBack(real.method) ? [63] : [64, 1];
+  if (!listensOn(real, destination) || destinationPort !== portOf(real.method, protocol)) {
+    world.violations.push(`real ${real.index} got a packet to ${destination} ${destinationPort}`);
+  } else if (!isRst && !sent.includes(timeToLive)) {
+    world.violations.push(`real ${real.index} got a packet with a TTL of ${timeToLive}`);
+  }
+  const key = peerKey(protocol, source, sourcePort, destination);
+  real.heard.add(key);
+  if (protocol === 6) answerTcp(world, real, segment, key, wires);
+  else if (protocol === 132) answerSctp(world, real, segment, key, wires);
+  else send(world, real, segment, 0, wires);
+}
+
+function answerTcp(
+  world: World,
+  real: SimulatedReal,
+  segment: Segment,
+  key: string,
+  wires: RealWires,
+): void {
   const { flags } = segment;
   if (flags & tcp.RST) {
     real.open.delete(key);
@@ -144,6 +258,26 @@ function answerTcp(world: World, real: SimulatedReal, segment: Segment, wires: R
   }
 }
 
+function answerSctp(
+  world: World,
+  real: SimulatedReal,
+  segment: Segment,
+  key: string,
+  wires: RealWires,
+): void {
+  const { flags } = segment;
+  if (flags === sctp.INIT) {
+    send(world, real, segment, sctp.INIT_ACK, wires);
+  } else if (flags === sctp.COOKIE_ECHO) {
+    real.open.add(key);
+    send(world, real, segment, sctp.COOKIE_ACK, wires);
+  } else if (flags === sctp.SHUTDOWN) {
+    send(world, real, segment, sctp.SHUTDOWN_ACK, wires);
+  } else if (flags === sctp.DATA) {
+    send(world, real, segment, real.open.has(key) ? sctp.DATA : sctp.ABORT, wires);
+  }
+}
+
 /** Answers a segment; a request gets its own words back, with the number of the real. */
 function send(
   world: World,
@@ -153,9 +287,9 @@ function send(
   wires: RealWires,
 ): void {
   const message = decodeMessage(segment.payload);
-  const isNat = real.method === 'nat' || real.method === 'fullnat';
+  const isNat = comesBack(real.method);
   const answer = buildSegment({
-    ...{ protocol: segment.protocol, flags, sourceMac: real.mac },
+    ...{ protocol: segment.protocol, flags, sourceMac: real.mac, sequence: 1 },
     destinationMac: isNat ? INSIDE_ARM.mac : ROUTER.mac,
     ...{ source: segment.destination, sourcePort: segment.destinationPort },
     ...{ destination: segment.source, destinationPort: segment.sourcePort },

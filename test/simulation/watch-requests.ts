@@ -1,0 +1,188 @@
+// What the director sends to a real, judged frame by frame as it leaves.
+
+import type { Director } from '../../src/director/director.ts';
+import { KEEP_OLD } from '../../src/director/life.ts';
+import { findAddress } from '../../src/flow/address-book.ts';
+import { findFlow, META, RECORD_WORDS } from '../../src/flow/flow-table.ts';
+import { KEPT_STATES } from '../../src/flow/tcp-states.ts';
+import * as sctp from '../../src/wire/sctp.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import type { Clients, Connection } from './clients.ts';
+import { isDenied, numberOf, realId, type Service, SLOTS, SORRY } from './network.ts';
+import { type SimulatedReal, withoutTunnel } from './reals.ts';
+import { isPiece, readError, readSegment, type Segment } from './segments.ts';
+import type { World } from './world.ts';
+
+const FAMILY_BIT = 0x40;
+
+export interface RequestWatch {
+  /** Frames come, and what is sent for them is shown to `request`. */
+  stepBegins(): void;
+  /** A frame leaves for a real. */
+  request(real: SimulatedReal, frame: Uint8Array): void;
+  /** The director has a new table, of the services as they are now. */
+  tableTaken(nowMs: number): void;
+  /** The director has had a tick. */
+  ticked(nowMs: number): void;
+  /** From now on no flow of this real's service need stay with it. */
+  excuse(service: Service, slot: number): void;
+}
+
+export function watchRequests(
+  world: World,
+  director: Director,
+  services: readonly Service[],
+  clients: Clients,
+): RequestWatch {
+  const note = (text: string) => void world.violations.push(text);
+  /** By real id: when its drain began, and whether its old flows have had their time. */
+  const drainedMs = new Map<number, number>();
+  const spent = new Set<number>();
+  /** Services of which a real took new flows at the last two ticks. */
+  const open = new Map<number, number>();
+
+  let endedBefore = 0;
+
+  const memberOf = (service: Service, slot: number) =>
+    slot === SORRY && service.hasSorry ? 'sorry' : service.members[slot];
+
+  function tableTaken(nowMs: number): void {
+    for (const service of services) {
+      for (let slot = 0; slot < SLOTS; slot++) {
+        const id = realId(service, slot);
+        const member = service.members[slot];
+        if (member?.terms.stopsNew) drainedMs.set(id, drainedMs.get(id) ?? nowMs);
+        else drainedMs.delete(id);
+        if (member?.terms.stopsNew !== true) spent.delete(id);
+      }
+    }
+    open.clear();
+    findSpent(nowMs);
+  }
+
+  /** Those whose old flows are to be cut or reset, from the next frame on. */
+  function findSpent(nowMs: number): void {
+    for (const [id, sinceMs] of drainedMs) {
+      const service = services[Math.floor(id / SLOTS)]!;
+      const terms = service.members[id % SLOTS]?.terms;
+      const isDue = terms !== undefined && ((nowMs - sinceMs) | 0) >= terms.oldAfterMs;
+      if (!isDue || terms.old === KEEP_OLD) {
+        spent.delete(id);
+        continue;
+      }
+      if (!spent.has(id)) excuse(service, id % SLOTS);
+      spent.add(id);
+    }
+  }
+
+  function ticked(nowMs: number): void {
+    findSpent(nowMs);
+    for (const service of services) {
+      open.set(service.id, isOpen(service) ? (open.get(service.id) ?? 0) + 1 : 0);
+    }
+  }
+
+  /** Whether a real takes new flows, of those that no threshold can close at any packet. */
+  const isOpen = (service: Service) =>
+    service.members.some(
+      (member, slot) =>
+        member?.terms.upper === 0 && director.states.closed[realId(service, slot)] === 0,
+    );
+
+  function excuse(service: Service, slot: number): void {
+    const index = service.group.number * SLOTS + slot;
+    for (const connection of clients.living) {
+      if (connection.service === service && connection.keptBy === index) connection.excused = true;
+    }
+  }
+
+  function request(real: SimulatedReal, frame: Uint8Array): void {
+    const packet = withoutTunnel(real, frame);
+    if (packet === undefined || isPiece(packet) || readError(packet) !== undefined) return;
+    const segment = readSegment(packet);
+    // A RST that the director makes has whatever number its real expects.
+    if (segment.protocol === 6 && (segment.flags & tcp.RST) !== 0) return;
+    const connection = clients.whose(segment);
+    if (connection === undefined || connection.service.protocol !== segment.protocol) return;
+    watchTerms(connection.service, real, segment);
+    watchFlow(connection, real, segment);
+  }
+
+  /**
+   * "A real that is in no table gets nothing; nor does one whose old flows are cut or reset, but
+   * for RSTs; and no datagram goes to the sorry server while a real takes
+   * new flows."
+   */
+  function watchTerms(service: Service, real: SimulatedReal, segment: Segment): void {
+    const { slot, group, index } = real;
+    const id = realId(service, slot);
+    const member = memberOf(service, slot);
+    if (group !== service.group) {
+      note(`real ${index} got a packet of another service`);
+    } else if (member === undefined) {
+      note(`real ${index} got a packet, but is not in the table`);
+    } else if (member === 'sorry') {
+      const isBack = (open.get(service.id) ?? 0) > 1 && isOpen(service);
+      if (segment.protocol === 17 && isBack) note(`the sorry server ${index} got a datagram`);
+    } else if (spent.has(id)) {
+      note(`real ${index} got a packet though its time is over`);
+    }
+  }
+
+  /** "An established flow to a living real never goes to another one." */
+  function watchFlow(connection: Connection, real: SimulatedReal, segment: Segment): void {
+    const { number, keptBy, excused, phase, service } = connection;
+    const state = stateOf(connection);
+    if (state === undefined) watchFlowless(connection, real, segment);
+    // One that closes may have been given up since, and its FIN is sent again.
+    const isHeld = phase !== 'closing' && clients.living.has(connection);
+    if (keptBy >= 0 && keptBy !== real.index && !excused && isHeld) {
+      note(`connection ${number} went from real ${keptBy} to real ${real.index}`);
+    }
+    const isKept = state !== undefined && ((KEPT_STATES >>> state) & 1) !== 0;
+    if (isKept && keptBy === real.index) return;
+    // Datagrams leave the sorry server as soon as they can.
+    const isLoan = real.slot === SORRY && service.protocol === 17;
+    connection.keptBy = isKept && !isLoan ? real.index : -1;
+    // By fullnat it may come back from another port of the pool, which its real does not know.
+    if (real.method !== 'fullnat') connection.excused = false;
+  }
+
+  /**
+   * "Without a flow, too, a packet that opens something comes from a client that may, and goes to a
+   * real that takes new flows." Such a packet has no flow if there is no room for one, or if it was
+   * scheduled alone.
+   */
+  function watchFlowless(
+    { service, address, number }: Connection,
+    { slot, index }: SimulatedReal,
+    { protocol, flags }: Segment,
+  ): void {
+    const opens =
+      protocol === 17 || (protocol === 6 ? (flags & tcp.SYN) !== 0 : flags === sctp.INIT);
+    // Its flow may have ended, or been given up, since the packet went its way.
+    const isSure = service.onePacket || director.flows.ended === endedBefore;
+    if (!opens || !isSure) return;
+    if (isDenied(service.sources, numberOf(address))) {
+      note(`connection ${number} opened from ${address}, which is denied`);
+    }
+    if (service.members[slot]?.terms.stopsNew) note(`the drained real ${index} got an opening`);
+  }
+
+  /** The state of its flow as the director has it. */
+  function stateOf({ ends, service, sourcePort, protocol }: Connection): number | undefined {
+    const { flows } = director;
+    const isIpv6 = service.group.family === 6;
+    const handleAt = (at: number) =>
+      isIpv6 ? findAddress(flows.book, ends, at) : ends.getInt32(at);
+    const key = isIpv6 ? protocol ^ FAMILY_BIT : protocol;
+    const found = findFlow(flows, handleAt(0), handleAt(16), (sourcePort << 16) | 80, key);
+    return found < 0 ? undefined : flows.records[(found >>> 1) * RECORD_WORDS + META]! & 0xff;
+  }
+
+  const stepBegins = () => {
+    endedBefore = director.flows.ended;
+  };
+
+  return { request, tableTaken, ticked, excuse, stepBegins };
+}
