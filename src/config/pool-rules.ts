@@ -13,6 +13,7 @@ export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[
   const addresses = listed.map((address) => good(VALUE_SCHEMAS.address, address));
   return [
     ...(data.sourcePool === undefined ? users.map(withoutPool) : []),
+    ...users.flatMap((user) => otherFamily(user, addresses)),
     ...addresses.flatMap((address, index) =>
       strangeSource(address, addresses.indexOf(address) < index, services).map((misfit) => ({
         ...{ path: ['sourcePool', 'addresses', index], at: 'value' as const, ...misfit },
@@ -52,22 +53,46 @@ const isUser = ({ reals }: ServiceSketch): boolean =>
 const misfitOf = (service: ServiceSketch, found: string, allowed: string, advice: string) =>
   ({ path: placeOf(service), at: 'value', found, allowed, advice }) satisfies Finding;
 
+const isOfIpv6 = ({ vips }: ServiceSketch): boolean => vips.some(({ value }) => isIpv6Text(value));
+
+const sourceExample = (service: ServiceSketch): string =>
+  isOfIpv6(service) ? 'fd00:2::200' : '10.0.0.200';
+
 const withoutPool = (service: ServiceSketch): Finding =>
   misfitOf(
     service,
     'fullnat without a sourcePool',
     'fullnat with addresses to stand for the clients',
-    'at the top of the file: sourcePool: { addresses: [10.0.0.200] }',
+    `at the top of the file: sourcePool: { addresses: [${sourceExample(service)}] }`,
   );
 
-/** IPv6 and SCTP: the pool has no address of one, and the other's checksum covers the ports. */
-function beyondFullnat(service: ServiceSketch): Finding[] {
-  const allowed = 'fullnat for TCP and UDP over IPv4';
-  const advice = 'method nat does not change the source';
+/** A pool that is good, but of which no address is of the service's family. */
+function otherFamily(
+  service: ServiceSketch,
+  addresses: readonly (string | undefined)[],
+): Finding[] {
+  const [first] = service.vips;
+  if (addresses.length === 0 || first === undefined) return [];
+  const isOwn = (address: string | undefined) =>
+    address === undefined || isIpv6Text(address) === isOfIpv6(service);
+  if (addresses.some(isOwn)) return [];
+  const family = isOfIpv6(service) ? 'IPv6' : 'IPv4';
   return [
-    ...(service.vips.some(({ value }) => isIpv6Text(value)) ? ['fullnat for IPv6'] : []),
-    ...(service.protocols.some(({ value }) => value === 'sctp') ? ['fullnat for SCTP'] : []),
-  ].map((found) => misfitOf(service, found, allowed, advice));
+    misfitOf(
+      service,
+      `fullnat with the ${family} address ${first.value}, and no ${family} address in sourcePool`,
+      'fullnat with addresses of the same family to stand for the clients',
+      `add one to the sourcePool: addresses: [${addresses.join(', ')}, ${sourceExample(service)}]`,
+    ),
+  ];
+}
+
+/** Nor SCTP, whose checksum covers the ports. */
+function beyondFullnat(service: ServiceSketch): Finding[] {
+  if (!service.protocols.some(({ value }) => value === 'sctp')) return [];
+  const allowed = 'fullnat for TCP and UDP';
+  const advice = 'method nat does not change the source';
+  return [misfitOf(service, 'fullnat for SCTP', allowed, advice)];
 }
 
 function strangeSource(
@@ -76,7 +101,6 @@ function strangeSource(
   services: readonly ServiceSketch[],
 ): Pick<Finding, 'found' | 'allowed'>[] {
   if (address === undefined) return [];
-  if (isIpv6Text(address)) return [{ found: address, allowed: 'an IPv4 address' }];
   if (isRepeated) return [{ found: `${address} a second time`, allowed: 'each address once' }];
   const allowed = 'an address that nobody else has';
   const vipOf = services.find(({ vips }) => vips.some(({ value }) => holdsVip(value, address)));

@@ -320,7 +320,7 @@ function isHostPrefix(text: string): boolean {
   return length.length === 1 && bits >= shortest && isHostAddress(address);
 }
 
-const POOL_ADDRESSES_ALLOWED = `a list of 1 to ${MAXIMUM_SOURCES} IPv4 addresses`;
+const POOL_ADDRESSES_ALLOWED = `a list of 1 to ${MAXIMUM_SOURCES} IPv4 and IPv6 addresses`;
 const sourcePoolSchema = z.strictObject(
   {
     addresses: z
@@ -328,8 +328,8 @@ const sourcePoolSchema = z.strictObject(
       .min(1, POOL_ADDRESSES_ALLOWED)
       .max(MAXIMUM_SOURCES, POOL_ADDRESSES_ALLOWED)
       .describe(
-        'Addresses of their own, to which the reals have a way. The director answers ARP for ' +
-          'them: no interface may have one',
+        'Addresses of their own, to which the reals have a way; a service uses those of its ' +
+          'family. The director answers ARP or NDP for them: no interface may have one',
       ),
     ports: rangeSchema
       .default(DEFAULT_SOURCE_PORTS)

@@ -87,7 +87,8 @@ export function createTableBuilder(): TableBuilder {
           workers: config.workers,
         }),
       );
-      const [tunnel, timeoutsMs, pool] = [tunnelOf(config), timeoutsOf(config), sourcePool(config)];
+      const [tunnel, timeoutsMs] = [tunnelOf(config), timeoutsOf(config)];
+      const pool = sourcePool(config, book.numberOf);
       return {
         table: buildTable(inputs, book.addresses6, tunnel, timeoutsMs, pool),
         services,
@@ -96,12 +97,22 @@ export function createTableBuilder(): TableBuilder {
   };
 }
 
-function sourcePool({ sourcePool: pool }: Config): SourcePool | undefined {
+function sourcePool(
+  { sourcePool: pool }: Config,
+  numberOf: Book['numberOf'],
+): SourcePool | undefined {
   if (pool === undefined) return undefined;
-  const addresses = Int32Array.from(pool.addresses, (address) => parseIpv4(address) ?? 0);
+  const [of6, of4] = [pool.addresses.filter(isIpv6Text), pool.addresses.filter(isIpv4Text)];
   const { from, to } = pool.ports;
-  return { addresses, firstPort: from, portCount: to - from + 1 };
+  return {
+    addresses: Int32Array.from(of4, numberOf),
+    addresses6: Int32Array.from(of6, numberOf),
+    firstPort: from,
+    portCount: to - from + 1,
+  };
 }
+
+const isIpv4Text = (text: string): boolean => !isIpv6Text(text);
 
 /** The addresses of all configurations so far, as the table has them. */
 interface Book {

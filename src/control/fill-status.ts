@@ -1,6 +1,7 @@
 // Fills a Status from what control knows and from the counters of the data plane.
 import { readFileSync } from 'node:fs';
 import type { Config, SourcePoolConfig } from '../config/config.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
 import { formatPorts } from '../config/listening.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { DOWN, DRAINED, FULL } from '../director/availability.ts';
@@ -82,19 +83,28 @@ export function fillStatus(state: DirectorState): Status {
   };
 }
 
+/** How many addresses of a pool can stand for the clients of a real. */
+const sourcesFor = (addresses: readonly string[], real: string): number =>
+  addresses.filter((address) => isIpv6Text(address) === isIpv6Text(real)).length;
+
 function poolStatus(
   { built, counters }: DirectorState,
   { addresses, ports }: SourcePoolConfig,
 ): SourcePoolStatus {
   const reals = built.services.flatMap(builtReals);
-  const flows = reals
+  const users = reals
     .filter((real) => real.config.method === 'fullnat')
-    .map((real) => counters.values[realAt(counters.room, real.id) + ACTIVE_FLOWS] ?? 0);
+    .map(({ id, config: { address } }) => ({
+      flows: counters.values[realAt(counters.room, id) + ACTIVE_FLOWS] ?? 0,
+      ports: sourcesFor(addresses, address) * (ports.to - ports.from + 1),
+    }))
+    .toSorted((one, other) => other.flows / other.ports - one.flows / one.ports);
+  const [busiest] = users;
   return {
     addresses,
-    total: addresses.length * (ports.to - ports.from + 1),
-    used: flows.reduce((sum, each) => sum + each, 0),
-    mostUsed: Math.max(0, ...flows),
+    total: busiest?.ports ?? addresses.length * (ports.to - ports.from + 1),
+    used: users.reduce((sum, { flows }) => sum + flows, 0),
+    mostUsed: busiest?.flows ?? 0,
     missed: counters.values[dropAt(NO_SOURCE_PORT)] ?? 0,
   };
 }

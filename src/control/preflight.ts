@@ -83,10 +83,14 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
   ];
 }
 
-function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts): string[] {
+function tooManyWorkers(config: Config, { processors }: HostFacts): string[] {
+  const { workers, services, sourcePool } = config;
   const vips = [...new Set(services.flatMap((service) => service.vips))];
   const vips6 = vips.filter(isIpv6Text).length;
   const masked = vips.filter((vip) => isIpv6Text(vip) && ((fixedBits(vip) ?? 0) & 31) !== 0).length;
+  const sources = sourcePool?.addresses ?? [];
+  const of6 = sources.filter(isIpv6Text).length;
+  const of4 = sources.length - of6;
   return [
     ...(workers > Math.max(1, processors)
       ? [
@@ -94,10 +98,11 @@ function tooManyWorkers({ workers, services }: Config, { processors }: HostFacts
             `needs one of its own. Set "workers: ${processors}" or fewer`,
         ]
       : []),
-    ...(workers > 1 && !canShare(vips.length - vips6, vips6, masked)
+    ...(workers > 1 && !canShare(vips.length - vips6, vips6, masked, [of4, of6])
       ? [
           `workers is ${workers} and there are ${vips.length} VIPs: frames to so many cannot be ` +
-            'shared out (2,000 of IPv4 can, or 444 of IPv6). Set "workers: 1"',
+            'shared out (2,000 of IPv4 can, or 444 of IPv6; a sourcePool takes room as well). ' +
+            'Set "workers: 1"',
         ]
       : []),
   ];

@@ -103,7 +103,7 @@ export interface Status {
 /** How much of the source pool is in use. */
 export interface SourcePoolStatus {
   readonly addresses: readonly string[];
-  /** Ports of all addresses together: as many flows can each address and port of a real have. */
+  /** Ports of all addresses of the busiest real's family: so many flows can it have at a port. */
   readonly total: number;
   /** Flows that have a port now, of all reals, and of the one that has the most. */
   readonly used: number;

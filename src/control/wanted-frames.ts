@@ -6,26 +6,32 @@ import { formatIpv6 } from '../wire/address.ts';
 import { groupOf } from '../wire/ndp.ts';
 
 export function wantedFrames(table: Table): Wanted {
-  const wordsOf = (handles: Int32Array) =>
-    Int32Array.from([...handles].flatMap((handle) => [...address6Of(table, handle)]));
   return {
     ...sharedAmong(table),
     vips: table.vips,
     reals: Int32Array.of(...table.natAddresses, ...table.tunnelAddresses),
     vipPrefixLengths: table.vipPrefixLengths,
-    vips6: Int32Array.of(...wordsOf(table.vips6), ...table.prefixes6.networks),
+    vips6: Int32Array.of(...wordsOf(table, table.vips6), ...table.prefixes6.networks),
     vipPrefixLengths6: Uint8Array.of(
       ...new Uint8Array(table.vips6.length).fill(128),
       ...table.prefixes6.prefixLengths,
     ),
-    reals6: Int32Array.of(...wordsOf(table.natAddresses6), ...wordsOf(table.tunnelAddresses6)),
+    reals6: Int32Array.of(
+      ...wordsOf(table, table.natAddresses6),
+      ...wordsOf(table, table.tunnelAddresses6),
+    ),
     // Questions for the sources of tunnels go to as many groups.
     allGroups: table.tunnel.source6 !== undefined,
   };
 }
 
+/** Four words for each of these handles. */
+const wordsOf = (table: Table, handles: Int32Array): Int32Array =>
+  Int32Array.from([...handles].flatMap((handle) => [...address6Of(table, handle)]));
+
 /** Clients that persist together must come to one worker. */
-function sharedAmong({ pool, life }: Table): Shared {
+function sharedAmong(table: Table): Shared {
+  const { pool, life } = table;
   const prefixes = life.services.flatMap((service) => service?.persistence ?? []);
   const shortest = (family: 4 | 6) =>
     prefixes.reduce(
@@ -34,6 +40,7 @@ function sharedAmong({ pool, life }: Table): Shared {
     );
   return {
     pool: pool.addresses,
+    pool6: wordsOf(table, pool.addresses6),
     clientPrefixLength: shortest(4) - 96,
     clientPrefixLength6: shortest(6),
   };

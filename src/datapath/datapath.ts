@@ -7,6 +7,11 @@ import type { Ipv6 } from '../wire/address.ts';
 /** Frames in one batch; sendmmsg and the ring gain nothing beyond this (measured). */
 export const BATCH_FRAMES = 64;
 
+export interface Subnet6 {
+  readonly address: Ipv6;
+  readonly prefixLength: number;
+}
+
 /** An interface that the director works on. */
 export interface Arm {
   readonly name: string;
@@ -22,7 +27,7 @@ export interface Arm {
   readonly address6?: Ipv6 | undefined;
   readonly prefixLength6?: number | undefined;
   /** All its IPv6 subnets, `address6` and its own first. */
-  readonly subnets6?: readonly { readonly address: Ipv6; readonly prefixLength: number }[];
+  readonly subnets6?: readonly Subnet6[];
   /** Largest IP packet in bytes. */
   readonly mtu: number;
   /** VLANs on this interface that the host has interfaces of their own for; none unless given. */
@@ -33,6 +38,8 @@ export interface Arm {
 export interface Shared {
   /** IPv4 addresses that stand for clients: who answers them is known by the port alone. */
   readonly pool?: Int32Array;
+  /** The same of IPv6, four int32 each. */
+  readonly pool6?: Int32Array;
   /** Clients with so many leading bits in common belong together; by themselves unless given. */
   readonly clientPrefixLength?: number;
   readonly clientPrefixLength6?: number;

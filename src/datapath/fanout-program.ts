@@ -22,6 +22,9 @@ const LOAD_BYTE = 0x30;
 const LOAD_WORD_INDEXED = 0x40;
 const LOAD_HALF_INDEXED = 0x48;
 const LOAD_BYTE_INDEXED = 0x50;
+const LOAD_INDEX = 0x01;
+const LOAD_KEPT = 0x60;
+const KEEP = 0x02;
 const INDEX_HEADER = 0xb1;
 const JUMP = 0x05;
 const JUMP_EQUAL = 0x15;
@@ -32,6 +35,7 @@ const SHIFT_RIGHT = 0x74;
 const MODULO = 0x94;
 const AND = 0x54;
 const SHIFT_LEFT = 0x64;
+const ADD = 0x04;
 const ADD_INDEX = 0x0c;
 const XOR_INDEX = 0xac;
 const TO_INDEX = 0x07;
@@ -60,6 +64,14 @@ const LAST_ECHO6 = 132;
 const SOURCE6_AT = 8;
 const DESTINATION6_AT = 24;
 const QUOTED_DESTINATION6_AT = 48 + DESTINATION6_AT;
+const UPPER6_AT = 40;
+const FRAGMENT6 = 44;
+const FRAGMENT6_OFFSET = 0xfff8;
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const DESTINATION_OPTIONS = 60;
+/** So many of these and the Fragment header are looked through, one after the other. */
+const MOST_EXTENSIONS6 = 3;
 
 /** Fibonacci hashing (Knuth, TAOCP 6.4): neighbouring addresses go to different workers. */
 const GOLDEN = 0x9e3779b1;
@@ -68,6 +80,8 @@ const GOLDEN = 0x9e3779b1;
 const MOST_FOR_VIPS = 4000;
 const PER_VIP = 2;
 const PER_VIP6 = 9;
+/** What a source pool takes beside its addresses. */
+const FOR_POOL = 80;
 
 /**
  * The worker of a client, as the program computes it.
@@ -79,9 +93,19 @@ export const workerOfClient = (client: number, workers: number): number =>
 /**
  * True if frames to so many VIPs can be shared out.
  * @param masked how many of IPv6 are prefixes that end within a word
+ * @param sources of a source pool, whose addresses are asked for twice
  */
-export const canShare = (vips: number, vips6: number, masked = 0): boolean =>
-  vips * PER_VIP + vips6 * PER_VIP6 + masked <= MOST_FOR_VIPS;
+export const canShare = (
+  vips: number,
+  vips6: number,
+  masked = 0,
+  sources: readonly [of4: number, of6: number] = [0, 0],
+): boolean => {
+  const [of4, of6] = sources;
+  const forPool = of4 + of6 === 0 ? 0 : FOR_POOL;
+  const all = (vips + 2 * of4) * PER_VIP + (vips6 + 2 * of6) * PER_VIP6;
+  return all + masked + forPool <= MOST_FOR_VIPS;
+};
 
 const NONE = new Int32Array(0);
 
@@ -96,7 +120,7 @@ export function buildFanoutProgram(
     [MODULO, 0, 0, workers],
     [RETURN_ACCUMULATOR, 0, 0, 0],
   ];
-  const { pool = NONE, clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
+  const { pool = NONE, pool6 = NONE, clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
   const ofIpv4 = [
     ...poolPort(pool, workers),
     ...ipv4Client(wanted),
@@ -110,6 +134,7 @@ export function buildFanoutProgram(
     [RETURN, 0, 0, 0],
     [JUMP, 0, 0, ofIpv4.length],
     ...ofIpv4,
+    ...poolPort6(pool6, workers),
     ...ipv6Client(wanted, clientPrefixLength6),
     ...toWorker,
   ]);
@@ -153,6 +178,55 @@ function poolPort(pool: Int32Array, workers: number): Instruction[] {
   ]);
   return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests, [JUMP, 0, 0, toPool.length], ...toPool];
 }
+
+/** The same for IPv6. The index is how far the headers reach that are looked through. */
+function poolPort6(pool: Int32Array, workers: number): Instruction[] {
+  if (pool.length === 0) return [];
+  const toPool: readonly Instruction[] = [
+    [LOAD_INDEX, 0, 0, 0],
+    [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
+    ...Array.from({ length: MOST_EXTENSIONS6 }, () => PAST_EXTENSION).flat(),
+    [JUMP_EQUAL, 0, 8, ICMPV6],
+    [LOAD_BYTE_INDEXED, 0, 0, UPPER6_AT],
+    [JUMP_GREATER, 9, 0, LAST_ERROR6],
+    // An error: the port that the quoted packet came from, of a first fragment behind its header.
+    [LOAD_BYTE_INDEXED, 0, 0, UPPER6_AT + 8 + NEXT_HEADER_AT],
+    [JUMP_EQUAL, 0, 2, FRAGMENT6],
+    [LOAD_HALF_INDEXED, 0, 0, UPPER6_AT + 8 + UPPER6_AT + 8],
+    [JUMP, 0, 0, 3],
+    [LOAD_HALF_INDEXED, 0, 0, UPPER6_AT + 8 + UPPER6_AT],
+    [JUMP, 0, 0, 1],
+    [LOAD_HALF_INDEXED, 0, 0, UPPER6_AT + 2],
+    [MODULO, 0, 0, workers],
+    [RETURN_ACCUMULATOR, 0, 0, 0],
+    [RETURN, 0, 0, 0],
+  ];
+  const own = addresses6(pool);
+  const tests = own.flatMap((address, index) => {
+    const further = (own.length - 1 - index) * PER_VIP6 + 1;
+    return ifAddress6(DESTINATION6_AT, address, 128, [[JUMP, 0, 0, further]]);
+  });
+  return [...tests, [JUMP, 0, 0, toPool.length], ...toPool];
+}
+
+/** If the accumulator has the number of an extension header: goes on to what follows that one. */
+const PAST_EXTENSION: readonly Instruction[] = [
+  [JUMP_EQUAL, 3, 0, FRAGMENT6],
+  [JUMP_EQUAL, 5, 0, HOP_BY_HOP],
+  [JUMP_EQUAL, 4, 0, ROUTING],
+  [JUMP_EQUAL, 3, 11, DESTINATION_OPTIONS],
+  [LOAD_HALF_INDEXED, 0, 0, UPPER6_AT + 2],
+  [JUMP_ANY_BIT, 0, 1, FRAGMENT6_OFFSET],
+  [RETURN, 0, 0, 0],
+  [LOAD_BYTE_INDEXED, 0, 0, UPPER6_AT],
+  [KEEP, 0, 0, 0],
+  [LOAD_BYTE_INDEXED, 0, 0, UPPER6_AT + 1],
+  [ADD, 0, 0, 1],
+  [SHIFT_LEFT, 0, 0, 3],
+  [ADD_INDEX, 0, 0, 0],
+  [TO_INDEX, 0, 0, 0],
+  [LOAD_KEPT, 0, 0, 0],
+];
 
 /** Loads the client of an IPv4 packet. How far to jump is counted from the next instruction. */
 function ipv4Client(wanted: Pick<Wanted, 'vips' | 'vipPrefixLengths'>): Instruction[] {

@@ -1,34 +1,7 @@
 // The way of an IPv6 packet whose flow is known: what known-flow.ts does for IPv4, with addresses
 // of 16 bytes, no header checksum, and never a cut. The director has read the packet before.
-import {
-  CLIENT,
-  changeState,
-  DELTAS,
-  EXPIRES_MS,
-  findFlow,
-  HOP_HIGH,
-  HOP_LOW,
-  IDS,
-  isOver,
-  LOCAL,
-  META,
-  NAT_BIT,
-  PORTS,
-  REAL,
-  RECORD_WORDS,
-  REPLY_PORTS,
-  TUNNEL_BIT,
-  VIP,
-} from '../flow/flow-table.ts';
-import {
-  CLIENT_ONLY,
-  FROM_CLIENT,
-  FROM_SERVER,
-  isEnded,
-  nextState,
-  UDP,
-  UDP_NEW,
-} from '../flow/tcp-states.ts';
+import * as flow from '../flow/flow-table.ts';
+import * as tcpStates from '../flow/tcp-states.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -43,7 +16,7 @@ import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow
 import { segmentBytes } from './length.ts';
 import { GONE, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { addressToHop, addressToReal, countTraffic } from './onward.ts';
-import { mendSum, setHandle } from './rewrite6.ts';
+import { mendSum, readdress } from './rewrite6.ts';
 import { IPV6_BIT } from './table.ts';
 import { send, type Verdict } from './verdict.ts';
 
@@ -61,7 +34,7 @@ export function forwardKnown6(
   offload: number,
 ): Verdict {
   const { source, destination, protocol } = director.packet;
-  const found = findFlow(director.flows, source, destination, frame.getInt32(l4), protocol);
+  const found = flow.findFlow(director.flows, source, destination, frame.getInt32(l4), protocol);
   if (found < 0) return NOT_KNOWN;
   return forwardFound6(director, frame, at, l4, end, arm, offload, found);
 }
@@ -79,14 +52,14 @@ export function forwardFound6(
 ): Verdict {
   const { flows, packet, ways, nowMs } = director;
   const { records } = flows;
-  if (isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
+  if (flow.isOver(flows, found >>> 1, nowMs)) return NOT_KNOWN;
   const isReply = (found & 1) !== 0;
-  const record = (found >>> 1) * RECORD_WORDS;
-  const meta = records[record + META] as number;
-  const isNat = (meta & NAT_BIT) !== 0;
-  const isTunnelled = (meta & TUNNEL_BIT) !== 0;
-  const real = (records[record + IDS] as number) & 0xffff;
-  const hop = records[record + HOP_LOW] as number;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
+  const meta = records[record + flow.META] as number;
+  const isNat = (meta & flow.NAT_BIT) !== 0;
+  const isTunnelled = (meta & flow.TUNNEL_BIT) !== 0;
+  const real = (records[record + flow.IDS] as number) & 0xffff;
+  const hop = records[record + flow.HOP_LOW] as number;
   const way = ways[real * WAY_WORDS + WAY_ARM] as number;
   if (way === GONE) return NOT_KNOWN;
   const out = isReply ? hop >>> 16 : way;
@@ -104,15 +77,15 @@ export function forwardFound6(
   }
   countTraffic(director, real, isReply ? REPLY_PACKETS : REQUEST_PACKETS, end - at);
   if (isReply) {
-    rewriteReply(director, frame, at, l4, record, offload & 1);
-    addressToHop(director, frame, at, records[record + HOP_HIGH] as number, hop);
+    rewrite(director, frame, at, l4, found, offload & 1);
+    addressToHop(director, frame, at, records[record + flow.HOP_HIGH] as number, hop);
     return send(out);
   }
   if (isNat) {
     // A client behind two routers may change its way; the replies follow the latest request.
-    records[record + HOP_HIGH] = ethernet.sourceHigh(frame, at);
-    records[record + HOP_LOW] = ethernet.sourceLow(frame, at) | (arm << 16);
-    rewriteRequest(director, frame, at, l4, record, offload & 1);
+    records[record + flow.HOP_HIGH] = ethernet.sourceHigh(frame, at);
+    records[record + flow.HOP_LOW] = ethernet.sourceLow(frame, at) | (arm << 16);
+    rewrite(director, frame, at, l4, found, offload & 1);
   }
   addressToReal(director, frame, at, real);
   return send(out);
@@ -149,65 +122,48 @@ function advance(
   found: number,
 ): boolean {
   const { records, timeoutsMs } = flows;
-  const record = (found >>> 1) * RECORD_WORDS;
-  const meta = records[record + META] as number;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
+  const meta = records[record + flow.META] as number;
   let state = meta & 0xff;
-  const fromClient = (meta & NAT_BIT) !== 0 ? FROM_CLIENT : CLIENT_ONLY;
-  const direction = (found & 1) !== 0 ? FROM_SERVER : fromClient;
+  const fromClient = (meta & flow.NAT_BIT) !== 0 ? tcpStates.FROM_CLIENT : tcpStates.CLIENT_ONLY;
+  const direction = (found & 1) !== 0 ? tcpStates.FROM_SERVER : fromClient;
   if (packet.protocol === TCP_KEY) {
     const flags = tcp.flags(frame, l4);
     const isSyn = (flags & (tcp.SYN | tcp.ACK)) === tcp.SYN;
-    if (isSyn && direction !== FROM_SERVER && isEnded(state, direction)) return false;
-    const next = nextState(direction, flags, state);
-    if (next !== state) changeState(flows, found >>> 1, next);
+    if (isSyn && direction !== tcpStates.FROM_SERVER && tcpStates.isEnded(state, direction))
+      return false;
+    const next = tcpStates.nextState(direction, flags, state);
+    if (next !== state) flow.changeState(flows, found >>> 1, next);
     state = next;
   } else if (packet.protocol === SCTP_KEY) {
     const chunk = sctp.chunkType(frame, l4, end);
     state = followSctp(flows, found >>> 1, state, direction, chunk);
     if (state < 0) return false;
-  } else if (state === UDP_NEW && (found & 1) === 0) {
-    changeState(flows, found >>> 1, UDP);
-    state = UDP;
+  } else if (state === tcpStates.UDP_NEW && (found & 1) === 0) {
+    flow.changeState(flows, found >>> 1, tcpStates.UDP);
+    state = tcpStates.UDP;
   }
-  records[record + EXPIRES_MS] = (nowMs + (timeoutsMs[state] as number)) | 0;
+  records[record + flow.EXPIRES_MS] = (nowMs + (timeoutsMs[state] as number)) | 0;
   return true;
 }
 
-function rewriteRequest(
+function rewrite(
   { flows, packet }: Director,
   frame: DataView,
   at: number,
   l4: number,
-  record: number,
+  found: number,
   partial: number,
 ): void {
   const { records, book } = flows;
-  const l3 = at + ethernet.HEADER_BYTES;
-  mendSum(frame, l4, packet.protocol, records[record + DELTAS] as number, partial);
-  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + LOCAL] as number);
-  setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + REAL] as number);
-  setPorts(frame, l4, records[record + REPLY_PORTS] as number);
-  ipv6.setHopLimit(frame, l3, packet.timeToLive - 1);
-}
-
-function rewriteReply(
-  { flows, packet }: Director,
-  frame: DataView,
-  at: number,
-  l4: number,
-  record: number,
-  partial: number,
-): void {
-  const { records, book } = flows;
-  const l3 = at + ethernet.HEADER_BYTES;
-  mendSum(frame, l4, packet.protocol, ~(records[record + DELTAS] as number), partial);
-  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, records[record + VIP] as number);
-  setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, records[record + CLIENT] as number);
-  setPorts(frame, l4, records[record + PORTS] as number);
-  ipv6.setHopLimit(frame, l3, packet.timeToLive - 1);
-}
-
-/** Writes ports the other way round: those of the opposite direction. */
-function setPorts(frame: DataView, l4: number, opposite: number): void {
+  const isReply = (found & 1) !== 0;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
+  const deltas = records[record + flow.DELTAS] as number;
+  mendSum(frame, l4, packet.protocol, isReply ? ~deltas : deltas, partial);
+  const source = records[record + (isReply ? flow.VIP : flow.LOCAL)] as number;
+  const destination = records[record + (isReply ? flow.CLIENT : flow.REAL)] as number;
+  readdress(frame, at + ethernet.HEADER_BYTES, book, source, destination);
+  // The ports of the opposite direction, the other way round.
+  const opposite = records[record + (isReply ? flow.PORTS : flow.REPLY_PORTS)] as number;
   frame.setInt32(l4, (opposite << 16) | (opposite >>> 16));
 }

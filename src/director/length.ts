@@ -2,15 +2,7 @@
 // tunnel's own room is judged where the packet goes into it: see encapsulate.ts.
 // `offload` is what a batch says of a frame: the lowest bit for a partial checksum, the bits above
 // it for the bytes of payload in each segment of a super-frame.
-import {
-  HOP_LOW,
-  IDS,
-  isOver,
-  META,
-  NAT_BIT,
-  RECORD_WORDS,
-  TUNNEL_BIT,
-} from '../flow/flow-table.ts';
+import * as flow from '../flow/flow-table.ts';
 import * as checksum from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -56,19 +48,19 @@ export function isTooLong(
   offload: number,
   found: number,
 ): boolean {
-  if ((offload & ANY_LENGTH) !== 0 || isOver(director.flows, found >>> 1, director.nowMs)) {
+  if ((offload & ANY_LENGTH) !== 0 || flow.isOver(director.flows, found >>> 1, director.nowMs)) {
     return false;
   }
   const { records } = director.flows;
-  const record = (found >>> 1) * RECORD_WORDS;
-  if (((records[record + META] as number) & TUNNEL_BIT) !== 0) return false;
-  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
+  if (((records[record + flow.META] as number) & flow.TUNNEL_BIT) !== 0) return false;
+  const isNat = ((records[record + flow.META] as number) & flow.NAT_BIT) !== 0;
   const l3 = at + ethernet.HEADER_BYTES;
   if (isNat && ipv4.timeToLive(frame, l3) <= 1) return false;
-  const way = ((records[record + IDS] as number) & 0xffff) * WAY_WORDS;
+  const way = ((records[record + flow.IDS] as number) & 0xffff) * WAY_WORDS;
   const isReply = (found & 1) !== 0;
   const arm = isReply
-    ? (records[record + HOP_LOW] as number) >>> 16
+    ? (records[record + flow.HOP_LOW] as number) >>> 16
     : (director.ways[way + WAY_ARM] as number);
   if (arm < 0) return false;
   const longest = director.armFrameBytes[arm] as number;

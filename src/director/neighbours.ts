@@ -8,16 +8,7 @@ import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ndp from '../wire/ndp.ts';
-import {
-  type Counters,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
-  NEIGHBOUR_RESOLVED,
-  NEIGHBOUR_RESOLVING,
-  NEIGHBOUR_STATE,
-  NEIGHBOUR_UNREACHABLE,
-  realAt,
-} from './counters.ts';
+import * as counts from './counters.ts';
 import { address6Of, type Table } from './table.ts';
 
 /**
@@ -96,7 +87,7 @@ export function createNeighbours(
     family: table.neighbourFamily,
     addresses6: table.addresses6,
     arm: table.neighbourArm,
-    state: new Uint8Array(count).fill(NEIGHBOUR_RESOLVING),
+    state: new Uint8Array(count).fill(counts.NEIGHBOUR_RESOLVING),
     macHigh: new Int32Array(count),
     macLow: new Uint16Array(count),
     dueMs: new Int32Array(count).fill(nowMs),
@@ -129,7 +120,7 @@ function layWay(neighbours: Neighbours, index: number): void {
   neighbours.changed = true;
   const armIndex = neighbours.arm[index] as number;
   const arm = arms[armIndex];
-  ways[at + WAY_ARM] = state[index] === NEIGHBOUR_RESOLVED ? armIndex : NO_WAY;
+  ways[at + WAY_ARM] = state[index] === counts.NEIGHBOUR_RESOLVED ? armIndex : NO_WAY;
   if (arm === undefined) return;
   ways[at] = macHigh[index] as number;
   ways[at + 1] = ((macLow[index] as number) << 16) | (arm.macHigh >>> 16);
@@ -161,14 +152,14 @@ export function learnNeighbour(
   if (index === undefined) return;
   const { state, macHigh, macLow } = neighbours;
   const isKnown = macHigh[index] === high && macLow[index] === low;
-  if (!isKnown && !mayReplace && state[index] === NEIGHBOUR_RESOLVED) return;
+  if (!isKnown && !mayReplace && state[index] === counts.NEIGHBOUR_RESOLVED) return;
   neighbours.asked[index] = 0;
   neighbours.dueMs[index] = (nowMs + REFRESH_MS) | 0;
   // Nearly always no news; a way is laid anew for all reals, so it must not be for every answer.
-  if (isKnown && state[index] === NEIGHBOUR_RESOLVED) return;
+  if (isKnown && state[index] === counts.NEIGHBOUR_RESOLVED) return;
   macHigh[index] = high;
   macLow[index] = low;
-  state[index] = NEIGHBOUR_RESOLVED;
+  state[index] = counts.NEIGHBOUR_RESOLVED;
   layWay(neighbours, index);
 }
 
@@ -176,16 +167,16 @@ export function learnNeighbour(
  * Takes over what another director has published of the same table's neighbours. One that it is
  * only about to ask is no news.
  */
-export function adoptNeighbours(neighbours: Neighbours, table: Table, from: Counters): void {
+export function adoptNeighbours(neighbours: Neighbours, table: Table, from: counts.Counters): void {
   const { state, macHigh, macLow } = neighbours;
   const { values, room } = from;
   for (let id = 0; id < table.realNeighbour.length; id++) {
     const index = table.realNeighbour[id] as number;
-    const row = realAt(room, id);
-    const now = values[row + NEIGHBOUR_STATE] as number;
-    if (index < 0 || now === NEIGHBOUR_RESOLVING) continue;
-    const high = values[row + NEIGHBOUR_MAC_HIGH] as number;
-    const low = values[row + NEIGHBOUR_MAC_LOW] as number;
+    const row = counts.realAt(room, id);
+    const now = values[row + counts.NEIGHBOUR_STATE] as number;
+    if (index < 0 || now === counts.NEIGHBOUR_RESOLVING) continue;
+    const high = values[row + counts.NEIGHBOUR_MAC_HIGH] as number;
+    const low = values[row + counts.NEIGHBOUR_MAC_LOW] as number;
     if (state[index] === now && macHigh[index] === high && macLow[index] === low) continue;
     state[index] = now;
     macHigh[index] = high;
@@ -214,8 +205,8 @@ export function askNeighbours(
   for (let index = 0; index < dueMs.length; index++) {
     if (((nowMs - (dueMs[index] as number)) | 0) < 0) continue;
     const tries = asked[index] as number;
-    if (tries >= TRIES && state[index] !== NEIGHBOUR_UNREACHABLE) {
-      state[index] = NEIGHBOUR_UNREACHABLE;
+    if (tries >= TRIES && state[index] !== counts.NEIGHBOUR_UNREACHABLE) {
+      state[index] = counts.NEIGHBOUR_UNREACHABLE;
       layWay(neighbours, index);
     }
     asked[index] = Math.min(tries + 1, TRIES);
@@ -232,7 +223,8 @@ export function askNeighbours(
 function requestFor(neighbours: Neighbours, index: number, arm: Arm): Uint8Array {
   // A known neighbour that still has tries left is asked directly, an unknown one by broadcast.
   const direct =
-    neighbours.state[index] === NEIGHBOUR_RESOLVED && (neighbours.asked[index] as number) <= 2;
+    neighbours.state[index] === counts.NEIGHBOUR_RESOLVED &&
+    (neighbours.asked[index] as number) <= 2;
   if (neighbours.family[index] === NEIGHBOUR_FAMILY6) {
     return solicitation(neighbours, index, arm, direct);
   }

@@ -1,26 +1,11 @@
 // A packet that no flow knows: if a service takes it and it may be the first of a flow, a real is
 // chosen and remembered. Everything that can fail is asked before the flow is made.
+import type { Arm, Subnet6 } from '../datapath/datapath.ts';
 import { holdAddress, releaseAddress, UNKNOWN } from '../flow/address-book.ts';
-import {
-  addFlow,
-  changeState,
-  FULLNAT_BIT,
-  findFlow,
-  NAT_BIT,
-  REPLY_TAKEN,
-  removeFlow,
-  TUNNEL_BIT,
-} from '../flow/flow-table.ts';
+import * as flow from '../flow/flow-table.ts';
 import { SCTP_NONE } from '../flow/sctp-states.ts';
-import {
-  ESTABLISHED,
-  FROM_CLIENT,
-  NONE,
-  nextState,
-  SYN_RECV,
-  UDP_NEW,
-} from '../flow/tcp-states.ts';
-import { inSubnet } from '../wire/address.ts';
+import * as tcpStates from '../flow/tcp-states.ts';
+import { inSubnet, inSubnet6 } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -43,7 +28,7 @@ import { isToReset, resetFlow } from './reset-flow.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
 import { isAllowed } from './source-list.ts';
-import { takeSource } from './source-pool.ts';
+import { sourcesFor, takeSource } from './source-pool.ts';
 import { findService, findService6, IPV6_BIT } from './table.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -62,7 +47,13 @@ const NO_SOURCE_PORT = DROP['no-source-port'];
 const NO_SOURCE = -3;
 
 /** What a flow's record says of its method, by the method's number. */
-export const METHOD_BITS = [0, NAT_BIT, NAT_BIT | FULLNAT_BIT, TUNNEL_BIT, TUNNEL_BIT] as const;
+export const METHOD_BITS = [
+  0,
+  flow.NAT_BIT,
+  flow.NAT_BIT | flow.FULLNAT_BIT,
+  flow.TUNNEL_BIT,
+  flow.TUNNEL_BIT,
+] as const;
 
 /**
  * Opens a flow for a packet and sends it on, or says why not.
@@ -109,31 +100,33 @@ export function processNew(
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
   const bits = bitsFor(director, realId);
-  if ((bits & NAT_BIT) !== 0 && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
+  if ((bits & flow.NAT_BIT) !== 0 && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
     return dropped(director, REAL_UNRESOLVED);
   }
   if (ofIpv6 && !holdEnds(director, frame, l3)) return dropped(director, FLOW_TABLE_FULL);
   fillNewFlow(director, frame, at, l4, service, realId, arm);
-  const hasSource = (bits & FULLNAT_BIT) === 0 || takeSource(director);
+  const hasSource = (bits & flow.FULLNAT_BIT) === 0 || takeSource(director);
   fillDeltas(director);
-  const state = isTcp ? firstState(tcp.flags(frame, l4)) : isSctp ? SCTP_NONE : UDP_NEW;
-  const number = hasSource ? addFlow(flows, director.newFlow, state, director.nowMs) : NO_SOURCE;
+  const state = isTcp ? firstState(tcp.flags(frame, l4)) : isSctp ? SCTP_NONE : tcpStates.UDP_NEW;
+  const { newFlow, nowMs } = director;
+  const number = hasSource ? flow.addFlow(flows, newFlow, state, nowMs) : NO_SOURCE;
   // The flow holds them by itself now.
   if (ofIpv6) releaseEnds(director);
   if (number === NO_SOURCE) return dropped(director, NO_SOURCE_PORT);
-  if (number === REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
+  if (number === flow.REPLY_TAKEN) return dropped(director, FLOW_CONFLICT);
   if (number < 0) return processRoomless(director, frame, at, l4, end, service, arm, offload);
   noteChoice(director, service, number, realId);
   countForClient(director, service, number);
-  if (state === UDP_NEW && table.life.services[service]?.onePacket) director.onePacketFlow = number;
+  const mayBeAlone = !isTcp && table.life.services[service]?.onePacket;
+  if (mayBeAlone && !isSctp) director.onePacketFlow = number;
   countOpened(director, realId);
   // Its flow is there now, its real resolved, and its TTL high enough; it may still be too long.
   const verdict = ofIpv6
     ? forwardKnown6(director, frame, at, l4, end, arm, offload)
     : forwardKnown(director, frame, at, l4, end, arm, offload);
   // One packet proves nothing, for it may be forged: the flow may be given up until the next comes.
-  if (!isSctp) changeState(flows, number, state);
+  if (!isSctp) flow.changeState(flows, number, state);
   return verdict;
 }
 
@@ -157,18 +150,36 @@ function releaseEnds({ packet, flows: { book } }: Director): void {
  * its own network directly, and that one expects the VIP's answer: so the real sees an address of
  * the pool instead, if there is a pool.
  */
-function bitsFor({ table, packet, arms, ways }: Director, realId: number): number {
+function bitsFor(director: Director, realId: number): number {
+  const { table, packet, arms, ways } = director;
   const bits = METHOD_BITS[table.realMethod[realId] as number] as number;
   const arm = arms[ways[realId * WAY_WORDS + WAY_ARM] as number];
-  if ((bits & NAT_BIT) === 0 || table.pool.addresses.length === 0 || arm === undefined) return bits;
+  if ((bits & flow.NAT_BIT) === 0 || sourcesFor(director).length === 0 || arm === undefined)
+    return bits;
   // Nor of SCTP, whose checksum covers the ports.
-  if (packet.protocol === ipv4.PROTOCOL_SCTP) return bits;
-  if (isIpv6(packet) || arm.prefixLength === 0) return bits;
-  const { address, prefixLength } = arm;
-  // No closure for the two of them: each new flow would allocate it.
-  if (!inSubnet(packet.source, address, prefixLength)) return bits;
-  const isBeside = inSubnet(table.realAddress[realId] as number, address, prefixLength);
-  return isBeside ? bits | FULLNAT_BIT : bits;
+  if ((packet.protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP) return bits;
+  const real = table.realAddress[realId] as number;
+  const isBeside = isIpv6(packet)
+    ? areNear6(director, arm, real)
+    : areNear(arm, packet.source, real);
+  return isBeside ? bits | flow.FULLNAT_BIT : bits;
+}
+
+/** Whether both are on the network of the arm. */
+const areNear = ({ address, prefixLength }: Arm, client: number, real: number): boolean =>
+  prefixLength !== 0 &&
+  inSubnet(client, address, prefixLength) &&
+  inSubnet(real, address, prefixLength);
+
+/** Whether the client that was noted and a real are on one network of the arm. */
+function areNear6({ table, choice }: Director, { subnets6 }: Arm, real: number): boolean {
+  if (subnets6 === undefined) return false;
+  for (let index = 0; index < subnets6.length; index++) {
+    const { address, prefixLength } = subnets6[index] as Subnet6;
+    const isNear = inSubnet6(choice.client, address, prefixLength);
+    if (isNear && inSubnet6(table.addresses6, address, prefixLength, real * 4)) return true;
+  }
+  return false;
 }
 
 /** Whether the service takes no new flows from this client. */
@@ -191,7 +202,7 @@ function processRoomless(
   offload: number,
 ): Verdict {
   const { newFlow, packet } = director;
-  if (!choosesByHash(director, service) && (newFlow.bits & NAT_BIT) === 0) {
+  if (!choosesByHash(director, service) && (newFlow.bits & flow.NAT_BIT) === 0) {
     strainService(director, service);
     const { sourceHash, destinationHash } = packet;
     const clientPort = tcp.sourcePort(frame, l4);
@@ -207,8 +218,8 @@ function processRoomless(
  * makes it no more than half open.
  */
 function firstState(flags: number): number {
-  const state = nextState(FROM_CLIENT, flags, NONE);
-  return state === ESTABLISHED ? SYN_RECV : state;
+  const state = tcpStates.nextState(tcpStates.FROM_CLIENT, flags, tcpStates.NONE);
+  return state === tcpStates.ESTABLISHED ? tcpStates.SYN_RECV : state;
 }
 
 /**
@@ -218,10 +229,10 @@ function firstState(flags: number): number {
 function endOldFlow(director: Director, frame: DataView, at: number, l4: number, arm: number) {
   const { flows, packet } = director;
   const { source, destination, protocol } = packet;
-  const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
+  const found = flow.findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   if (found < 0) return 0;
   if (isToReset(director, frame, l4, found)) return resetFlow(director, frame, at, l4, arm, found);
-  removeFlow(flows, found >>> 1);
+  flow.removeFlow(flows, found >>> 1);
   return 0;
 }
 
@@ -268,12 +279,15 @@ function fillDeltas({ newFlow, flows, packet }: Director): void {
   const { client, vip, ports, real, replyPorts, local, bits } = newFlow;
   const [vipPort, realPort] = [ports & 0xffff, replyPorts >>> 16];
   newFlow.deltas = 0;
-  if ((bits & NAT_BIT) === 0) return;
+  if ((bits & flow.NAT_BIT) === 0) return;
   newFlow.deltas = isIpv6(packet)
     ? requestDeltas6(flows.book, vip, vipPort, real, realPort)
     : requestDeltas(vip, vipPort, real, realPort);
-  if ((bits & FULLNAT_BIT) === 0) return;
-  const more = requestDeltas(client, ports >>> 16, local, replyPorts & 0xffff);
+  if ((bits & flow.FULLNAT_BIT) === 0) return;
+  const [clientPort, localPort] = [ports >>> 16, replyPorts & 0xffff];
+  const more = isIpv6(packet)
+    ? requestDeltas6(flows.book, client, clientPort, local, localPort)
+    : requestDeltas(client, clientPort, local, localPort);
   newFlow.deltas = addDeltas(newFlow.deltas, more);
 }
 

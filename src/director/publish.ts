@@ -5,25 +5,11 @@
 import { UDP_OVER } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { judgeFull } from './availability.ts';
-import {
-  ACTIVE_FLOWS,
-  CLOSED_BITS,
-  type Counters,
-  DRAIN_LEFT_MS,
-  dropAt,
-  GLOBAL,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
-  NEIGHBOUR_STATE,
-  REQUEST_PACKETS,
-  realAt,
-  START_LEFT_MS,
-  serviceAt,
-} from './counters.ts';
+import * as counts from './counters.ts';
 import type { Director } from './director.ts';
 import type { Table } from './table.ts';
 
-const FIELDS = ACTIVE_FLOWS + 1;
+const FIELDS = counts.ACTIVE_FLOWS + 1;
 const FRAGMENT_TIMEOUT = DROP['fragment-timeout'];
 const FRAGMENT_TABLE_FULL = DROP['fragment-table-full'];
 
@@ -37,10 +23,10 @@ export interface Totals {
   readonly serviceOfReal: Int32Array;
 }
 
-export function createTotals({ room, values }: Counters): Totals {
+export function createTotals({ room, values }: counts.Counters): Totals {
   const reals = new Float64Array(room.reals * FIELDS);
   for (let id = 0; id < room.reals; id++) {
-    const row = realAt(room, id);
+    const row = counts.realAt(room, id);
     for (let field = 0; field < FIELDS; field++) {
       reals[id * FIELDS + field] = values[row + field] as number;
     }
@@ -69,16 +55,16 @@ export function mapReals({ serviceOfReal }: Totals, table: Table): void {
 export function publish(director: Director): void {
   const { flows, totals, counters } = director;
   const { values } = counters;
-  values[GLOBAL.activeFlows] = flows.active;
-  values[GLOBAL.templates] = flows.templates?.active ?? 0;
-  values[GLOBAL.countedClients] = flows.clients?.active ?? 0;
-  values[GLOBAL.halfOpenFlows] = flows.halfOpen;
+  values[counts.GLOBAL.activeFlows] = flows.active;
+  values[counts.GLOBAL.templates] = flows.templates?.active ?? 0;
+  values[counts.GLOBAL.countedClients] = flows.clients?.active ?? 0;
+  values[counts.GLOBAL.halfOpenFlows] = flows.halfOpen;
   const ended = flows.ended - totals.endedFlows;
   const evicted = flows.evicted - totals.evictedFlows;
   totals.endedFlows = flows.ended;
   totals.evictedFlows = flows.evicted;
-  values[GLOBAL.endedFlows] = (values[GLOBAL.endedFlows] as number) + ended;
-  values[GLOBAL.evictedFlows] = (values[GLOBAL.evictedFlows] as number) + evicted;
+  values[counts.GLOBAL.endedFlows] = (values[counts.GLOBAL.endedFlows] as number) + ended;
+  values[counts.GLOBAL.evictedFlows] = (values[counts.GLOBAL.evictedFlows] as number) + evicted;
   publishFragments(director);
   publishNeighbours(director);
   for (let id = 0; id < totals.serviceOfReal.length; id++) publishReal(director, id);
@@ -87,7 +73,7 @@ export function publish(director: Director): void {
 /** Counts the held fragments that were lost meanwhile as the drops that they are. */
 export function publishFragments({ fragments, counters }: Director): void {
   const { values } = counters;
-  values[GLOBAL.heldFrames] = fragments.holding;
+  values[counts.GLOBAL.heldFrames] = fragments.holding;
   if (fragments.late !== 0) addDrops(values, FRAGMENT_TIMEOUT, fragments.late);
   if (fragments.displaced !== 0) addDrops(values, FRAGMENT_TABLE_FULL, fragments.displaced);
   fragments.late = 0;
@@ -95,9 +81,9 @@ export function publishFragments({ fragments, counters }: Director): void {
 }
 
 function addDrops(values: Float64Array, reason: number, times: number): void {
-  const at = dropAt(reason);
+  const at = counts.dropAt(reason);
   values[at] = (values[at] as number) + times;
-  values[GLOBAL.droppedFrames] = (values[GLOBAL.droppedFrames] as number) + times;
+  values[counts.GLOBAL.droppedFrames] = (values[counts.GLOBAL.droppedFrames] as number) + times;
 }
 
 function publishNeighbours(director: Director): void {
@@ -106,11 +92,11 @@ function publishNeighbours(director: Director): void {
   for (let id = 0; id < table.realNeighbour.length; id++) {
     const neighbour = table.realNeighbour[id] as number;
     if (neighbour < 0) continue;
-    const row = realAt(room, id);
+    const row = counts.realAt(room, id);
     // The state comes last: another worker that finds it finds the address as well.
-    values[row + NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
-    values[row + NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
-    values[row + NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
+    values[row + counts.NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
+    values[row + counts.NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
+    values[row + counts.NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
     publishState(director, id, row);
   }
 }
@@ -131,9 +117,11 @@ function publishState(director: Director, id: number, row: number): void {
   const isStarting = states.starting[id] !== 0 && slowStartMs > 0;
   const startedMs = (nowMs - (states.startedMs[id] as number)) | 0;
   const drainedMs = (nowMs - (states.drainedMs[id] as number)) | 0;
-  values[row + CLOSED_BITS] = states.closed[id] as number;
-  values[row + START_LEFT_MS] = isStarting ? Math.max(0, slowStartMs - startedMs) : 0;
-  values[row + DRAIN_LEFT_MS] = terms?.stopsNew ? Math.max(0, terms.oldAfterMs - drainedMs) : 0;
+  values[row + counts.CLOSED_BITS] = states.closed[id] as number;
+  values[row + counts.START_LEFT_MS] = isStarting ? Math.max(0, slowStartMs - startedMs) : 0;
+  values[row + counts.DRAIN_LEFT_MS] = terms?.stopsNew
+    ? Math.max(0, terms.oldAfterMs - drainedMs)
+    : 0;
 }
 
 /** Adds what has come to a real's row since the last time to its service's row. */
@@ -141,10 +129,10 @@ function publishReal({ flows, totals, counters }: Director, id: number): void {
   const service = totals.serviceOfReal[id] as number;
   if (service < 0) return;
   const { values, room } = counters;
-  const real = realAt(room, id);
-  const row = serviceAt(room, service);
-  values[real + ACTIVE_FLOWS] = flows.flowsByReal[id] as number;
-  for (let field = REQUEST_PACKETS; field <= ACTIVE_FLOWS; field++) {
+  const real = counts.realAt(room, id);
+  const row = counts.serviceAt(room, service);
+  values[real + counts.ACTIVE_FLOWS] = flows.flowsByReal[id] as number;
+  for (let field = counts.REQUEST_PACKETS; field <= counts.ACTIVE_FLOWS; field++) {
     const now = values[real + field] as number;
     const at = id * FIELDS + field;
     const more = now - (totals.reals[at] as number);

@@ -1,6 +1,7 @@
 // The packet that an ICMP error quotes: its IP header and at least the first eight bytes of what
 // follows (RFC 792), which hold the ports of TCP, UDP and SCTP. More may be there or not (RFC 1812,
 // 4.3.2.3), so nothing beyond these eight bytes is touched before it is known to be there.
+import * as flow from '../flow/flow-table.ts';
 import * as checksum from '../wire/checksum.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
@@ -27,7 +28,10 @@ export function swappedPorts(frame: DataView, l4: number): number {
   return (ports << 16) | (ports >>> 16);
 }
 
-/** What a quoted packet shall have been: from whom to whom, and what the sums change by. */
+/**
+ * What a quoted packet shall have been: from whom to whom, and what the sums change by. Of IPv6,
+ * handles.
+ */
 export interface QuotedEnds {
   readonly source: number;
   readonly destination: number;
@@ -36,6 +40,22 @@ export interface QuotedEnds {
   /** As those of a flow's requests; their complement takes these back. */
   readonly deltas: number;
 }
+
+/** The ends of packets as the real of a NAT flow sends them. @param record where that begins */
+export const endsAtReal = ({ records }: flow.FlowTable, record: number): QuotedEnds => ({
+  source: records[record + flow.REAL] as number,
+  destination: records[record + flow.LOCAL] as number,
+  ports: records[record + flow.REPLY_PORTS] as number,
+  deltas: records[record + flow.DELTAS] as number,
+});
+
+/** The same as its client sends them. */
+export const endsAtClient = ({ records }: flow.FlowTable, record: number): QuotedEnds => ({
+  source: records[record + flow.CLIENT] as number,
+  destination: records[record + flow.VIP] as number,
+  ports: records[record + flow.PORTS] as number,
+  deltas: ~(records[record + flow.DELTAS] as number),
+});
 
 /** Gives the quoted packet other ends. */
 export function setQuotedEnds(

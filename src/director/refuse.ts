@@ -65,12 +65,12 @@ export function notForwarded6(
   reason: number,
 ): Verdict {
   const { table, packet } = director;
-  if (isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET))
-    return dropped(director, reason);
-  if (l4 === 0 || isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET)) return PASS;
-  const isOurs = isNatReal(table, packet.source, tcp.sourcePort(frame, l4), packet.protocol);
-  if (!isOurs) return PASS;
-  return dropped(director, reason === NO_SERVICE ? NO_FLOW : reason);
+  const toVip = isVip6(table, packet.destination, frame, l3 + ipv6.DESTINATION_OFFSET);
+  const fromReal =
+    l4 !== 0 && isNatReal(table, packet.source, tcp.sourcePort(frame, l4), packet.protocol);
+  const isOwn = isOwnAddress6(director, frame, l3 + ipv6.DESTINATION_OFFSET);
+  if (!toVip && (!fromReal || isOwn)) return PASS;
+  return dropped(director, fromReal && reason === NO_SERVICE ? NO_FLOW : reason);
 }
 
 /** Link-local addresses are never those of somebody behind the director. */

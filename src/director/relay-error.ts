@@ -4,23 +4,7 @@
 // goes by MAC address alone. By NAT the quoted packet is turned back into the one that its sender
 // sent, or that sender would not know it. Sums of the quoted packet are mended and not judged,
 // because routers quote what they have already changed; the sum of the error itself must be right.
-import {
-  CLIENT,
-  DELTAS,
-  findFlow,
-  HOP_HIGH,
-  HOP_LOW,
-  IDS,
-  isOver,
-  LOCAL,
-  META,
-  NAT_BIT,
-  PORTS,
-  REAL,
-  RECORD_WORDS,
-  REPLY_PORTS,
-  VIP,
-} from '../flow/flow-table.ts';
+import * as flow from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
@@ -32,7 +16,14 @@ import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, obstacle, sendToHop, sendToReal } from './onward.ts';
 import { choosesByHash } from './pass-statelessly.ts';
-import { type QuotedEnds, quotedHeader, setQuotedEnds, swappedPorts } from './quote.ts';
+import {
+  endsAtClient,
+  endsAtReal,
+  type QuotedEnds,
+  quotedHeader,
+  setQuotedEnds,
+  swappedPorts,
+} from './quote.ts';
 import { dropped, isOwnAddress } from './refuse.ts';
 import { requestDeltas } from './rewrite.ts';
 import { findService, isNatReal, isVip, METHOD_FULLNAT, METHOD_NAT } from './table.ts';
@@ -57,8 +48,8 @@ export function relayError(director: Director, frame: DataView, at: number, l4: 
   }
   const receiver = ipv4.destination(frame, quote);
   const protocol = ipv4.protocol(frame, quote);
-  const found = findFlow(flows, receiver, sender, swappedPorts(frame, quotedL4), protocol);
-  if (found >= 0 && !isOver(flows, found >>> 1, nowMs)) {
+  const found = flow.findFlow(flows, receiver, sender, swappedPorts(frame, quotedL4), protocol);
+  if (found >= 0 && !flow.isOver(flows, found >>> 1, nowMs)) {
     return relayByFlow(director, frame, at, l4, found);
   }
   if (toVip) return relayByHash(director, frame, at, l4, quotedL4);
@@ -74,18 +65,13 @@ function relayByFlow(
   l4: number,
   found: number,
 ): Verdict {
-  const { records } = director.flows;
-  const record = (found >>> 1) * RECORD_WORDS;
-  const word = (field: number) => records[record + field] as number;
+  const { flows } = director;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
   if ((found & 1) !== 0) return relayToClient(director, frame, at, l4, record);
-  const realId = word(IDS) & 0xffff;
-  if ((word(META) & NAT_BIT) === 0) return relayToReal(director, frame, at, l4, realId);
-  return relayToReal(director, frame, at, l4, realId, {
-    source: word(REAL),
-    destination: word(LOCAL),
-    ports: word(REPLY_PORTS),
-    deltas: word(DELTAS),
-  });
+  const realId = (flows.records[record + flow.IDS] as number) & 0xffff;
+  const isNat = ((flows.records[record + flow.META] as number) & flow.NAT_BIT) !== 0;
+  const sent = isNat ? endsAtReal(flows, record) : undefined;
+  return relayToReal(director, frame, at, l4, realId, sent);
 }
 
 /**
@@ -174,22 +160,18 @@ function relayToClient(
   const { records } = director.flows;
   const l3 = at + ethernet.HEADER_BYTES;
   const end = l3 + ipv4.totalBytes(frame, l3);
-  const hopLow = records[record + HOP_LOW] as number;
+  const hopLow = records[record + flow.HOP_LOW] as number;
   const reason = damage(frame, l3, l4, end) || obstacle(director, frame, l3, hopLow >>> 16, true);
   if (reason !== 0) return dropped(director, reason);
   const quote = l4 + icmp.HEADER_BYTES;
-  const client = records[record + CLIENT] as number;
-  const vip = records[record + VIP] as number;
-  const ports = records[record + PORTS] as number;
-  const deltas = ~(records[record + DELTAS] as number);
-  const quotedL4 = quotedHeader(frame, quote, end);
-  setQuotedEnds(frame, quote, quotedL4, end, { source: client, destination: vip, ports, deltas });
-  ipv4.setSource(frame, l3, vip);
-  ipv4.setDestination(frame, l3, client);
+  const sent = endsAtClient(director.flows, record);
+  setQuotedEnds(frame, quote, quotedHeader(frame, quote, end), end, sent);
+  ipv4.setSource(frame, l3, sent.destination);
+  ipv4.setDestination(frame, l3, sent.source);
   ipv4.decrementTimeToLive(frame, l3);
   icmp.refreshChecksum(frame, l4, end);
   countRelayed(director);
-  return sendToHop(director, frame, at, records[record + HOP_HIGH] as number, hopLow);
+  return sendToHop(director, frame, at, records[record + flow.HOP_HIGH] as number, hopLow);
 }
 
 /** 0, or the reason to drop an error that came damaged (RFC 5508, REQ-3). */

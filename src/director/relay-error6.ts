@@ -2,19 +2,7 @@
 // speaks of, which tells where it belongs; by NAT the quoted packet is turned back into the one
 // that its sender sent.
 import { findAddress, holdAddress, releaseAddress, UNKNOWN } from '../flow/address-book.ts';
-import {
-  DELTAS,
-  findFlow,
-  HOP_HIGH,
-  HOP_LOW,
-  IDS,
-  isOver,
-  META,
-  NAT_BIT,
-  PORTS,
-  RECORD_WORDS,
-  VIP,
-} from '../flow/flow-table.ts';
+import * as flow from '../flow/flow-table.ts';
 import * as checksum from '../wire/checksum.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -28,11 +16,11 @@ import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { addressToHop, aheadOf, obstacle6, sendToReal6 } from './onward.ts';
 import { choosesByHash } from './pass-statelessly.ts';
-import { swappedPorts } from './quote.ts';
+import { endsAtClient, endsAtReal, type QuotedEnds, swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress6 } from './refuse.ts';
 import { countRelayed } from './relay-error.ts';
-import { requestDeltas6, setHandle } from './rewrite6.ts';
-import { findService6, IPV6_BIT, isNatReal, isVip6, METHOD_NAT } from './table.ts';
+import { readdress, requestDeltas6, setHandle } from './rewrite6.ts';
+import { findService6, IPV6_BIT, isNatReal, isVip6, METHOD_FULLNAT, METHOD_NAT } from './table.ts';
 import { PASS, send, type Verdict } from './verdict.ts';
 
 const ICMP_CHECKSUM = DROP['icmp-checksum'];
@@ -83,8 +71,8 @@ export function relayError6(
     return toVip ? dropped(director, ICMP_QUOTE) : PASS;
   const { sender, receiver } = quote;
   const protocol = quote.protocol ^ IPV6_BIT;
-  const found = findFlow(flows, receiver, sender, swappedPorts(frame, quote.l4), protocol);
-  if (found >= 0 && !isOver(flows, found >>> 1, nowMs)) {
+  const found = flow.findFlow(flows, receiver, sender, swappedPorts(frame, quote.l4), protocol);
+  if (found >= 0 && !flow.isOver(flows, found >>> 1, nowMs)) {
     return relayByFlow(director, frame, at, l4, found);
   }
   if (toVip) return relayByHash(director, frame, at, l4, protocol);
@@ -109,12 +97,13 @@ function relayByFlow(
   l4: number,
   found: number,
 ): Verdict {
-  const { records } = director.flows;
-  const record = (found >>> 1) * RECORD_WORDS;
+  const { flows } = director;
+  const record = (found >>> 1) * flow.RECORD_WORDS;
   if ((found & 1) !== 0) return relayToClient(director, frame, at, l4, record);
-  const realId = (records[record + IDS] as number) & 0xffff;
-  const isNat = ((records[record + META] as number) & NAT_BIT) !== 0;
-  return relayToReal(director, frame, at, l4, realId, isNat);
+  const realId = (flows.records[record + flow.IDS] as number) & 0xffff;
+  const isNat = ((flows.records[record + flow.META] as number) & flow.NAT_BIT) !== 0;
+  const sent = isNat ? endsAtReal(flows, record) : undefined;
+  return relayToReal(director, frame, at, l4, realId, sent);
 }
 
 /** Where all directors choose alike, the real can be told without its flow. */
@@ -136,40 +125,51 @@ function relayByHash(
   const clientPort = tcp.destinationPort(frame, quote.l4);
   const realId = chooseReal(director, service, client, clientPort, vip);
   if (realId < 0) return dropped(director, ICMP_NO_FLOW);
-  const isNat = table.realMethod[realId] === METHOD_NAT;
+  const method = table.realMethod[realId] as number;
+  // A port of the pool is known by the flow alone.
+  if (method === METHOD_FULLNAT) return dropped(director, ICMP_NO_FLOW);
+  if (method !== METHOD_NAT) return relayToReal(director, frame, at, l4, realId);
   // An address of a prefix has a number only while somebody holds it.
-  quote.sender = holdAddress(flows.book, frame, sender);
-  if (quote.sender === UNKNOWN) return dropped(director, ICMP_NO_FLOW);
-  const verdict = relayToReal(director, frame, at, l4, realId, isNat);
-  releaseAddress(flows.book, quote.sender);
+  const held = holdAddress(flows.book, frame, sender);
+  if (held === UNKNOWN) return dropped(director, ICMP_NO_FLOW);
+  const source = table.realAddress[realId] as number;
+  const port = (table.realPort[realId] as number) || vipPort;
+  const deltas = requestDeltas6(flows.book, held, vipPort, source, port);
+  const ports = (port << 16) | clientPort;
+  const sent = { source, destination: quote.receiver, ports, deltas };
+  const verdict = relayToReal(director, frame, at, l4, realId, sent);
+  releaseAddress(flows.book, held);
   return verdict;
 }
 
-/** The error is about a reply: its real hears it as about the packet that it sent itself. */
+/**
+ * The error is about a reply: its real hears it as about the packet that it sent itself.
+ * @param sent the ends of that packet, if they were rewritten
+ */
 function relayToReal(
   director: Director,
   frame: DataView,
   at: number,
   l4: number,
   realId: number,
-  isNat: boolean,
+  sent?: QuotedEnds,
 ): Verdict {
-  const { table, ways, flows } = director;
+  const { ways, flows } = director;
   const l3 = at + ethernet.HEADER_BYTES;
   const out = ways[realId * WAY_WORDS + WAY_ARM] as number;
   const ahead = aheadOf(director, realId);
+  const isNat = sent !== undefined;
   const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) {
-    const address = table.realAddress[realId] as number;
-    const vipPort = tcp.sourcePort(frame, quote.l4);
-    const port = (table.realPort[realId] as number) || vipPort;
-    const deltas = requestDeltas6(flows.book, quote.sender, vipPort, address, port);
-    mendQuote(frame, deltas >>> 16);
-    setHandle(frame, quote.l3 + ipv6.SOURCE_OFFSET, flows.book, address);
-    frame.setUint16(quote.l4, port);
-    setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, flows.book, address);
-    finish(frame, l3, l4);
+    // To a real that sees a client's stand-in, all that speaks of the client comes from there.
+    if (sent.destination !== quote.receiver) {
+      setHandle(frame, l3 + ipv6.SOURCE_OFFSET, flows.book, sent.destination);
+    }
+    setQuotedEnds6(director, frame, sent);
+    setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, flows.book, sent.source);
+    ipv6.setHopLimit(frame, l3, ipv6.hopLimit(frame, l3) - 1);
+    icmpv6.refreshChecksum(frame, l3, l4, quote.end);
   }
   countRelayed(director);
   return sendToReal6(director, frame, at, realId);
@@ -185,17 +185,15 @@ function relayToClient(
 ): Verdict {
   const { records, book } = director.flows;
   const l3 = at + ethernet.HEADER_BYTES;
-  const hopLow = records[record + HOP_LOW] as number;
+  const hopLow = records[record + flow.HOP_LOW] as number;
   const out = hopLow >>> 16;
   const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, true);
   if (reason !== 0) return dropped(director, reason);
-  const vip = records[record + VIP] as number;
-  mendQuote(frame, ~(records[record + DELTAS] as number) >>> 16);
-  setHandle(frame, quote.l3 + ipv6.DESTINATION_OFFSET, book, vip);
-  frame.setUint16(quote.l4 + 2, records[record + PORTS] as number);
-  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, vip);
-  finish(frame, l3, l4);
-  addressToHop(director, frame, at, records[record + HOP_HIGH] as number, hopLow);
+  const sent = endsAtClient(director.flows, record);
+  setQuotedEnds6(director, frame, sent);
+  readdress(frame, l3, book, sent.destination, sent.source);
+  icmpv6.refreshChecksum(frame, l3, l4, quote.end);
+  addressToHop(director, frame, at, records[record + flow.HOP_HIGH] as number, hopLow);
   countRelayed(director);
   return send(out);
 }
@@ -204,9 +202,18 @@ function relayToClient(
 const damage = (frame: DataView, l3: number, l4: number): number =>
   icmpv6.hasGoodChecksum(frame, l3, l4, quote.end) ? 0 : ICMP_CHECKSUM;
 
-function finish(frame: DataView, l3: number, l4: number): void {
-  ipv6.setHopLimit(frame, l3, ipv6.hopLimit(frame, l3) - 1);
-  icmpv6.refreshChecksum(frame, l3, l4, quote.end);
+/** Gives the quoted packet other ends. A receiver that stays may be one without a handle. */
+function setQuotedEnds6(
+  { flows: { book } }: Director,
+  frame: DataView,
+  { source, destination, ports, deltas }: QuotedEnds,
+): void {
+  setHandle(frame, quote.l3 + ipv6.SOURCE_OFFSET, book, source);
+  if (destination !== quote.receiver) {
+    setHandle(frame, quote.l3 + ipv6.DESTINATION_OFFSET, book, destination);
+  }
+  frame.setInt32(quote.l4, ports);
+  mendQuote(frame, deltas >>> 16);
 }
 
 /** Mends the quoted packet's own checksum, if that much of it is quoted, and covers addresses. */

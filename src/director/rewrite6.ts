@@ -36,6 +36,19 @@ export function setHandle(frame: DataView, at: number, book: AddressBook, handle
   ipv6.setAddress(frame, at, wordsOf(book, handle), wordsAt(handle));
 }
 
+/** Gives a packet other ends, by their handles, as the router that it passes. */
+export function readdress(
+  frame: DataView,
+  l3: number,
+  book: AddressBook,
+  source: number,
+  destination: number,
+): void {
+  setHandle(frame, l3 + ipv6.SOURCE_OFFSET, book, source);
+  setHandle(frame, l3 + ipv6.DESTINATION_OFFSET, book, destination);
+  ipv6.setHopLimit(frame, l3, ipv6.hopLimit(frame, l3) - 1);
+}
+
 /**
  * Mends the checksum of TCP or UDP; that of SCTP covers no addresses, and its ports stay.
  * @param protocol as from protocolKey

@@ -5,10 +5,11 @@
 // each takes ports that no other does, so that the replies come back to it. A client keeps its
 // pool address where it can; its port begins at a keyed hash of the flow, so that a client that
 // comes again in time gets the same, and nobody outside can tell the next.
+import { hashOfHandle } from '../flow/address-book.ts';
 import { findFlow, hashKey, isOver, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { FROM_CLIENT, isEnded } from '../flow/tcp-states.ts';
 import type { Director } from './director.ts';
-import { IPV6_BIT } from './table.ts';
+import { isIpv6 } from './packet.ts';
 
 /** How many ports are looked at for one flow: nine of ten in use cost fifty looks. */
 const SEARCH = 512;
@@ -19,14 +20,14 @@ const LEAST_SEARCH = 8;
  * Gives the new flow an address and a port of the pool; its real and real's port are known. If all
  * are in use that were looked at, that of a connection that is closed and only waits for its last
  * packets is taken over: its real has seen the end of it, and takes the SYN of another.
- * @returns false if there is none, as always for IPv6, of which the pool has no addresses
+ * @returns false if there is none, as always of a family of which the pool has no addresses
  */
 export function takeSource(director: Director): boolean {
-  const { table, flows, newFlow } = director;
-  const { addresses } = table.pool;
+  const { flows, newFlow } = director;
+  const addresses = sourcesFor(director);
   const portCount = ownPorts(director);
-  const { client, real, ports, protocol } = newFlow;
-  if ((protocol & IPV6_BIT) !== 0) return false;
+  const { real, ports, protocol } = newFlow;
+  const client = stableClient(director);
   const first = hashKey(flows.seed, client, 0, 0, 0) >>> 0;
   const start = hashKey(flows.seed, client, real, ports, protocol) >>> 0;
   const looks = Math.min(portCount, Math.max(LEAST_SEARCH, Math.floor(SEARCH / addresses.length)));
@@ -44,6 +45,14 @@ export function takeSource(director: Director): boolean {
   return true;
 }
 
+/** The addresses of the pool that can stand for the client of the packet. */
+export const sourcesFor = ({ table: { pool }, packet }: Director): Int32Array =>
+  isIpv6(packet) ? pool.addresses6 : pool.addresses;
+
+/** What is the same whenever a client comes, as a handle of IPv6 is not. */
+const stableClient = ({ flows, newFlow, packet }: Director): number =>
+  isIpv6(packet) ? hashOfHandle(flows.book, newFlow.client) : newFlow.client;
+
 /** How many ports of the pool are this worker's: those that leave its number over. */
 const ownPorts = ({ table, worker, workers }: Director): number =>
   Math.floor(
@@ -56,7 +65,8 @@ const firstOwn = (firstPort: number, worker: number, workers: number): number =>
 
 function setSource(director: Director, address: number, port: number): void {
   const { table, newFlow, worker, workers } = director;
-  const { addresses, firstPort } = table.pool;
+  const { firstPort } = table.pool;
+  const addresses = sourcesFor(director);
   const own = firstPort + firstOwn(firstPort, worker, workers);
   newFlow.local = addresses[address % addresses.length] as number;
   const chosen = own + (port % ownPorts(director)) * workers;

@@ -95,11 +95,16 @@ export interface ServiceInput {
 /** The addresses and ports that stand for clients by fullnat; empty where nobody needs them. */
 export interface SourcePool {
   readonly addresses: Int32Array;
+  /** Those of IPv6, as handles. */
+  readonly addresses6: Int32Array;
   readonly firstPort: number;
   readonly portCount: number;
 }
 
-const NO_POOL: SourcePool = { addresses: new Int32Array(0), firstPort: 0, portCount: 0 };
+const NO_ADDRESSES = new Int32Array(0);
+const NO_POOL: SourcePool = {
+  ...{ addresses: NO_ADDRESSES, addresses6: NO_ADDRESSES, firstPort: 0, portCount: 0 },
+};
 
 /**
  * The table itself. All arrays named `real...` are indexed by real id, `service...` by service id.
@@ -176,8 +181,10 @@ const realsOf = ({ family = 4, reals, sorry }: ServiceInput): FamilyReal[] =>
 const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
   vips.map((vip) => ({ ...vip, family }));
 
-const sourcesOf = ({ addresses }: SourcePool): FamilyPrefix[] =>
-  Array.from(addresses, (address) => ({ address, prefixLength: 32, family: 4 }));
+const sourcesOf = ({ addresses, addresses6 }: SourcePool): FamilyPrefix[] => [
+  ...Array.from(addresses, (address) => ({ address, prefixLength: 32, family: 4 }) as const),
+  ...Array.from(addresses6, (address) => ({ address, prefixLength: 32, family: 6 }) as const),
+];
 
 const prefixKey = ({ family, address, prefixLength }: FamilyPrefix) =>
   `${family} ${address}/${prefixLength}`;

@@ -72,6 +72,10 @@ function hashAt({ seed }: AddressBook, words: Int32Array, entry: number): number
   return hashAddress(seed, a, b, words[at + 2] as number, words[at + 3] as number);
 }
 
+/** Keyed hash of the address that a handle stands for. */
+export const hashOfHandle = (book: AddressBook, handle: number): number =>
+  hashAt(book, wordsOf(book, handle), handle < 0 ? ~handle : handle);
+
 function addSlot(slots: Int32Array, hash: number, entry: number): void {
   const mask = slots.length - 1;
   let slot = hash & mask;

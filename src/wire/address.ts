@@ -126,9 +126,19 @@ export function inSubnet(address: number, network: number, prefixLength: number)
   return ((address ^ network) & prefixMask(prefixLength)) === 0;
 }
 
-/** Whether an IPv6 address lies in the subnet of `network`, whose host bits are ignored. */
-export function inSubnet6(address: Ipv6, network: Ipv6, prefixLength: number): boolean {
-  return address.every(
-    (word, index) => ((word ^ (network[index] as number)) & wordMask(prefixLength, index)) === 0,
-  );
+/**
+ * Whether an IPv6 address lies in the subnet of `network`, whose host bits are ignored.
+ * @param at index of the address's first word, if it lies among others
+ */
+export function inSubnet6(
+  address: ArrayLike<number>,
+  network: Ipv6,
+  prefixLength: number,
+  at = 0,
+): boolean {
+  for (let word = 0; word < 4; word++) {
+    const difference = (address[at + word] as number) ^ (network[word] as number);
+    if ((difference & wordMask(prefixLength, word)) !== 0) return false;
+  }
+  return true;
 }

@@ -49,6 +49,17 @@ test('a pool has all ports that are not well known, or those that it names', () 
 const FULLNAT = 'method: fullnat, reals: [10.0.0.1]';
 const MIXED = 'method: nat, reals: [10.0.0.1, { address: 10.0.0.2, method: fullnat }]';
 const pool = (address: string) => `sourcePool: { addresses: [10.0.0.200, ${address}] }`;
+const FULLNAT6 = "method: fullnat, reals: ['fd00::1']";
+const pool6 = (address: string) => `sourcePool: { addresses: ['fd00::c8', '${address}'] }`;
+const file6 = (service: string, top = "sourcePool: { addresses: ['fd00::c8'] }") =>
+  file(service, top).replace('192.0.2.80', "'2001:db8::80'");
+
+test('each service has the sources of its family', () => {
+  const top = "sourcePool: { addresses: [10.0.0.200, 'fd00:0::C8'] }";
+  for (const text of [file(FULLNAT, top), file6(FULLNAT6, top)]) {
+    expect(configOf(text).sourcePool?.addresses).toEqual(['10.0.0.200', 'fd00::c8']);
+  }
+});
 
 describe('a file is refused', () => {
   test.each([
@@ -57,7 +68,29 @@ describe('a file is refused', () => {
     ['a source that is a VIP', file(FULLNAT, pool('192.0.2.80')), 'a VIP of service web'],
     ['a source that is a real', file(FULLNAT, pool('10.0.0.1')), 'a real of service web'],
     ['a source twice', file(FULLNAT, pool('10.0.0.200')), '10.0.0.200 a second time'],
-    ['a source of IPv6', file(FULLNAT, pool('2001:db8::1')), 'allowed an IPv4 address'],
+    [
+      'a source of IPv6 twice, written in two ways',
+      file6(FULLNAT6, pool6('FD00:0::c8')),
+      'fd00::c8 a second time',
+    ],
+    ['a source that is a VIP of IPv6', file6(FULLNAT6, pool6('2001:db8::80')), 'a VIP of service'],
+    [
+      'a source in a prefix of VIPs',
+      file6(FULLNAT6, pool6('2001:db8:1::5')).replace('db8::80', 'db8:1::/64'),
+      'sourcePool.addresses[1]: found 2001:db8:1::5, a VIP of service web',
+    ],
+    ['a source that is a real of IPv6', file6(FULLNAT6, pool6('fd00::1')), 'a real of service web'],
+    [
+      'a sorry server of IPv6 among the sources',
+      file6(`sorry: 'fd00::9', ${FULLNAT6}`, pool6('fd00::9')),
+      'a real of service web',
+    ],
+    ['a link-local source', file6(FULLNAT6, pool6('fe80::1')), 'found "fe80::1"'],
+    [
+      'fullnat of IPv6 without a pool',
+      file6(FULLNAT6, ''),
+      'at the top of the file: sourcePool: { addresses: [fd00:2::200] }',
+    ],
     ['no addresses', file(FULLNAT, 'sourcePool: {}'), 'sourcePool.addresses: found nothing'],
     [
       'a range the wrong way round',
@@ -65,10 +98,18 @@ describe('a file is refused', () => {
       'sourcePool.ports: found "9-8"',
     ],
     [
-      'fullnat of IPv6',
-      file(FULLNAT).replace('192.0.2.80', '2001:db8::80').replace('10.0.0.1]', 'fd00::1]'),
-      'found fullnat for IPv6',
+      'fullnat of IPv6 with a pool of IPv4',
+      file6(FULLNAT6, 'sourcePool: { addresses: [10.0.0.200] }'),
+      'services.web.method: found fullnat with the IPv6 address 2001:db8::80, and no IPv6 address ' +
+        'in sourcePool, allowed fullnat with addresses of the same family to stand for the ' +
+        'clients (add one to the sourcePool: addresses: [10.0.0.200, fd00:2::200])',
     ],
+    [
+      'fullnat of IPv4 with a pool of IPv6',
+      file(FULLNAT, "sourcePool: { addresses: ['fd00::c8'] }"),
+      'no IPv4 address in sourcePool',
+    ],
+    ['fullnat of SCTP over IPv6', file6(`protocol: sctp, ${FULLNAT6}`), 'found fullnat for SCTP'],
     [
       'a port alone of the pool',
       file(FULLNAT, 'sourcePool: { addresses: [10.0.0.200], ports: 5000 }'),

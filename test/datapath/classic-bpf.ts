@@ -29,11 +29,9 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
   if (!Number.isInteger(length) || length < 1 || length > 4096) throw new Error(`length ${length}`);
   let accumulator = 0;
   let index = 0;
+  let kept: number | undefined;
   for (let at = 0; at < length; at++) {
-    const code = view.getUint16(at * INSTRUCTION_BYTES, true);
-    const ifTrue = view.getUint8(at * INSTRUCTION_BYTES + 2);
-    const ifFalse = view.getUint8(at * INSTRUCTION_BYTES + 3);
-    const operand = view.getUint32(at * INSTRUCTION_BYTES + 4, true);
+    const { code, ifTrue, ifFalse, operand } = instructionAt(view, at * INSTRUCTION_BYTES);
     switch (code) {
       case 0x05:
         at += operand;
@@ -43,8 +41,17 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
       case 0x16:
         return accumulator;
       case 0x07:
-        index = accumulator;
+      case 0x01:
+        index = code === 0x07 ? accumulator : operand;
         break;
+      case 0x02:
+        kept = accumulator;
+        break;
+      case 0x60:
+        if (kept === undefined || operand !== 0) throw new Error(`instruction ${at} loads nothing`);
+        accumulator = kept;
+        break;
+      case 0x04:
       case 0xac:
       case 0x24:
       case 0x74:
@@ -55,13 +62,9 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
         accumulator = compute(code, accumulator, (code & 8) !== 0 ? index : operand);
         break;
       case 0x15:
-        at += accumulator === operand ? ifTrue : ifFalse;
-        break;
       case 0x25:
-        at += accumulator > operand ? ifTrue : ifFalse;
-        break;
       case 0x45:
-        at += (accumulator & operand) !== 0 ? ifTrue : ifFalse;
+        at += holds(code, accumulator, operand) ? ifTrue : ifFalse;
         break;
       case 0xb1: {
         const loaded = load(frame, operand, 1);
@@ -91,13 +94,24 @@ export function runClassicBpf(program: Uint8Array, frame: FilteredFrame): number
   throw new Error('the program has no end');
 }
 
+const instructionAt = (view: DataView, at: number) => ({
+  ...{ code: view.getUint16(at, true), ifTrue: view.getUint8(at + 2) },
+  ...{ ifFalse: view.getUint8(at + 3), operand: view.getUint32(at + 4, true) },
+});
+
+/** Equal, greater, any bit in common. */
+function holds(code: number, one: number, other: number): boolean {
+  if (code === 0x15) return one === other;
+  return code === 0x25 ? one > other : (one & other) !== 0;
+}
+
 /** Exclusive or, sum, product, shifts, remainder, and. */
 function compute(code: number, one: number, other: number): number {
   if (code === 0xac) return (one ^ other) >>> 0;
   if (code === 0x24) return Math.imul(one, other) >>> 0;
   if (code === 0x74) return one >>> other;
   if (code === 0x64) return (one << other) >>> 0;
-  if (code === 0x0c) return (one + other) >>> 0;
+  if (code === 0x0c || code === 0x04) return (one + other) >>> 0;
   return code === 0x94 ? one % other : (one & other) >>> 0;
 }
 

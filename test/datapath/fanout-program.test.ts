@@ -184,6 +184,95 @@ describe('the worker of a frame', () => {
     expect(run(request, 7)).toBe(workerOfClient(parseIpv4('198.51.100.7')!, 7));
   });
 
+  describe('is that of the port where an address of a source pool of IPv6 is answered', () => {
+    const pool = ['fd00::c8', '2001:db8::c9'];
+    const wanted = {
+      ...{ vips: numbers(VIPS), vips6: words([...VIPS6, ...pool]) },
+      ...{ pool: numbers(['192.0.2.201']), pool6: words(pool) },
+    };
+    const run = (frame: Uint8Array, count: number) => {
+      const packet = { bytes: frame.subarray(14), packetType: 0, etherType: 0x86dd };
+      return runClassicBpf(buildFanoutProgram(wanted, count), packet);
+    };
+    const ports = (source: number, destination: number) =>
+      Uint8Array.of(source >> 8, source & 255, destination >> 8, destination & 255, 0, 8, 0, 0);
+    /** An extension header of so many times eight bytes. */
+    const header = (next: number, eights = 1) => {
+      const bytes = new Uint8Array(eights * 8);
+      bytes.set([next, eights - 1]);
+      return bytes;
+    };
+    const piece = (next: number, offset: number) => {
+      const bytes = header(next);
+      new DataView(bytes.buffer).setUint16(2, offset | 1);
+      return bytes;
+    };
+    const behind = (...parts: readonly Uint8Array[]) =>
+      Uint8Array.from(parts.flatMap((p) => [...p]));
+
+    const framesOf = (address: string, port: number): Record<string, Uint8Array> => {
+      const answer = ports(8080, port);
+      const quoted = frame6(address, REAL6, 6, ports(port, 8080));
+      const quotedPiece = frame6(address, REAL6, 44, behind(piece(17, 0), ports(port, 8080)));
+      return {
+        TCP: frame6(REAL6, address, 6, answer),
+        UDP: frame6(REAL6, address, 17, answer),
+        'behind options': frame6(REAL6, address, 0, behind(header(60, 2), header(6), answer)),
+        'behind a routing header': frame6(REAL6, address, 43, behind(header(6, 3), answer)),
+        'a first fragment': frame6(REAL6, address, 44, behind(piece(17, 0), answer)),
+        'a first fragment behind options': frame6(
+          ...([REAL6, address, 0, behind(header(44), piece(17, 0), answer)] as const),
+        ),
+        'an error about a request': frame6(ROUTER6, address, 58, icmp6(2, quoted)),
+        'an error about a first fragment': frame6(ROUTER6, address, 58, icmp6(1, quotedPiece)),
+      };
+    };
+
+    test('for every kind of packet', () => {
+      const port = fc.integer({ min: 1, max: 65_535 });
+      fc.assert(
+        fc.property(fc.constantFrom(...pool), port, workers, (address, of, count) => {
+          for (const [name, frame] of Object.entries(framesOf(address, of))) {
+            expect([name, run(frame, count)]).toEqual([name, of % count]);
+          }
+        }),
+        { numRuns: 200 },
+      );
+    });
+
+    test.each([
+      ['a later fragment', frame6(REAL6, pool[0]!, 44, behind(piece(17, 1480), ports(8080, 7)))],
+      ['a ping', frame6(REAL6, pool[0]!, 58, icmp6(128))],
+      ['a solicitation', frame6(REAL6, pool[0]!, 58, icmp6(135))],
+      ['what is cut off', frame6(REAL6, pool[0]!, 0, header(6))],
+    ])('but worker 0 for %s', (_, frame) => {
+      expect(run(frame, 16)).toBe(0);
+    });
+
+    test('and that of the client for all else', () => {
+      const request = packets6Of('2001:db8:77::5', VIPS6[0]!).request!;
+      expect(run(request, 7)).toBe(workerOfClient(fold('2001:db8:77::5'), 7));
+    });
+  });
+
+  test('leaves room for a source pool', () => {
+    const pool = Int32Array.from({ length: 64 }, (_, index) => 0x0c000000 + index);
+    const pool6 = Int32Array.from({ length: 64 * 4 }, (_, index) => index);
+    for (const sources of [
+      [64, 0],
+      [0, 64],
+      [32, 32],
+    ] as const) {
+      const [of4, of6] = sources;
+      const wanted = { pool: pool.subarray(0, of4), pool6: pool6.subarray(0, of6 * 4) };
+      let count = 0;
+      while (canShare(count + 1, 0, 0, sources)) count++;
+      const vips = Int32Array.of(...wanted.pool, ...new Int32Array(count).map((_, at) => at));
+      const program = buildFanoutProgram({ ...wanted, vips, vips6: wanted.pool6 }, 16);
+      expect(program.length / 8).toBeLessThanOrEqual(4096);
+    }
+  });
+
   test('is one for all clients that persist together', () => {
     const wanted = {
       ...{ vips: numbers(VIPS), vips6: words(VIPS6) },

@@ -46,7 +46,8 @@ export const VIPS = {
   mixed: '192.0.2.86',
 } as const;
 /** One port, and one real by fullnat: its second connection finds no port. */
-const POOL = { addresses: ['10.0.0.200'], firstPort: 61_000, portCount: 1 };
+const POOL = { addresses: ['10.0.0.200', '2001:db8:b::200'], firstPort: 61_000, portCount: 1 };
+const FULLNAT_VIP6 = '2001:db8:a::83';
 const PORT = 80;
 const ROOM = { arms: 2, services: 24, reals: 64 };
 
@@ -84,6 +85,14 @@ function moreServices(): SceneService[] {
   }));
 }
 
+/** The same by fullnat over IPv6: TCP and UDP, one real. */
+const fullnat6 = (): SceneService[] =>
+  ([6, 17] as const).map((protocol, index) => ({
+    ...{ id: 20 + index, vip: FULLNAT_VIP6, port: PORT, protocol, scheduler: 'rr' },
+    method: 'fullnat',
+    reals: [{ id: 60 + index, address: NAT_REALS6[0]!.address, port: PORT, arm: INSIDE }],
+  }));
+
 /** With arms so narrow that packets of a hundred bytes are too long, if asked for. */
 export function makeSceneOfAll({
   maximumFlows,
@@ -93,7 +102,7 @@ export function makeSceneOfAll({
   mtu: number;
 }): Scene {
   const arms: Arm[] = ARMS6.map((arm) => ({ ...arm, mtu }));
-  const services = [...standardServices(), ...services6(), ...moreServices()];
+  const services = [...standardServices(), ...services6(), ...moreServices(), ...fullnat6()];
   const scene = makeScene6({ services, arms, maximumFlows, pool: POOL, room: ROOM });
   introduce(scene, GATEWAY);
   scene.director.outbox.length = 0;
@@ -160,10 +169,15 @@ function frame6Of({ kind, protocol, port, flags, payload, real }: PacketFields, 
   const rest = { flags, payload };
   if (isReply) {
     const make = MAKERS6.reply[isTcp ? 0 : 1]!;
-    return make(NAT_REALS6[real]!, { ...rest, destinationPort: FIRST_PORT + port });
+    const toPool = {
+      ...{ sourcePort: PORT, destination: POOL.addresses[1]!, destinationPort: POOL.firstPort },
+    };
+    const toClient = { destinationPort: FIRST_PORT + port };
+    return make(NAT_REALS6[real]!, { ...rest, ...(kind === 'fullnat' ? toPool : toClient) });
   }
   const make = MAKERS6.request[(kind === 'dsr' ? 0 : 2) + (isTcp ? 0 : 1)]!;
-  return make({ ...rest, sourcePort: FIRST_PORT + port });
+  const toFullnat = kind === 'fullnat' ? { destination: FULLNAT_VIP6 } : {};
+  return make({ ...rest, ...toFullnat, sourcePort: FIRST_PORT + port });
 }
 
 /** Packets of five connections to each service, more than a small table holds. */
@@ -183,7 +197,7 @@ export const anyPacket: fc.Arbitrary<Arrival> = fc
     isReply: fc.boolean(),
   })
   .map(({ isIpv6, partial, isReply, ...fields }) => {
-    const hasIpv6 = isIpv6 && (fields.kind === 'dsr' || fields.kind === 'nat');
+    const hasIpv6 = isIpv6 && ['dsr', 'nat', 'fullnat'].includes(fields.kind);
     const make = isReply ? replyOf : requestOf;
     const frame = hasIpv6 ? frame6Of(fields, isReply) : make(fields);
     return { frame, arm: isReply ? INSIDE : OUTSIDE, partial };

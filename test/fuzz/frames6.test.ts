@@ -1,6 +1,7 @@
 // Any bytes at all that look like IPv6 through the director: as frames.test.ts has it for IPv4.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { sweepFragments } from '../../src/flow/fragment-table.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import * as ndp from '../../src/wire/ndp.ts';
@@ -119,8 +120,10 @@ describe('any bytes of IPv6', () => {
         for (const real of NAT_REALS6) introduce6(scene, real);
         scene.director.nowMs += 1_000_000;
         expect(scene.receive(natTcp6({ ...SYN, sourcePort: 77 })).verdict).toBe('send 1');
-        const { flows } = scene.director;
+        const { flows, fragments, nowMs } = scene.director;
         expect(flows.active).toBeLessThanOrEqual(8);
+        // Packets in pieces hold addresses by themselves, as long as they live.
+        sweepFragments(fragments, nowMs, fragments.entries.length);
         const holds = flows.book.holds.reduce((sum, each) => sum + each, 0);
         expect(holds).toBeLessThanOrEqual(flows.active);
       }),

@@ -221,7 +221,9 @@ export function tableOf(
   const hasIpv6 = inputs.some(
     ({ family, reals }) => family === 6 || reals.some((real) => real.family === 6),
   );
-  const sources = pool && { ...pool, addresses: Int32Array.from(pool.addresses, numberOf) };
+  const ofFamily = (family: 4 | 6) =>
+    Int32Array.from(pool?.addresses.filter((text) => familyOf(text) === family) ?? [], numberOf);
+  const sources = pool && { ...pool, addresses: ofFamily(4), addresses6: ofFamily(6) };
   return buildTable(inputs, hasIpv6 ? addresses6 : [], tunnel, timeoutsMs, sources);
 }
 
