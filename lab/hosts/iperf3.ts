@@ -23,6 +23,8 @@ export interface Iperf3Options {
   readonly host: string;
   /** Where to: the VIP. */
   readonly address: string;
+  /** The client's own address; the host's choice unless given. */
+  readonly from?: string;
   readonly protocol?: 'tcp' | 'udp';
   /** `download`: the real sends (iperf3 -R). `upload` unless given. */
   readonly direction?: 'upload' | 'download';
@@ -58,6 +60,7 @@ export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf
   else argv.push('-n', String(options.bytes));
   argv.push('-P', String(options.streams ?? 1));
   argv.push('--connect-timeout', '3000');
+  if (options.from !== undefined) argv.push('-B', options.from);
   if (options.direction === 'download') argv.push('-R');
   if (options.protocol === 'udp') argv.push('-u');
   if (options.congestionControl !== undefined) argv.push('-C', options.congestionControl);

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { formatEndpoint } from '../config/endpoint.ts';
-import { configWarnings } from '../config/half-open.ts';
 import { formatPorts } from '../config/listening.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
+import { configWarnings } from '../config/warnings.ts';
 import type { SchedulerName } from '../schedule/scheduler.ts';
 import { invalidConfig } from './errors.ts';
 import { EXAMPLE_CONFIG } from './example.ts';

@@ -16,8 +16,8 @@ export function defaultHalfOpen({ ringSlots, workers, maximumFlows }: Sizes): nu
   return Math.min(maximumFlows, Math.max(maximumFlows >>> 2, enough));
 }
 
-/** What of a good configuration its operator may regret; a sentence or two each. */
-export function configWarnings(
+/** See configWarnings. */
+export function halfOpenWarnings(
   config: Sizes & Pick<Config, 'datapath' | 'maximumHalfOpen'>,
 ): string[] {
   const { datapath, ringSlots, workers, maximumHalfOpen, maximumFlows } = config;

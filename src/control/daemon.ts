@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
-import { configWarnings } from '../config/half-open.ts';
+import { configWarnings } from '../config/warnings.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import { hostAddresses, linkState } from '../linux/interfaces.ts';
 import { keepGroups } from '../linux/multicast-groups.ts';

@@ -3,8 +3,8 @@
 // and the ICMP errors that speak of it. The client is whoever sends to a VIP, and whoever a frame
 // to no VIP is meant for: that is a NAT reply, or an error about a request. An error to a VIP
 // quotes a reply, whose receiver is the client. What answers an address of a source pool names no
-// client; there the port decides, of which each worker has its own. ARP and all else go to worker
-// 0.
+// client; there the address decides, of which each worker has its own, or else the port. ARP and
+// all else go to worker 0.
 import type { Wanted } from './datapath.ts';
 import {
   addresses6,
@@ -122,7 +122,7 @@ export function buildFanoutProgram(
   ];
   const { pool = NONE, pool6 = NONE, clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
   const ofIpv4 = [
-    ...poolPort(pool, workers),
+    ...poolOwner(pool, workers),
     ...ipv4Client(wanted),
     ...maskTo(clientPrefixLength),
     ...toWorker,
@@ -134,7 +134,7 @@ export function buildFanoutProgram(
     [RETURN, 0, 0, 0],
     [JUMP, 0, 0, ofIpv4.length],
     ...ofIpv4,
-    ...poolPort6(pool6, workers),
+    ...poolOwner6(pool6, workers),
     ...ipv6Client(wanted, clientPrefixLength6),
     ...toWorker,
   ]);
@@ -146,7 +146,21 @@ function maskTo(bits: number): Instruction[] {
   return [[AND, 0, 0, bits <= 0 ? 0 : (-1 << (32 - bits)) >>> 0]];
 }
 
-/** Decides of a packet to an address of a pool; of any other the next instruction does. */
+/**
+ * Decides of a packet to an address of a pool; of any other the next instruction does. Where there
+ * are enough addresses each is one worker's, to which even fragments without a port find; the
+ * director's source-pool.ts shares them out by the same rule.
+ */
+function poolOwner(pool: Int32Array, workers: number): Instruction[] {
+  if (pool.length < workers) return poolPort(pool, workers);
+  const tests = [...pool].flatMap((address, index): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, address >>> 0],
+    [RETURN, 0, 0, index % workers],
+  ]);
+  return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests];
+}
+
+/** The same by the port, of which each worker has those that leave its number over. */
 function poolPort(pool: Int32Array, workers: number): Instruction[] {
   if (pool.length === 0) return [];
   const toPool: readonly Instruction[] = [
@@ -179,7 +193,23 @@ function poolPort(pool: Int32Array, workers: number): Instruction[] {
   return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests, [JUMP, 0, 0, toPool.length], ...toPool];
 }
 
-/** The same for IPv6. The index is how far the headers reach that are looked through. */
+/** poolOwner for IPv6, where the messages of neighbours go to worker 0. */
+function poolOwner6(pool: Int32Array, workers: number): Instruction[] {
+  const own = addresses6(pool);
+  if (own.length < workers) return poolPort6(pool, workers);
+  return [
+    [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
+    [JUMP_EQUAL, 0, 3, ICMPV6],
+    [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
+    [JUMP_GREATER, 0, 1, LAST_ECHO6],
+    [RETURN, 0, 0, 0],
+    ...own.flatMap((address, index) =>
+      ifAddress6(DESTINATION6_AT, address, 128, [[RETURN, 0, 0, index % workers]]),
+    ),
+  ];
+}
+
+/** poolPort for IPv6. The index is how far the headers reach that are looked through. */
 function poolPort6(pool: Int32Array, workers: number): Instruction[] {
   if (pool.length === 0) return [];
   const toPool: readonly Instruction[] = [

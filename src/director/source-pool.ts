@@ -2,9 +2,10 @@
 // director's own, so that the real's answers come back here whatever routes it has. A pool port is
 // taken as long as a flow to the same address, port and protocol of a real has it, which the flow
 // table knows by the key of the flow's replies: there is nothing to give back. Of several workers
-// each takes ports that no other does, so that the replies come back to it. A client keeps its
-// pool address where it can; its port begins at a keyed hash of the flow, so that a client that
-// comes again in time gets the same, and nobody outside can tell the next.
+// each takes addresses that no other does, so that the replies come back to it; or ports, where
+// there are fewer addresses than workers. A client keeps its pool address where it can; its port
+// begins at a keyed hash of the flow, so that a client that comes again in time gets the same, and
+// nobody outside can tell the next.
 import { hashOfHandle } from '../flow/address-book.ts';
 import { findFlow, hashKey, isOver, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { FROM_CLIENT, isEnded } from '../flow/tcp-states.ts';
@@ -24,15 +25,15 @@ const LEAST_SEARCH = 8;
  */
 export function takeSource(director: Director): boolean {
   const { flows, newFlow } = director;
-  const addresses = sourcesFor(director);
+  const addresses = ownAddresses(director);
   const portCount = ownPorts(director);
   const { real, ports, protocol } = newFlow;
   const client = stableClient(director);
   const first = hashKey(flows.seed, client, 0, 0, 0) >>> 0;
   const start = hashKey(flows.seed, client, real, ports, protocol) >>> 0;
-  const looks = Math.min(portCount, Math.max(LEAST_SEARCH, Math.floor(SEARCH / addresses.length)));
+  const looks = Math.min(portCount, Math.max(LEAST_SEARCH, Math.floor(SEARCH / addresses)));
   let endedLook = -1;
-  for (let look = 0; look < looks * addresses.length; look++) {
+  for (let look = 0; look < looks * addresses; look++) {
     setSource(director, first + Math.floor(look / looks), start + (look % looks));
     const holder = findHolder(director);
     if (holder < 0) return true;
@@ -53,24 +54,39 @@ export const sourcesFor = ({ table: { pool }, packet }: Director): Int32Array =>
 const stableClient = ({ flows, newFlow, packet }: Director): number =>
   isIpv6(packet) ? hashOfHandle(flows.book, newFlow.client) : newFlow.client;
 
-/** How many ports of the pool are this worker's: those that leave its number over. */
-const ownPorts = ({ table, worker, workers }: Director): number =>
-  Math.floor(
-    (table.pool.portCount - 1 - firstOwn(table.pool.firstPort, worker, workers)) / workers,
-  ) + 1;
+/** Among how many workers the addresses are shared out, each of which has all of its ports. */
+const addressSharers = (director: Director): number =>
+  sourcesFor(director).length < director.workers ? 1 : director.workers;
+
+/** Among how many the ports of each address are, where the addresses are too few. */
+const portSharers = (director: Director): number => director.workers / addressSharers(director);
+
+/** How many addresses of the pool are this worker's: those whose index leaves its number over. */
+const ownAddresses = (director: Director): number => {
+  const sharers = addressSharers(director);
+  const { length } = sourcesFor(director);
+  return Math.floor((length - 1 - (director.worker % sharers)) / sharers) + 1;
+};
+
+/** How many ports of each are this worker's: those that leave its number over. */
+const ownPorts = (director: Director): number =>
+  Math.floor((director.table.pool.portCount - 1 - firstPort(director)) / portSharers(director)) + 1;
 
 /** How many ports come before the first one of this worker. */
-const firstOwn = (firstPort: number, worker: number, workers: number): number =>
-  (worker + workers - (firstPort % workers)) % workers;
+const firstPort = (director: Director): number => {
+  const sharers = portSharers(director);
+  return (
+    ((director.worker % sharers) + sharers - (director.table.pool.firstPort % sharers)) % sharers
+  );
+};
 
 function setSource(director: Director, address: number, port: number): void {
-  const { table, newFlow, worker, workers } = director;
-  const { firstPort } = table.pool;
-  const addresses = sourcesFor(director);
-  const own = firstPort + firstOwn(firstPort, worker, workers);
-  newFlow.local = addresses[address % addresses.length] as number;
-  const chosen = own + (port % ownPorts(director)) * workers;
-  newFlow.replyPorts = (newFlow.replyPorts & ~0xffff) | chosen;
+  const { table, newFlow, worker } = director;
+  const sharers = addressSharers(director);
+  const own = (worker % sharers) + (address % ownAddresses(director)) * sharers;
+  newFlow.local = sourcesFor(director)[own] as number;
+  const skipped = firstPort(director) + (port % ownPorts(director)) * portSharers(director);
+  newFlow.replyPorts = (newFlow.replyPorts & ~0xffff) | (table.pool.firstPort + skipped);
 }
 
 /** The flow that has this source towards this real, or -1. */

@@ -32,17 +32,19 @@ it.each([
   expect(newFlows(scheduler)).toEqual(expected);
 });
 
+/** The first warning about a configuration with these lines. */
+function warningOf(lines: string): string | undefined {
+  const service = '{ vip: 192.0.2.1, port: 80, method: dsr, reals: [192.0.2.2] }';
+  const result = parseConfig(
+    `interfaces: [eth0]\n${lines}\nservices: { web: ${service} }`,
+    'x.yaml',
+  );
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  const text = renderConfig(result.config, PLAIN).replaceAll('\n  ', ' ');
+  return /^warning: (.*)$/m.exec(text)?.[1];
+}
+
 it('warns of fewer half-open flows than a flood in the ring pushes out', () => {
-  const warningOf = (lines: string) => {
-    const service = '{ vip: 192.0.2.1, port: 80, method: dsr, reals: [192.0.2.2] }';
-    const result = parseConfig(
-      `interfaces: [eth0]\n${lines}\nservices: { web: ${service} }`,
-      'x.yaml',
-    );
-    if (!result.ok) throw new Error(JSON.stringify(result.problems));
-    const text = renderConfig(result.config, PLAIN).replaceAll('\n  ', ' ');
-    return /^warning: (.*)$/m.exec(text)?.[1];
-  };
   expect(warningOf('workers: 1')).toBeUndefined();
   expect(warningOf('workers: 16')).toBeUndefined();
   expect(warningOf('flows: { halfOpenMaximum: 4096 }')).toBeUndefined();
@@ -56,6 +58,16 @@ it('warns of fewer half-open flows than a flood in the ring pushes out', () => {
   );
   expect(warningOf('flows: { maximum: 8192 }\nring: { slots: 512 }')).toBeUndefined();
   expect(warningOf('flows: { halfOpenMaximum: 256 }\ndatapath: cap')).toBeUndefined();
+});
+
+it('warns of fewer addresses in the source pool than workers', () => {
+  const pool = 'sourcePool: { addresses: [10.0.0.8, 10.0.0.9] }';
+  expect(warningOf(`${pool}\nworkers: 2`)).toBeUndefined();
+  expect(warningOf(`${pool}\nworkers: 3`)).toBe(
+    "sourcePool.addresses are 2 of IPv4 for 3 workers: of a real's answer in fragments only the " +
+      'first one comes through. Give it 3 addresses, so that each worker has its own, or set ' +
+      '"workers: 2"',
+  );
 });
 
 it('says how much memory Maglev tables take, where it is much', () => {

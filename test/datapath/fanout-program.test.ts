@@ -5,6 +5,10 @@ import { describe, expect, test } from 'vitest';
 import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { buildFanoutProgram, canShare, workerOfClient } from '../../src/datapath/fanout-program.ts';
 import { parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
+import { cut6 } from '../packets/frames6.ts';
+import { cutUp } from '../packets/pieces.ts';
+import { makeScene, natUdp, standardServices } from '../packets/scene.ts';
+import { makeScene6, natUdp6, services6 } from '../packets/scene6.ts';
 import { runClassicBpf } from './classic-bpf.ts';
 
 const VIPS = ['192.0.2.80', '192.0.2.81', '240.0.0.1'];
@@ -12,6 +16,7 @@ const REAL = '10.0.0.11';
 const ROUTER = '203.0.113.9';
 const ROUTER6 = '2001:db8:9::9';
 const MACS = { sourceMac: '02:00:00:00:0b:01', destinationMac: '02:00:00:00:0a:00' };
+const LONG = new Uint8Array(99);
 const PORTS = { sourcePort: 40_000, destinationPort: 80 };
 
 const VIPS6 = ['2001:db8::80', '2001:db8::81', 'fd00::1'];
@@ -69,6 +74,18 @@ const host = fc.ipV4().filter((address) => !VIPS.includes(address));
 const host6 = fc.ipV6().filter((address) => parseIpv6(address) !== undefined);
 const workers = fc.integer({ min: 1, max: 16 });
 const IP_OPTIONS = Uint8Array.of(1, 1, 1, 0);
+
+/** The same packet back to where it came from; addresses and ports lie side by side. */
+function replyTo(frame: Uint8Array, addressAt: number, portsAt: number): Uint8Array {
+  const reply = frame.slice();
+  const swap = (at: number, end: number) => {
+    const middle = (at + end) / 2;
+    reply.set([...frame.subarray(middle, end), ...frame.subarray(at, middle)], at);
+  };
+  swap(addressAt, portsAt);
+  swap(portsAt, portsAt + 4);
+  return reply;
+}
 
 /** All that goes through a director for a client, by name. */
 function packetsOf(client: string, vip: string): Record<string, Uint8Array> {
@@ -156,7 +173,7 @@ describe('the worker of a frame', () => {
     }
   });
 
-  test('is that of the port where an address of a source pool is answered', () => {
+  test('is that of the port where one of too few addresses of a source pool is answered', () => {
     const pool = numbers(['192.0.2.201', '192.0.2.202']);
     const wanted = { vips: numbers(VIPS), pool };
     const run = (frame: Uint8Array, count: number) => {
@@ -164,8 +181,9 @@ describe('the worker of a frame', () => {
       return runClassicBpf(buildFanoutProgram(wanted, count), packet);
     };
     const local = fc.constantFrom('192.0.2.201', '192.0.2.202');
+    const more = fc.integer({ min: 3, max: 16 });
     fc.assert(
-      fc.property(local, fc.integer({ min: 1, max: 65_535 }), workers, (address, port, count) => {
+      fc.property(local, fc.integer({ min: 1, max: 65_535 }), more, (address, port, count) => {
         const reply = { ...MACS, source: REAL, sourcePort: 8080, destination: address };
         const request = { ...MACS, source: address, sourcePort: port, destination: REAL };
         const quoted = tcpFrame({ ...request, destinationPort: 8080, ipOptions: IP_OPTIONS });
@@ -184,7 +202,7 @@ describe('the worker of a frame', () => {
     expect(run(request, 7)).toBe(workerOfClient(parseIpv4('198.51.100.7')!, 7));
   });
 
-  describe('is that of the port where an address of a source pool of IPv6 is answered', () => {
+  describe('is that of the port where one of too few of IPv6 is answered', () => {
     const pool = ['fd00::c8', '2001:db8::c9'];
     const wanted = {
       ...{ vips: numbers(VIPS), vips6: words([...VIPS6, ...pool]) },
@@ -231,11 +249,16 @@ describe('the worker of a frame', () => {
     test('for every kind of packet', () => {
       const port = fc.integer({ min: 1, max: 65_535 });
       fc.assert(
-        fc.property(fc.constantFrom(...pool), port, workers, (address, of, count) => {
-          for (const [name, frame] of Object.entries(framesOf(address, of))) {
-            expect([name, run(frame, count)]).toEqual([name, of % count]);
-          }
-        }),
+        fc.property(
+          fc.constantFrom(...pool),
+          port,
+          fc.integer({ min: 3, max: 16 }),
+          (address, of, count) => {
+            for (const [name, frame] of Object.entries(framesOf(address, of))) {
+              expect([name, run(frame, count)]).toEqual([name, of % count]);
+            }
+          },
+        ),
         { numRuns: 200 },
       );
     });
@@ -247,6 +270,13 @@ describe('the worker of a frame', () => {
       ['what is cut off', frame6(REAL6, pool[0]!, 0, header(6))],
     ])('but worker 0 for %s', (_, frame) => {
       expect(run(frame, 16)).toBe(0);
+    });
+
+    test("and worker 0 for a solicitation where the address is the other worker's", () => {
+      const piece17 = behind(piece(17, 1480), ports(8080, 7));
+      expect(run(frame6(REAL6, pool[1]!, 58, icmp6(135)), 2)).toBe(0);
+      expect(run(frame6(REAL6, pool[1]!, 58, icmp6(128)), 2)).toBe(1);
+      expect(run(frame6(REAL6, pool[1]!, 44, piece17), 2)).toBe(1);
     });
 
     test('and that of the client for all else', () => {
@@ -271,6 +301,69 @@ describe('the worker of a frame', () => {
       const program = buildFanoutProgram({ ...wanted, vips, vips6: wanted.pool6 }, 16);
       expect(program.length / 8).toBeLessThanOrEqual(4096);
     }
+  });
+
+  const few = fc.integer({ min: 1, max: 6 });
+  const ranges = fc.record({ firstPort: fc.integer({ min: 1, max: 99 }), portCount: few });
+
+  test.each([
+    {
+      family: 'IPv4',
+      poolOf: (last: number) => `10.0.0.${last}`,
+      make: makeScene,
+      services: standardServices(),
+      request: (client: number) => natUdp({ source: `198.51.100.${client}`, payload: LONG }),
+      cut: (frame: Uint8Array) => cutUp(frame, [40]),
+      addressAt: 26,
+    },
+    {
+      family: 'IPv6',
+      poolOf: (last: number) => `2001:db8:b::${last}`,
+      make: makeScene6,
+      services: services6(),
+      request: (client: number) => natUdp6({ source: `2001:db8:c::${client}`, payload: LONG }),
+      cut: (frame: Uint8Array) => cut6(frame, 40),
+      addressAt: 22,
+    },
+  ])('is the one that took an address of a pool of $family, for fragments too', (of) => {
+    const services = of.services.map((service) =>
+      service.method === 'nat' ? { ...service, method: 'fullnat' as const } : service,
+    );
+    const seen = { fragments: 0, exhausted: 0, sent: 0 };
+    fc.assert(
+      fc.property(few, fc.integer({ min: 1, max: 5 }), ranges, (count, size, range) => {
+        const addresses = Array.from({ length: size }, (_, index) => of.poolOf(200 + index));
+        const pool = { addresses, ...range, portCount: range.portCount + count };
+        const own =
+          of.family === 'IPv4' ? { pool: numbers(addresses) } : { pool6: words(addresses) };
+        const program = buildFanoutProgram({ vips: numbers(VIPS), ...own }, count);
+        const run = (frame: Uint8Array) => {
+          const etherType = of.family === 'IPv4' ? 0x0800 : 0x86dd;
+          return runClassicBpf(program, { bytes: frame.subarray(14), packetType: 0, etherType });
+        };
+        const sources = new Set<string>();
+        for (let worker = 0; worker < count; worker++) {
+          const scene = of.make({ services, pool, worker, workers: count, maximumFlows: 512 });
+          for (let client = 1; client < 60; client++) {
+            const { verdict, frame } = scene.receive(of.request(client));
+            if (verdict === 'drop no-source-port') seen.exhausted++;
+            if (verdict !== 'send 1') continue;
+            seen.sent++;
+            const portsAt = of.family === 'IPv4' ? 34 : 54;
+            const source = Buffer.from(frame.subarray(of.addressAt, portsAt + 4)).toString('hex');
+            expect(sources.has(source)).toBe(false);
+            sources.add(source);
+            const [first, ...others] = of.cut(replyTo(frame, of.addressAt, portsAt));
+            expect(run(first!)).toBe(worker);
+            if (size < count) continue;
+            seen.fragments += others.length;
+            for (const other of others) expect(run(other)).toBe(worker);
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+    for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(500);
   });
 
   test('is one for all clients that persist together', () => {

@@ -235,6 +235,9 @@ export interface SceneOptions {
   readonly maximumFlows?: number;
   readonly maximumHalfOpen?: number;
   readonly nowMs?: number;
+  /** Its number among so many; the only one unless given. */
+  readonly worker?: number;
+  readonly workers?: number;
   /** ARMS unless given. */
   readonly arms?: readonly Arm[];
   /** What outer packets are like. */
@@ -274,11 +277,11 @@ const ROOM = { arms: 2, services: 8, reals: 16 };
 
 export function makeScene(options: SceneOptions = {}): Scene {
   const { services = standardServices(), maximumFlows = 64, nowMs = 1000, arms = ARMS } = options;
-  const { maximumHalfOpen = maximumFlows, room = ROOM } = options;
+  const { maximumHalfOpen = maximumFlows, room = ROOM, worker, workers } = options;
   const counters = wrapCounters(new ArrayBuffer(counterBytes(room)), room);
   const table = tableOf(services, options.tunnel, undefined, options.pool);
   const start = { arms, table, counters, maximumFlows, maximumHalfOpen, flowSeed: 99, nowMs };
-  const director = createDirector(start);
+  const director = createDirector({ ...start, worker, workers });
   const scene = { director, counters, receive: receiver(director) };
   for (const host of options.resolved ?? [...DSR_REALS, ...NAT_REALS]) introduce(scene, host);
   return scene;
