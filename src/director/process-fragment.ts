@@ -37,12 +37,10 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
-import { answerEcho, turnRound } from './answer.ts';
-import { GLOBAL, REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
+import { answerEcho } from './answer.ts';
+import { GLOBAL } from './counters.ts';
 import type { Director, FirstPiece } from './director.ts';
-import { follow6 } from './follow-fragment6.ts';
-import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { aheadOf, countTraffic, obstacle, sendToHop, sendToReal } from './onward.ts';
+import { follow } from './follow-fragment.ts';
 import { endOnePacket, processPiece } from './process-flow.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress, notForwarded } from './refuse.ts';
@@ -312,74 +310,4 @@ export function joinPacket(
   }
   const isHeld = holdFrame(fragments, entry, frame, at, end, arm, director.tag);
   return isHeld ? TAKEN : dropped(director, TABLE_FULL);
-}
-
-/** Sends a later fragment the way that its first one went. */
-function follow(
-  director: Director,
-  entry: number,
-  frame: DataView,
-  at: number,
-  end: number,
-  arm: number,
-): Verdict {
-  const { entries } = director.fragments;
-  const l3 = at + ethernet.HEADER_BYTES;
-  if (ethernet.type(frame, at) === ethernet.TYPE_IPV6) {
-    return follow6(director, entry, frame, at, end, arm);
-  }
-  switch (entries[entry + WAY]) {
-    case TO_REAL:
-      return followToReal(director, entry, frame, at, end);
-    case TO_CLIENT:
-      return followToClient(director, entry, frame, at, end);
-    case ECHOED:
-      return turnRound(director, frame, at, l3, arm);
-    case REFUSED:
-      return dropped(director, entries[entry + DETAIL] as number);
-    default:
-      return PASS;
-  }
-}
-
-function followToReal(
-  director: Director,
-  entry: number,
-  frame: DataView,
-  at: number,
-  end: number,
-): Verdict {
-  const { entries } = director.fragments;
-  const l3 = at + ethernet.HEADER_BYTES;
-  const real = entries[entry + ADDRESS] as number;
-  const id = entries[entry + DETAIL] as number;
-  const out = director.ways[id * WAY_WORDS + WAY_ARM] as number;
-  const reason = obstacle(director, frame, l3, out, real !== 0, aheadOf(director, id));
-  if (reason !== 0) return dropped(director, reason);
-  if (real !== 0) {
-    ipv4.setSource(frame, l3, entries[entry + PEER] as number);
-    ipv4.setDestination(frame, l3, real);
-    ipv4.decrementTimeToLive(frame, l3);
-  }
-  countTraffic(director, id, REQUEST_PACKETS, end - at);
-  return sendToReal(director, frame, at, id);
-}
-
-function followToClient(
-  director: Director,
-  entry: number,
-  frame: DataView,
-  at: number,
-  end: number,
-): Verdict {
-  const { entries } = director.fragments;
-  const l3 = at + ethernet.HEADER_BYTES;
-  const hopLow = entries[entry + HOP_LOW] as number;
-  const reason = obstacle(director, frame, l3, hopLow >>> 16, true);
-  if (reason !== 0) return dropped(director, reason);
-  ipv4.setSource(frame, l3, entries[entry + ADDRESS] as number);
-  ipv4.setDestination(frame, l3, entries[entry + PEER] as number);
-  ipv4.decrementTimeToLive(frame, l3);
-  countTraffic(director, entries[entry + DETAIL] as number, REPLY_PACKETS, end - at);
-  return sendToHop(director, frame, at, entries[entry + HOP_HIGH] as number, hopLow);
 }
