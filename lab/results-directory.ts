@@ -1,7 +1,7 @@
 // Where a run leaves its captures and figures: a directory that tells when it was, and what. A disk
 // that is full is no bug: whoever writes there says which file could not be.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../src/cli/errors.ts';
 import { UsageError } from './requirements.ts';
 
@@ -13,13 +13,30 @@ import { UsageError } from './requirements.ts';
 export function makeResultsDirectory(name: string, keep: string | undefined): string {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const directory = keep ?? join('lab-results', `${time}-${name}`);
+  makeDirectory(directory);
+  return directory;
+}
+
+/**
+ * Makes a directory, and those above it that are missing.
+ * @returns false if it was there
+ * @throws UsageError if it cannot be made
+ */
+export function makeDirectory(directory: string): boolean {
   try {
-    mkdirSync(directory, { recursive: true });
+    return makeWithParents(resolve(directory));
   } catch (error) {
     const { message } = error as Error;
     throw new UsageError(`cannot make the directory for captures, ${directory}: ${message}`);
   }
-  return directory;
+}
+
+/** One by one: the recursive mkdir of Node 20 never ends below /proc, which answers ENOENT. */
+function makeWithParents(directory: string): boolean {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return false;
+  if (!existsSync(dirname(directory))) makeWithParents(dirname(directory));
+  mkdirSync(directory);
+  return true;
 }
 
 /**

@@ -37,5 +37,9 @@ export function readResult(file: string): CompareResult {
   if (format !== FORMAT) {
     throw new UsageError(`${file}: found format ${format ?? 'none'}, allowed: ${FORMAT}; ${mend}`);
   }
+  const { paths, soaks, conditions } = found as Partial<CompareResult>;
+  if (!Array.isArray(paths) || !Array.isArray(soaks) || conditions === undefined) {
+    throw new UsageError(`${file}: found no paths, soaks or conditions in it; ${mend}`);
+  }
   return found as CompareResult;
 }

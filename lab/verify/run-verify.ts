@@ -1,13 +1,13 @@
 // `furiwake lab verify`: builds a topology, records at every point, sends real traffic, first with
 // the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
 // director, so that its first ARP request is in the captures too.
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../src/cli/errors.ts';
 import { coloursFor } from '../../src/cli/output.ts';
 import { type Director, startDirector } from '../hosts/director.ts';
 import { UsageError } from '../requirements.ts';
-import { keepFile } from '../results-directory.ts';
+import { keepFile, makeDirectory } from '../results-directory.ts';
 import { startServers } from '../running.ts';
 import { draw } from '../topologies/draw.ts';
 import type { TopologyName } from '../topologies/topology.ts';
@@ -110,7 +110,7 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const { topology, broken } = serving;
     const colour = coloursFor(process.stdout).isColorSupported;
     say(`${draw(topology, { colour, broken })}\n`);
-    const kept = makeDirectory(directory);
+    const kept = makeForThisRun(directory);
     const { datapath } = options;
     const { lab } = serving;
     const { traffic, points } = await recordTraffic({ lab, topology, datapath, directory, say });
@@ -130,8 +130,8 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
  * Makes the directory. If this run made it, it is gone again at the end of the process, however
  * that comes, unless the function returned is called: captures without a manifest are of no use.
  */
-function makeDirectory(directory: string): () => void {
-  const made = mkdirSync(directory, { recursive: true }) !== undefined;
+function makeForThisRun(directory: string): () => void {
+  const made = makeDirectory(directory);
   const remove = () => rmSync(directory, { recursive: true, force: true });
   if (made) process.once('exit', remove);
   return () => process.off('exit', remove);

@@ -389,6 +389,10 @@ describe('furiwake lab report', () => {
     expect(() => runReport({ file, out: undefined })).toThrow(
       `${file}: found format other, allowed: furiwake-compare-1`,
     );
+    writeFileSync(file, '{"format":"furiwake-compare-1","paths":[]}');
+    expect(() => runReport({ file, out: undefined })).toThrow(
+      `${file}: found no paths, soaks or conditions in it`,
+    );
     expect(() => runReport({ file: `${file}.gone`, out: undefined })).toThrow('ENOENT');
   });
 });
