@@ -20,13 +20,15 @@ const SLOT_BYTES = HEADROOM_BYTES + 256;
 /** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
 const CHURN = 8;
 
-type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'gue';
+type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'fullnat6' | 'gue';
 
 /** What differs from family to family. */
 interface Family {
   /** Where the client's port lies in a frame without options, and its address. */
   readonly portAt: number;
   readonly addressAt: number;
+  /** Addresses for fullnat. */
+  readonly sources: readonly string[];
   readonly make: (options: scene.SceneOptions) => scene.Scene;
   readonly services: () => scene.SceneService[];
   readonly arms: Datapath['arms'];
@@ -39,6 +41,7 @@ interface Family {
 const IPV4: Family = {
   ...{ portAt: 34, addressAt: 26, make: scene.makeScene, arms: scene.ARMS },
   services: scene.standardServices,
+  sources: ['10.0.0.200', '10.0.0.201'],
   dsr: [scene.dsrTcp, scene.dsrUdp],
   nat: [scene.natTcp, scene.natUdp],
   ping: () =>
@@ -52,6 +55,7 @@ const IPV4: Family = {
 const IPV6: Family = {
   ...{ portAt: 54, addressAt: 22, make: scene6.makeScene6, arms: scene6.ARMS6 },
   services: () => [...scene.standardServices(), ...scene6.services6()],
+  sources: ['2001:db8:b::200', '2001:db8:b::201'],
   dsr: [scene6.dsrTcp6, scene6.dsrUdp6] as Family['dsr'],
   nat: [scene6.natTcp6, scene6.natUdp6] as Family['nat'],
   ping: scene6.ping6,
@@ -118,7 +122,7 @@ function limitedServices(): scene.SceneService[] {
   return family.services().map((service) => {
     const isTunnelled = asked === 'gue' && service.method === 'dsr';
     if (isTunnelled) return { ...service, life, method: 'gue' };
-    const isFullnat = asked === 'fullnat' && service.method === 'nat';
+    const isFullnat = asked.startsWith('fullnat') && service.method === 'nat';
     return isFullnat ? { ...service, life, method: 'fullnat' } : { ...service, life };
   });
 }
@@ -174,7 +178,7 @@ function openTreadmill(memories: readonly Memory[]): Datapath {
 
 async function main(): Promise<void> {
   // Room for less than what comes, so that flows are given up as well.
-  const pool = { addresses: ['10.0.0.200', '10.0.0.201'], firstPort: 1024, portCount: 8000 };
+  const pool = { addresses: family.sources, firstPort: 1024, portCount: 8000 };
   const made = family.make({ maximumFlows: 1024, services: limitedServices(), pool });
   const { director } = made;
   const replies = openFlows(made).map(turned);
