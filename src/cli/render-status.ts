@@ -207,6 +207,7 @@ function renderTotals(status: Status, colours: Colours): string {
     `${colours.dim('errors')}  ${errors.join(', ')}`,
     ...workerLines(status.workers, colours),
     ...poolLines(status.sourcePool, colours),
+    ...retiredLines(status, colours),
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
 }
@@ -231,6 +232,13 @@ function poolLines(pool: Status['sourcePool'], colours: Colours): string[] {
     `${count(pool.missed)} flows found none`,
   ];
   return [`${colours.dim('pool  ')}  ${parts.join(', ')}`];
+}
+
+/** What a reload took from the pool while flows went by it. */
+function retiredLines({ retiredSources = [], totals }: Status, colours: Colours): string[] {
+  if (retiredSources.length === 0) return [];
+  const flows = `${number(totals.retiredFlows)} flows still go by what left the pool`;
+  return [`${colours.dim('pool  ')}  ${flows}: ${retiredSources.join(', ')}`];
 }
 
 /** How the load is shared out; nothing for one worker, which has it all. */

@@ -125,5 +125,7 @@ export interface Config {
   readonly hashSeed: number;
   readonly tunnel?: TunnelConfig | undefined;
   readonly sourcePool?: SourcePoolConfig;
+  /** In no file: addresses that a reload took from the pool while flows still go by them. */
+  readonly retiredSources?: readonly string[];
   readonly services: readonly ServiceConfig[];
 }

@@ -3,7 +3,7 @@
 // where, is added by load.ts. Rules that look at several keys at once are in rules.ts.
 import * as z from 'zod';
 import { METHOD_NAMES } from '../director/table.ts';
-import { MAGLEV_SLOTS, SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
+import { SCHEDULER_NAMES, type SchedulerName } from '../schedule/scheduler.ts';
 import { addressSchema, isHostAddress, VIP_ALLOWED, vipSchema } from './address-schema.ts';
 import { isIpv6Text } from './endpoint.ts';
 import {
@@ -136,6 +136,10 @@ const schedulerSchema = oneOf([...SCHEDULER_NAMES, 'mh']).default('maglev');
 export const schedulerOf = (name: z.output<typeof schedulerSchema>): SchedulerName =>
   name === 'mh' ? 'maglev' : name;
 
+/** Primes: those that IPVS has (MH, of IP_VS_MH_TAB_INDEX 8 to 17), and that of Maglev's paper. */
+export const MAGLEV_SLOTS = [
+  ...[251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 65_537, 131_071],
+] as const;
 const SLOTS_ALLOWED = `one of: ${MAGLEV_SLOTS.join(', ')}`;
 const hashSchema = z.strictObject(
   {

@@ -98,17 +98,20 @@ export function createTableBuilder(): TableBuilder {
 }
 
 function sourcePool(
-  { sourcePool: pool }: Config,
+  { sourcePool: pool, retiredSources = [] }: Config,
   numberOf: Book['numberOf'],
-): SourcePool | undefined {
-  if (pool === undefined) return undefined;
-  const [of6, of4] = [pool.addresses.filter(isIpv6Text), pool.addresses.filter(isIpv4Text)];
-  const { from, to } = pool.ports;
+): SourcePool {
+  const { addresses, ports } = pool ?? { addresses: [], ports: { from: 1, to: 1 } };
+  const retired = retiredSources.map((text) => ({
+    ...{ address: numberOf(text), prefixLength: 32 },
+    family: isIpv6Text(text) ? (6 as const) : (4 as const),
+  }));
   return {
-    addresses: Int32Array.from(of4, numberOf),
-    addresses6: Int32Array.from(of6, numberOf),
-    firstPort: from,
-    portCount: to - from + 1,
+    addresses: Int32Array.from(addresses.filter(isIpv4Text), numberOf),
+    addresses6: Int32Array.from(addresses.filter(isIpv6Text), numberOf),
+    firstPort: ports.from,
+    portCount: ports.to - ports.from + 1,
+    retired,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import { configWarnings } from '../config/warnings.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
+import { GLOBAL } from '../director/counters.ts';
 import { hostAddresses, linkState } from '../linux/interfaces.ts';
 import { keepGroups } from '../linux/multicast-groups.ts';
 import { ApiError, type ApiServer, serveApi } from './api.ts';
@@ -22,6 +23,7 @@ import { clearGauges, makeCounters, sumWorkers, takeCounters } from './plane-cou
 import { chooseGuard, findProblems, type GuardChoice } from './preflight.ts';
 import { reloadConfig } from './reload.ts';
 import { formatBanner, formatSummary } from './report.ts';
+import { retiredSources } from './retired-sources.ts';
 import { createRunLog, type RunLog } from './run-log.ts';
 import { listenForSignals, pause, type RunSignals } from './signals.ts';
 import { startWorkers } from './start-workers.ts';
@@ -37,6 +39,8 @@ const LAST_RETRY_MS = 5000;
 const GOOD_RUN_MS = 10_000;
 /** A host that claims a VIP does so again and again; it is told of so often. */
 const CONFLICT_SILENCE_MS = 60_000;
+/** By then every worker has a new table, and counts anew who goes by what left the pool. */
+const RETIRED_PAUSE_MS = 5000;
 
 export interface RunOptions {
   /** Prints one JSON object a line instead of text. */
@@ -90,6 +94,8 @@ class Daemon {
   #plane: DataPlane | undefined;
   #counterBase: Float64Array;
   #api: ApiServer | undefined;
+  /** When the data plane was last given a table. */
+  #takenMs = 0;
   #wasReady = false;
   #failure: string | undefined;
   #reloading: Promise<void> = Promise.resolve();
@@ -113,6 +119,7 @@ class Daemon {
     const timer = setInterval(() => {
       sumWorkers(this.#shared);
       watch.look(this.#built, this.#arms);
+      this.#lookAtRetired();
     }, REAL_POLL_MS);
     let code: number;
     try {
@@ -135,12 +142,7 @@ class Daemon {
       return 2;
     }
     await this.#joinGroups();
-    this.#signals.onReload = () => {
-      this.#reloading = this.#reloading
-        .then(() => this.#reload())
-        // What a reload throws must end neither the director nor its way of leaving.
-        .catch((error) => this.#log.event('reload', `the reload failed: ${messageOf(error)}`));
-    };
+    this.#signals.onReload = () => this.#inTurn(() => this.#reload());
     this.#stop.addEventListener('abort', () => void this.#plane?.stop());
     return this.#keepRunning();
   }
@@ -249,6 +251,10 @@ class Daemon {
   }
 
   #tellConflict({ vip, mac, arm }: Extract<FromDataPlane, { type: 'conflict' }>): void {
+    if (this.#config.retiredSources?.includes(vip)) {
+      this.#forget([vip], `another host, ${mac}, has it now`);
+      return;
+    }
     const name = this.#arms[arm]?.name ?? '';
     const key = `${vip} ${mac} ${name}`;
     const nowMs = performance.now();
@@ -310,36 +316,87 @@ class Daemon {
     await this.#groups.keep(wantedGroups(this.#built.table), this.#config.interfaces);
   }
 
-  #refuse(problems: readonly string[]): void {
+  #refuse(problems: readonly string[]): false {
     const text = `not reloaded, the old configuration stays: ${problems.join('\n')}`;
     this.#log.event('reload', text);
+    return false;
   }
 
   async #reload(): Promise<void> {
-    const refuse = (problems: readonly string[]) => this.#refuse(problems);
-    const result = reloadConfig(this.#config);
-    if (!result.ok) return refuse(result.problems);
-    const { config } = result;
+    const old = this.#config;
+    const result = reloadConfig(old);
+    if (!result.ok) {
+      this.#refuse(result.problems);
+      return;
+    }
+    const own = hostAddresses().map(({ address }) => address);
+    const retired = retiredSources(old, result.config, own);
+    const config = { ...result.config, retiredSources: retired };
+    if (!(await this.#take(config))) return;
+    const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
+    this.#log.event('reload', text);
+    for (const address of retired.filter((each) => !old.retiredSources?.includes(each))) {
+      const until = 'answered for until no flow goes by it any more';
+      this.#log.event('pool', `${address} left the sourcePool: ${until}`, { address });
+    }
+  }
+
+  /** Makes a configuration the running one, whole or not at all; false: refused, and said so. */
+  async #take(config: Config): Promise<boolean> {
     // While an interface is gone its own problem would hide all others, and the new table as well.
-    if (this.#links.includes('gone')) return refuse(['an interface is gone']);
+    if (this.#links.includes('gone')) return this.#refuse(['an interface is gone']);
     const facts = readHostFacts(config);
     const problems = findProblems(config, facts);
-    if (problems.length > 0) return refuse(problems);
+    if (problems.length > 0) return this.#refuse(problems);
     const built = this.#rebuild(config, facts);
-    if (built === undefined) return;
-    if (!this.#hasRoom(built)) return refuse(['more services or reals than there is room for']);
+    if (built === undefined) return false;
+    if (!this.#hasRoom(built)) {
+      return this.#refuse(['more services or reals than there is room for']);
+    }
     const old = this.#config;
     this.#config = config;
     const problem = await this.#guard.update();
     if (problem !== undefined) {
       this.#config = old;
-      return refuse([problem]);
+      return this.#refuse([problem]);
     }
     this.#built = built;
+    this.#takenMs = performance.now();
     this.#plane?.post({ type: 'table', table: built.table });
     await this.#joinGroups();
-    const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
-    this.#log.event('reload', text);
+    return true;
+  }
+
+  /** Gives up addresses that left the pool, once no flow goes by any of them. */
+  #lookAtRetired(): void {
+    const { retiredSources: retired = [] } = this.#config;
+    if (retired.length === 0 || this.#links.includes('gone')) return;
+    if (performance.now() - this.#takenMs < RETIRED_PAUSE_MS) return;
+    if (this.#shared.counters.values[GLOBAL.retiredFlows] !== 0) return;
+    this.#takenMs = performance.now();
+    this.#forget(retired, 'no flow goes by it any more');
+  }
+
+  #forget(addresses: readonly string[], why: string): void {
+    this.#inTurn(async () => {
+      const { retiredSources: retired = [] } = this.#config;
+      const gone = retired.filter((address) => addresses.includes(address));
+      const rest = retired.filter((address) => !addresses.includes(address));
+      if (gone.length === 0 || !(await this.#take({ ...this.#config, retiredSources: rest }))) {
+        return;
+      }
+      for (const address of gone) {
+        this.#log.event('pool', `${address} is answered for no longer: ${why}`, { address });
+      }
+    });
+  }
+
+  /** Changes of the configuration happen one after the other. */
+  #inTurn(change: () => Promise<void>): void {
+    this.#reloading = this.#reloading
+      .then(change)
+      // What a reload throws must end neither the director nor its way of leaving.
+      .catch((error) => this.#log.event('reload', `the reload failed: ${messageOf(error)}`));
   }
 
   /** The arms are those of the start, so what fresh facts allow may still lead nowhere by them. */

@@ -82,6 +82,8 @@ export function clearGauges({ room, values }: Counters): void {
   values[GLOBAL.heldFrames] = 0;
   values[GLOBAL.templates] = 0;
   values[GLOBAL.halfOpenFlows] = 0;
+  values[GLOBAL.countedClients] = 0;
+  values[GLOBAL.retiredFlows] = 0;
   for (let id = 0; id < room.services; id++) values[serviceAt(room, id) + ACTIVE_FLOWS] = 0;
   for (let id = 0; id < room.reals; id++) {
     for (const field of [ACTIVE_FLOWS, ...NEIGHBOUR_FIELDS]) {

@@ -12,6 +12,7 @@ import { DROP } from '../wire/drop-reason.ts';
 import { withTag } from '../wire/ethernet.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
+import { createRetiredWatch } from './retired-sources.ts';
 import { wantedFrames } from './wanted-frames.ts';
 
 const LINK_DOWN = DROP['link-down'];
@@ -59,11 +60,13 @@ export function createLoop(options: LoopOptions): Loop {
     workers,
   });
   options.onTables?.([director.flows.records, director.flows.slots]);
+  const countRetired = createRetiredWatch(director);
   let linksCheckedMs = nowMs;
   return {
     turn: createTurn(director, datapath),
     tick: (now) => {
       tick(director, now);
+      countRetired();
       if (((now - linksCheckedMs) | 0) >= LINK_CHECK_MS) {
         linksCheckedMs = now;
         watchLinks(director, datapath, post);

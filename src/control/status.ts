@@ -98,6 +98,8 @@ export interface Status {
   readonly services: readonly ServiceStatus[];
   /** Only where there is one. */
   readonly sourcePool?: SourcePoolStatus;
+  /** Addresses that left the pool and have flows; `totals.retiredFlows` of them. */
+  readonly retiredSources?: readonly string[];
 }
 
 /** How much of the source pool is in use. */

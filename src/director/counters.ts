@@ -41,8 +41,9 @@ export const NEIGHBOUR_UNREACHABLE = 2;
 /**
  * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
  * of the director itself, and not made because too many were. `heldFrames`, `templates`,
- * `activeFlows` and `halfOpenFlows` is how many there are now; templates are refused where their
- * table has no room; so are clients whose flows a service limits, which then are not counted.
+ * `activeFlows`, `halfOpenFlows` and `retiredFlows` (by what left the source pool) is how many
+ * there are now; templates are refused where their table has no room; so are clients whose flows a
+ * service limits, which then are not counted.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -71,6 +72,7 @@ export const GLOBAL_FIELDS = [
   'statelessPackets',
   'countedClients',
   'uncountedFlows',
+  'retiredFlows',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

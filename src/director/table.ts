@@ -99,6 +99,8 @@ export interface SourcePool {
   readonly addresses6: Int32Array;
   readonly firstPort: number;
   readonly portCount: number;
+  /** What it had before, as long as flows go by it: answered for, and given to no new one. */
+  readonly retired?: readonly FamilyPrefix[];
 }
 
 const NO_ADDRESSES = new Int32Array(0);
@@ -181,9 +183,10 @@ const realsOf = ({ family = 4, reals, sorry }: ServiceInput): FamilyReal[] =>
 const vipsOf = ({ family = 4, vips }: ServiceInput): FamilyPrefix[] =>
   vips.map((vip) => ({ ...vip, family }));
 
-const sourcesOf = ({ addresses, addresses6 }: SourcePool): FamilyPrefix[] => [
+const sourcesOf = ({ addresses, addresses6, retired = [] }: SourcePool): FamilyPrefix[] => [
   ...Array.from(addresses, (address) => ({ address, prefixLength: 32, family: 4 }) as const),
   ...Array.from(addresses6, (address) => ({ address, prefixLength: 32, family: 6 }) as const),
+  ...retired,
 ];
 
 const prefixKey = ({ family, address, prefixLength }: FamilyPrefix) =>

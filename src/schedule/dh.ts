@@ -5,7 +5,7 @@
 // a power of two of them, or NOBODY; `state` is empty.
 import { fillBuckets } from './buckets.ts';
 import { hashWord } from './hash.ts';
-import { openSlot } from './open-slot.ts';
+import { openSlot, slotSchedule } from './open-slot.ts';
 import {
   type Arrival,
   type BuildOptions,
@@ -17,17 +17,10 @@ import {
 } from './scheduler.ts';
 
 function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
-  const { fallback } = { ...FLAG_DEFAULTS.dh, ...flags };
+  const all = { ...FLAG_DEFAULTS.dh, ...flags, port: false };
   const weights = reals.map(() => 1);
   const takes = (index: number) => reals[index]!.weight > 0;
-  return {
-    scheduler: 'dh',
-    slots: fillBuckets(weights, takes, fallback === true),
-    state: new Int32Array(0),
-    seed,
-    hashesPort: false,
-    fallback: fallback === true,
-  };
+  return slotSchedule('dh', fillBuckets(weights, takes, all.fallback === true), seed, all);
 }
 
 function choose(schedule: Schedule, { vip }: Arrival, load: Load): number {

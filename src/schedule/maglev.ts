@@ -6,13 +6,11 @@
 // earn a whole one in the first round, so that no real with a weight is left without a slot.
 // A drained real keeps the slots of its last weight, as with IPVS's mh. With `fallback` its slots
 // are served meanwhile by those who would have them without it; else what comes there is refused.
-import { hashClient, hashText } from './hash.ts';
-import { openSlot } from './open-slot.ts';
+import { hashText } from './hash.ts';
+import { chooseByClient, slotSchedule } from './open-slot.ts';
 import {
-  type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
-  type Load,
   NOBODY,
   type Schedule,
   type ScheduledReal,
@@ -107,19 +105,9 @@ function layOut(reals: readonly ScheduledReal[], layout: Layout, fallback: boole
 }
 
 function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
-  const { port, fallback, slots: count = 0 } = { ...FLAG_DEFAULTS.maglev, ...flags };
-  return {
-    scheduler: 'maglev',
-    slots: layOut(reals, { seed, count }, fallback === true),
-    state: new Int32Array(0),
-    seed,
-    hashesPort: port === true,
-    fallback: fallback === true,
-  };
-}
-
-function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
-  return openSlot(schedule, hashClient(schedule, arrival), load);
+  const all = { ...FLAG_DEFAULTS.maglev, ...flags };
+  const slots = layOut(reals, { seed, count: all.slots as number }, all.fallback === true);
+  return slotSchedule('maglev', slots, seed, all);
 }
 
 export const maglev: Scheduler = {
@@ -127,5 +115,5 @@ export const maglev: Scheduler = {
   summary: 'consistent hash by weight (mh in IPVS); few flows move when the reals change',
   consistent: true,
   build,
-  choose,
+  choose: chooseByClient,
 };

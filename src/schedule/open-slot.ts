@@ -2,9 +2,17 @@
 // slots, so that nobody else's flows move; with `fallback` each of its flows draws another slot,
 // and another, from its own hash: they spread over all others, and directors that see the same
 // reals closed agree. So do the fallbacks of sh and mh in IPVS.
-import { hashWord } from './hash.ts';
+import { hashClient, hashWord } from './hash.ts';
 import { isClosed } from './load.ts';
-import { type Load, NOBODY, type Schedule } from './scheduler.ts';
+import {
+  type Arrival,
+  type HashFlags,
+  type Load,
+  NOBODY,
+  type Schedule,
+  type SchedulerName,
+  type Slots,
+} from './scheduler.ts';
 
 /** Of a thousand flows one at most draws so often in vain while a tenth of the slots is open. */
 const DRAWS = 64;
@@ -27,4 +35,20 @@ export function openSlot({ slots, seed, fallback }: Schedule, hash: number, load
     if (!isClosed(load, index)) return index;
   }
   return -1;
+}
+
+/** How sh and maglev choose. */
+export function chooseByClient(schedule: Schedule, arrival: Arrival, load: Load): number {
+  return openSlot(schedule, hashClient(schedule, arrival), load);
+}
+
+/** @param slots the index of the real of each slot, or NOBODY */
+export function slotSchedule(
+  scheduler: SchedulerName,
+  slots: Slots,
+  seed: number,
+  { port, fallback }: HashFlags,
+): Schedule {
+  const flags = { hashesPort: port === true, fallback: fallback === true };
+  return { scheduler, slots, state: new Int32Array(0), seed, ...flags };
 }

@@ -14,14 +14,9 @@ export interface HashFlags {
   readonly port?: boolean | undefined;
   /** A new flow that hashes to a drained or closed real goes to another; it is refused else. */
   readonly fallback?: boolean | undefined;
-  /** How many slots the reals are laid out on: one of MAGLEV_SLOTS. */
+  /** How many slots the reals are laid out on: a prime. */
   readonly slots?: number | undefined;
 }
-
-/** Primes: those that IPVS has (MH, of IP_VS_MH_TAB_INDEX 8 to 17), and that of Maglev's paper. */
-export const MAGLEV_SLOTS = [
-  ...[251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 65_537, 131_071],
-] as const;
 
 /** The flags that a scheduler knows, each with what it is unless given. The others know none. */
 export const FLAG_DEFAULTS: Readonly<Partial<Record<SchedulerName, HashFlags>>> = {

@@ -3,13 +3,10 @@
 // many buckets as it had, where IPVS lays out all of them anew around its one and moves most
 // clients. `slots` holds the real of each bucket, a power of two, or NOBODY; `state` is empty.
 import { fillBuckets } from './buckets.ts';
-import { hashClient } from './hash.ts';
-import { openSlot } from './open-slot.ts';
+import { chooseByClient, slotSchedule } from './open-slot.ts';
 import {
-  type Arrival,
   type BuildOptions,
   FLAG_DEFAULTS,
-  type Load,
   type Schedule,
   type ScheduledReal,
   type Scheduler,
@@ -17,20 +14,10 @@ import {
 import { slotWeight } from './weights.ts';
 
 function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): Schedule {
-  const { port, fallback } = { ...FLAG_DEFAULTS.sh, ...flags };
+  const all = { ...FLAG_DEFAULTS.sh, ...flags };
   const takes = (index: number) => reals[index]!.weight > 0;
-  return {
-    scheduler: 'sh',
-    slots: fillBuckets(reals.map(slotWeight), takes, fallback === true),
-    state: new Int32Array(0),
-    seed,
-    hashesPort: port === true,
-    fallback: fallback === true,
-  };
-}
-
-function choose(schedule: Schedule, arrival: Arrival, load: Load): number {
-  return openSlot(schedule, hashClient(schedule, arrival), load);
+  const slots = fillBuckets(reals.map(slotWeight), takes, all.fallback === true);
+  return slotSchedule('sh', slots, seed, all);
 }
 
 export const sh: Scheduler = {
@@ -38,5 +25,5 @@ export const sh: Scheduler = {
   summary: 'source hash: a client address stays with its real while the list is the same',
   consistent: true,
   build,
-  choose,
+  choose: chooseByClient,
 };

@@ -148,6 +148,14 @@ it('says why a real takes not all that it could, and until when', () => {
   expect(text).toContain('the sorry server: new flows only while no real takes any');
 });
 
+it('names what left the source pool while flows go by it', () => {
+  const totals = { ...QUIET_STATUS.totals, retiredFlows: 1234 };
+  const status = { ...QUIET_STATUS, totals, retiredSources: ['10.0.0.200', '10.0.0.201'] };
+  const line = '\npool    1,234 flows still go by what left the pool: 10.0.0.200, 10.0.0.201';
+  expect(renderStatus(status, undefined, PLAIN)).toContain(line);
+  expect(renderStatus(QUIET_STATUS, undefined, PLAIN)).not.toContain('left the pool');
+});
+
 it('says what clients may have, and how many are counted', () => {
   const [service] = QUIET_STATUS.services;
   const limits = { flowsPerClient: 500, newFlowsPerSecond: 50, prefix: 32, prefix6: 64 };

@@ -2,9 +2,10 @@
 // shares of the slots, and how few flows move.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MAGLEV_SLOTS } from '../../src/config/schema.ts';
 import { hashText } from '../../src/schedule/hash.ts';
 import { maglev } from '../../src/schedule/maglev.ts';
-import { FLAG_DEFAULTS, MAGLEV_SLOTS, type ScheduledReal } from '../../src/schedule/scheduler.ts';
+import { FLAG_DEFAULTS, type ScheduledReal } from '../../src/schedule/scheduler.ts';
 import { paperMaglev } from './models.ts';
 import { play } from './play.ts';
 

@@ -1,0 +1,67 @@
+// What becomes of an address that a reload takes from the source pool: no new flow gets it, but the
+// director answers for it (ARP, ping, replies of the reals) until the last flow that goes by it has
+// ended, as a drained real keeps its old flows. Whoever else gets the address ends that at once.
+import { allReals, type Config } from '../config/config.ts';
+import { holdsVip } from '../config/listening.ts';
+import { GLOBAL } from '../director/counters.ts';
+import type { Director } from '../director/director.ts';
+import { IPV6_BIT, type Table } from '../director/table.ts';
+import { FULLNAT_BIT, isOver, LOCAL, META, RECORD_WORDS } from '../flow/flow-table.ts';
+
+/** More than that at a time are not waited for; the program that shares frames out has bounds. */
+const MOST_RETIRED = 48;
+/** Flows that one look passes over: of 262,144 all in less than a second. */
+const LOOKS = 4096;
+
+/**
+ * The addresses that leave the pool with a new configuration, and those that left it before.
+ * @param own addresses of this host
+ */
+export function retiredSources(
+  before: Config,
+  next: Config,
+  own: readonly string[],
+): readonly string[] {
+  const earlier = [...(before.retiredSources ?? []), ...(before.sourcePool?.addresses ?? [])];
+  const reals = next.services.flatMap(allReals);
+  const isFree = (address: string) =>
+    !next.sourcePool?.addresses.includes(address) &&
+    !own.includes(address) &&
+    !next.services.some(({ vips }) => vips.some((vip) => holdsVip(vip, address))) &&
+    !reals.some((real) => real.address === address || real.gateway === address);
+  return [...new Set(earlier)].filter(isFree).slice(-MOST_RETIRED);
+}
+
+/**
+ * Makes what counts the flows that still go by retired addresses, some records at a call; the count
+ * is in the counters once all records have been looked at. Nothing is done where there are none.
+ */
+export function createRetiredWatch(director: Director): () => void {
+  const { flows, counters } = director;
+  let table: Table | undefined;
+  let hand = 0;
+  let found = 0;
+  return () => {
+    const { retired = [] } = director.table.pool;
+    const { values } = counters;
+    if (table !== director.table) {
+      table = director.table;
+      [hand, found] = [0, 0];
+      // Not known yet, so not none.
+      values[GLOBAL.retiredFlows] = Math.min(1, retired.length);
+    }
+    if (retired.length === 0) return;
+    const end = Math.min(flows.fresh, hand + LOOKS);
+    for (; hand < end; hand++) {
+      const at = hand * RECORD_WORDS;
+      const meta = flows.records[at + META] as number;
+      if ((meta & FULLNAT_BIT) === 0 || isOver(flows, hand, director.nowMs)) continue;
+      const source = flows.records[at + LOCAL] as number;
+      const family = ((meta >>> 8) & IPV6_BIT) === 0 ? 4 : 6;
+      if (retired.some((each) => each.address === source && each.family === family)) found++;
+    }
+    if (hand < flows.fresh) return;
+    values[GLOBAL.retiredFlows] = found;
+    [hand, found] = [0, 0];
+  };
+}
