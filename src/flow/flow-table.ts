@@ -52,10 +52,11 @@ export const TUNNEL_BIT = 1 << 18;
 /** In META: the lowest bits of the number of its turn in the queue of half-open flows. */
 const STAMP_SHIFT = 20;
 
-// An index word: record number + 1 (24 bits), reply key or not (1 bit), part of the hash (7 bits).
+// An index word: record number + 1 (24 bits), reply key or not, NAT or not, 6 bits of the hash.
 const NUMBER_MASK = 0xffffff;
 const REPLY_BIT = 1 << 24;
-const TAG_MASK = 0xfe000000 | 0;
+const WIDE_SHIFT = 9; // Moves NAT_BIT there: a batch's first look then takes in the whole record.
+const TAG_MASK = 0xfc000000 | 0;
 
 /** Most flows that a table can be made for; the index has 24 bits for a record's number. */
 export const MAXIMUM_FLOWS = 16_000_000;
@@ -93,9 +94,8 @@ export interface FlowTable {
   /** Flows in a state that proves nothing yet; see HALF_OPEN_STATES. */
   halfOpen: number;
   /**
-   * Numbers of the flows that were opened half open, in the order in which they were, from `oldest`
-   * on, round and round. One too many takes the place of the first, so that a flood of them has no
-   * more room than this.
+   * Numbers of the flows that were opened half open, in that order, from `oldest` on, round and
+   * round. One too many takes the first one's place: a flood of them has no more room than this.
    */
   readonly queue: Int32Array;
   oldest: number;
@@ -235,7 +235,7 @@ export function findFrom(
   let slot = hash;
   for (let word = first; word !== 0; word = slots[slot] as number) {
     slot = (slot + 1) & slotMask;
-    if ((word ^ hash) >>> 25 !== 0) continue; // TAG_MASK
+    if ((word ^ hash) >>> 26 !== 0) continue; // TAG_MASK
     const number = (word & 0xffffff) - 1; // NUMBER_MASK
     const at = Math.imul(number, 12) & 0x3fffffff; // RECORD_WORDS
     if ((((records[at + 5] as number) >>> 8) & 0xff) !== protocol) continue; // META
@@ -320,10 +320,8 @@ function layRecord(
   records[at + LOCAL] = flow.local;
 }
 
-/** 1 for a state in which a flow counts as active, else 0. */
+// 1 for a state in which a flow counts as active, or that proves nothing yet; else 0.
 const activity = (state: number): number => (ACTIVE_STATES >>> state) & 1;
-
-/** 1 for a state that proves nothing yet, else 0. */
 const halfOpenness = (state: number): number => (HALF_OPEN_STATES >>> state) & 1;
 
 function countState(table: FlowTable, realId: number, before: number, after: number): void {
@@ -386,12 +384,10 @@ export function isOver(table: FlowTable, number: number, nowMs: number): boolean
 
 /** Looks at the next `budget` records and removes the flows that are over. */
 export function sweepFlows(table: FlowTable, nowMs: number, budget: number): void {
-  const { records } = table;
-  const looks = Math.min(budget, table.fresh);
-  for (let look = 0; look < looks; look++) {
+  for (let look = Math.min(budget, table.fresh); look > 0; look--) {
     const number = table.hand < table.fresh ? table.hand : 0;
     table.hand = number + 1;
-    if (records[number * RECORD_WORDS + META] === 0) continue;
+    if (table.records[number * RECORD_WORDS + META] === 0) continue;
     if (isOver(table, number, nowMs)) removeFlow(table, number);
   }
 }
@@ -413,8 +409,7 @@ function takeRecord(table: FlowTable, nowMs: number): number {
  */
 function evictOne(table: FlowTable, nowMs: number): boolean {
   const { records } = table;
-  const looks = Math.min(EVICTION_SEARCH, table.maximum);
-  for (let look = 0; look < looks; look++) {
+  for (let look = Math.min(EVICTION_SEARCH, table.maximum); look > 0; look--) {
     const number = table.hand < table.fresh ? table.hand : 0;
     table.hand = number + 1;
     const state = (records[number * RECORD_WORDS + META] as number) & 0xff;
@@ -472,19 +467,24 @@ function hashOf(table: FlowTable, number: number, replyBit: number): number {
     : hashKey(seed, word(REAL), word(LOCAL), word(REPLY_PORTS), protocol);
 }
 
+function wordOf({ records }: FlowTable, number: number, replyBit: number, hash: number): number {
+  const nat = (records[number * RECORD_WORDS + META] as number) & NAT_BIT;
+  return (number + 1) | replyBit | (nat << WIDE_SHIFT) | (hash & TAG_MASK);
+}
+
 function addKey(table: FlowTable, number: number, replyBit: number): void {
   const { slots, slotMask } = table;
   const hash = hashOf(table, number, replyBit);
   let slot = hash & slotMask;
   while (slots[slot] !== 0) slot = (slot + 1) & slotMask;
-  slots[slot] = (number + 1) | replyBit | (hash & TAG_MASK);
+  slots[slot] = wordOf(table, number, replyBit, hash);
 }
 
 /** Takes a key out and closes the gap, so that probe chains stay whole without tombstones. */
 function removeKey(table: FlowTable, number: number, replyBit: number): void {
   const { slots, slotMask } = table;
   const hash = hashOf(table, number, replyBit);
-  const word = (number + 1) | replyBit | (hash & TAG_MASK);
+  const word = wordOf(table, number, replyBit, hash);
   let gap = hash & slotMask;
   while (slots[gap] !== word) gap = (gap + 1) & slotMask;
   for (let slot = (gap + 1) & slotMask; slots[slot] !== 0; slot = (slot + 1) & slotMask) {
