@@ -64,6 +64,7 @@ export function createTableBuilder(): TableBuilder {
   const book = createBook();
   /** The latest weight above 0 of each real of the configuration before, by id. */
   let lastWeights = new Map<number, number>();
+  let schedules: ReadonlyMap<string, Schedule> = new Map();
   return {
     build: (config, arms, routes = NO_ROUTES) => {
       const services = serviceIds(config.services).map(([service, id]): BuiltService => {
@@ -81,12 +82,14 @@ export function createTableBuilder(): TableBuilder {
         return { id, config: service, reals, sorry };
       });
       lastWeights = weightsAfter(services, lastWeights);
+      const { schedule, built } = scheduleBuilder(config.hashSeed, schedules);
       const inputs = services.map((service) =>
         serviceInput(service, {
-          ...{ seed: config.hashSeed, lastWeights, numberOf: book.numberOf },
+          ...{ lastWeights, numberOf: book.numberOf, schedule },
           workers: config.workers,
         }),
       );
+      schedules = built;
       const [tunnel, timeoutsMs] = [tunnelOf(config), timeoutsOf(config)];
       const pool = sourcePool(config, book.numberOf);
       return {
@@ -197,8 +200,32 @@ function requireWay(real: RealConfig, arms: readonly Arm[], routes: Routes): Way
   return way;
 }
 
+type BuildSchedule = (
+  config: Pick<ServiceConfig, 'scheduler' | 'hash'>,
+  reals: readonly ScheduledReal[],
+) => Schedule;
+
+/**
+ * Builds the schedules of one configuration. One that never changes while flows are scheduled is
+ * built once for the same reals and flags: for several services, and from table to table. So a
+ * reload of one service lays out no Maglev table of the others.
+ * @param before what the builder of the configuration before had `built`
+ */
+function scheduleBuilder(seed: number, before: ReadonlyMap<string, Schedule>) {
+  const built = new Map<string, Schedule>();
+  const schedule: BuildSchedule = ({ scheduler, hash: flags }, reals) => {
+    const { build, consistent } = schedulerNamed(scheduler);
+    if (!consistent) return build(reals, { seed, flags });
+    const key = JSON.stringify([scheduler, flags, seed, reals]);
+    const found = built.get(key) ?? before.get(key) ?? build(reals, { seed, flags });
+    built.set(key, found);
+    return found;
+  };
+  return { schedule, built };
+}
+
 interface InputContext {
-  readonly seed: number;
+  readonly schedule: BuildSchedule;
   readonly lastWeights: ReadonlyMap<number, number>;
   readonly numberOf: Book['numberOf'];
   readonly workers: number;
@@ -206,7 +233,7 @@ interface InputContext {
 
 function serviceInput(
   { id, config, reals, sorry }: BuiltService,
-  { seed, lastWeights, numberOf, workers }: InputContext,
+  { schedule, lastWeights, numberOf, workers }: InputContext,
 ): ServiceInput {
   const scheduled = reals.map((real) => ({
     key: formatEndpoint(real.config.address, real.config.port),
@@ -236,8 +263,10 @@ function serviceInput(
     prefixes6: config.vips.filter(isPrefix6).flatMap((vip) => parsePrefix6(vip) ?? []),
     ports: config.ports,
     protocols: config.protocols.map((protocol) => PROTOCOL_NUMBERS[protocol]),
-    schedule: schedulerNamed(config.scheduler).build(scheduled, { seed, flags: config.hash }),
-    fallback: fallbackOf(config, scheduled, seed),
+    schedule: schedule(config, scheduled),
+    fallback: schedulerNamed(config.scheduler).consistent
+      ? undefined
+      : schedule(FALLBACK, scheduled),
     sources: sourcesOf(config),
     reals: reals.map(inputOf),
     ...(sorry && { sorry: inputOf(sorry) }),
@@ -259,12 +288,5 @@ function sourcesOf({ sources }: ServiceConfig): SourceList | undefined {
   return buildSourceList(prefixes);
 }
 
-/** What stands in for a scheduler that cannot do without flows, while there is no room for them. */
-function fallbackOf(
-  config: ServiceConfig,
-  scheduled: readonly ScheduledReal[],
-  seed: number,
-): Schedule | undefined {
-  if (schedulerNamed(config.scheduler).consistent) return undefined;
-  return schedulerNamed('rendezvous').build(scheduled, { seed });
-}
+/** Stands in for a scheduler that cannot do without flows, while there is no room for them. */
+const FALLBACK = { scheduler: 'rendezvous', hash: {} } as const;

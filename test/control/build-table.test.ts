@@ -53,6 +53,41 @@ const NAT_REALS = [real('10.0.0.11', { port: 8080 }), real('10.0.7.12', { port: 
 const nat = (more: Partial<ServiceConfig> = {}) =>
   service({ name: 'api', vips: ['192.0.2.81'], method: 'nat', reals: NAT_REALS, ...more });
 
+describe('a schedule that nothing changes', () => {
+  const maglev = (name: string, ...addresses: string[]) =>
+    service({
+      ...{ name, vips: [`192.0.2.${80 + addresses.length}`], scheduler: 'maglev' },
+      reals: addresses.map((address) => real(address)),
+    });
+  const one = maglev('one', '192.0.2.11');
+  const two = maglev('two', '192.0.2.11', '192.0.2.12');
+
+  test('is built once for the same reals, and stays from table to table', () => {
+    const builder = createTableBuilder();
+    const build = (...services: ServiceConfig[]) =>
+      builder.build(config(...services), [OUT, IN]).table.schedules;
+    const [first, second, same] = build(one, two, { ...two, name: 'same', vips: ['192.0.2.90'] });
+    expect(same).toBe(second);
+    expect(second!.slots).not.toEqual(first!.slots);
+    const changed = { ...one, reals: [{ ...real('192.0.2.12'), method: 'dsr' as const }] };
+    const [after, kept] = build(changed, two);
+    expect(kept).toBe(second);
+    expect(after).not.toBe(first);
+    const [again, flagged] = build({ ...two, hash: { slots: 251 } }, one);
+    expect(flagged!.slots.length).toBe(251);
+    // Nobody had it in the table before, and what nobody has is let go.
+    expect(again).not.toBe(first);
+    expect(again).toEqual(first);
+  });
+
+  test('is built anew where choices change it', () => {
+    const builder = createTableBuilder();
+    const build = () => builder.build(config(service()), [OUT, IN]).table.schedules[0];
+    const first = build();
+    expect(build()).not.toBe(first);
+  });
+});
+
 describe('a table', () => {
   const { table, services } = createTableBuilder().build(config(service(), nat()), [OUT, IN]);
 
