@@ -12,7 +12,7 @@ export const INSIDE = { address: '203.0.113.2', mac: '02:00:00:00:02:02' } as co
 export const REAL = { address: '203.0.113.1', mac: '02:00:00:00:02:01' } as const;
 export const VIP = '198.51.100.100';
 
-const DIRECTOR_CORE = '1';
+export const DIRECTOR_CORE = '1';
 
 export type Path = 'furiwake dsr' | 'furiwake nat' | 'nft dnat' | 'nft fwd' | 'routing';
 
@@ -123,7 +123,7 @@ async function openKernel(bed: Bed, rules: string): Promise<() => Promise<void>>
   };
 }
 
-function topologyFor(method: 'dsr' | 'nat'): Topology {
+export function topologyFor(method: 'dsr' | 'nat'): Topology {
   const director: Host = {
     name: 'director',
     role: 'director',

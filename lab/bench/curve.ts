@@ -5,8 +5,8 @@ const WIDTH = 50;
 
 export function curve(points: readonly Sample[]): string[] {
   const most = Math.max(...points.map(({ median }) => median));
-  return points.map(({ name, median }) => {
+  return points.map(({ name, median, spread }) => {
     const bar = '#'.repeat(Math.max(1, Math.round((median / most) * WIDTH)));
-    return `  ${name.padEnd(30)}${bar} ${median.toFixed(1)}`;
+    return `  ${name.padEnd(30)}${bar} ${median.toFixed(1)} ±${(spread * 100).toFixed(1)} %`;
   });
 }

@@ -3,7 +3,7 @@
 // a figure of a busy machine is no failure of the program.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { Argument, Command, CommanderError } from 'commander';
 import { OperatorError } from '../../src/cli/errors.ts';
 import { bytes } from '../../src/cli/output.ts';
@@ -12,7 +12,8 @@ import { wholeNumber } from '../whole-number.ts';
 import { buildBed } from './bed.ts';
 import { interleave, type Sample, sampleOf, type Variant } from './measure.ts';
 import { table } from './render.ts';
-import { measureScale } from './scale.ts';
+import { measureScale, type Scale, scaleSamples, scaleTargets } from './scale.ts';
+import { renderScale } from './scale-page.ts';
 import { buildDsrBed, CONGESTION_CONTROLS, natVariants } from './tcp.ts';
 import { udpVariants } from './udp.ts';
 
@@ -21,7 +22,8 @@ export interface Target {
   readonly name: string;
   readonly value: number;
   readonly wanted: number;
-  readonly rule: 'at least' | 'at most';
+  /** `none`: a figure that is told beside the others and held against nothing. */
+  readonly rule: 'at least' | 'at most' | 'none';
   readonly unit: string;
 }
 
@@ -59,7 +61,11 @@ async function run(parts: string[], { rounds, seconds, json }: Options): Promise
   const alone = ['core', 'scale'];
   if (parts.some((part) => !alone.includes(part)) || parts.length === 0) requireLab();
   if (wants('core')) targets.push(...measureCore(samples));
-  if (wants('scale')) targets.push(...measureScale(samples, tell));
+  const scale = wants('scale') ? await measureScale() : undefined;
+  if (scale !== undefined) {
+    Object.assign(samples, scaleSamples(scale));
+    targets.push(...scaleTargets(scale));
+  }
   if (wants('udp') || wants('nat')) {
     const bed = await buildBed();
     try {
@@ -81,7 +87,11 @@ async function run(parts: string[], { rounds, seconds, json }: Options): Promise
     }
   }
   tell('');
-  report({ conditions: conditions(rounds, seconds), samples, targets }, json === true);
+  const failures = scale?.failures ?? [];
+  const result = { conditions: conditions(rounds, seconds), samples, targets, failures };
+  const files = keep(result, scale);
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : table(result));
+  if (!json) process.stdout.write(`\nAll values: ${files.join(', the curves as a page: ')}\n`);
 }
 
 function measureCore(samples: Record<string, Sample[]>): Target[] {
@@ -147,6 +157,7 @@ interface Report {
   readonly conditions: Record<string, string | number>;
   readonly samples: Record<string, Sample[]>;
   readonly targets: readonly Target[];
+  readonly failures: Scale['failures'];
 }
 
 function conditions(rounds: number, seconds: number): Record<string, string | number> {
@@ -156,18 +167,24 @@ function conditions(rounds: number, seconds: number): Record<string, string | nu
     kernel: release(),
     node: process.version,
     congestionControl: readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim(),
+    load: (loadavg()[0] ?? 0).toFixed(2),
     rounds,
     secondsEach: seconds,
     date: new Date().toISOString(),
   };
 }
 
-function report(result: Report, json: boolean): void {
+/** @returns the files that it wrote */
+function keep(result: Report, scale: Scale | undefined): string[] {
   mkdirSync('lab-results', { recursive: true });
-  const file = `lab-results/bench-${result.conditions.date}.json`;
-  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : table(result));
-  if (!json) process.stdout.write(`\nAll values: ${file}\n`);
+  const name = `lab-results/bench-${result.conditions.date}`;
+  writeFileSync(
+    `${name}.json`,
+    `${JSON.stringify(scale ? { ...result, scale } : result, null, 2)}\n`,
+  );
+  if (scale === undefined) return [`${name}.json`];
+  writeFileSync(`${name}.html`, renderScale(scale, result.conditions));
+  return [`${name}.json`, `${name}.html`];
 }
 
 function tell(text: string): void {

@@ -14,6 +14,7 @@ interface Result {
     readonly rule: string;
     readonly unit: string;
   }[];
+  readonly failures: readonly { readonly part: string; readonly reason: string }[];
 }
 
 /** Three significant digits with the unit's prefix. */
@@ -33,27 +34,35 @@ const UNITS: Record<string, string> = {
   udp: 'packets/s',
   nat: 'bit/s',
   dsr: 'bit/s',
-  scale: '',
 };
 
-export function table({ conditions, samples, targets }: Result): string {
+export function table({ conditions, samples, targets, failures }: Result): string {
   const lines = Object.entries(conditions).map(([name, value]) => pc.dim(`${name}: ${value}`));
   for (const [part, list] of Object.entries(samples)) {
     lines.push('', pc.bold(`${part} (median, half the interquartile range)`));
+    if (part.startsWith('scale: ')) {
+      lines.push(...curve(list));
+      continue;
+    }
     for (const { name, median, spread } of list) {
       const unit = UNITS[part] ?? '';
       const figure = `${short(median)}${unit}`.padStart(18);
       lines.push(`  ${name.padEnd(30)}${figure}  ±${(spread * 100).toFixed(1)} %`);
     }
   }
-  const flows = (samples.scale ?? []).filter(({ name }) => name.endsWith('ns/packet'));
-  if (flows.length > 0) lines.push('', pc.bold('cost of a packet by flows'), ...curve(flows));
   lines.push('', pc.bold('targets'));
   for (const { name, value, wanted, rule, unit } of targets) {
-    const met = rule === 'at least' ? value >= wanted : value <= wanted;
     const figure = `${value.toFixed(2)} ${unit}`.padEnd(16);
+    if (rule === 'none') {
+      lines.push(`  ${name.padEnd(58)} ${figure} told beside`);
+      continue;
+    }
+    const met = rule === 'at least' ? value >= wanted : value <= wanted;
     const verdict = met ? pc.green('met') : pc.red('missed');
     lines.push(`  ${name.padEnd(58)} ${figure} ${rule} ${wanted}: ${verdict}`);
+  }
+  for (const { part, reason } of failures) {
+    lines.push(`  ${part.padEnd(58)} ${pc.red(`not measured: ${reason}`)}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -1,96 +1,140 @@
-// `npm run bench -- scale`: what becomes of the cost when there is much of everything: packets of
-// up to ten million flows in random order, a Maglev table of a thousand reals, ten thousand
-// services.
-import { execFileSync } from 'node:child_process';
-import { buildTable, findService, type ServiceInput } from '../../src/director/table.ts';
-import { schedulerNamed } from '../../src/schedule/schedulers.ts';
+// `npm run bench -- scale`: what becomes of the cost when there is much of everything. A packet of
+// up to ten million flows, in the core alone and through a running director; a Maglev table of a
+// thousand reals; ten thousand services. A part that fails leaves a reason, and the rest goes on.
+import { join } from 'node:path';
+import { run } from '../net/command.ts';
+import { startProgress } from '../progress.ts';
+import { requireLab } from '../requirements.ts';
+import { type Bed, buildBed } from './bed.ts';
 import type { Target } from './main.ts';
 import { type Sample, sampleOf } from './measure.ts';
+import type { Tables } from './scale-tables-child.ts';
+import { measureWhole, WHOLE_SECONDS, type Whole, type WholeMethod } from './scale-whole.ts';
 
 const FLOWS = [1000, 10_000, 100_000, 1_000_000, 10_000_000];
-const REALS = 1000;
-const SERVICES = 10_000;
-const RUNS = 5;
-const LOOK_UPS = 1_000_000;
+const CHILD_TIMEOUT_MS = 90_000;
 
-interface FlowRun {
+export interface CorePoint {
+  readonly flows: number;
+  /** Nanoseconds of user time a packet, one for each run. */
   readonly runs: readonly number[];
   readonly bytesPerFlow: number;
 }
 
-export function measureScale(
-  samples: Record<string, Sample[]>,
-  tell: (text: string) => void,
-): Target[] {
-  const child = new URL('./scale-child.js', import.meta.url).pathname;
-  const points = FLOWS.map((flows) => {
-    tell(`scale: ${flows} flows`);
-    const output = execFileSync(process.execPath, [child, String(flows)], { encoding: 'utf8' });
-    const { runs, bytesPerFlow } = JSON.parse(output) as FlowRun;
-    return { sample: sampleOf(`${flows} flows, ns/packet`, runs), bytesPerFlow };
-  });
-  tell('scale: reals and services');
-  const maglevMs = sampleOf(`maglev of ${REALS} reals, ms`, repeat(buildMaglev));
-  const services = makeServices();
-  const tableMs = sampleOf(
-    `table of ${SERVICES} services, ms`,
-    repeat(() => buildTable(services)),
-  );
-  const lookUp = sampleOf(`look-up of ${SERVICES} services, ns`, lookUpNs(services));
-  samples.scale = [...points.map(({ sample }) => sample), maglevMs, tableMs, lookUp];
-  const [few, many] = [points[0], points.at(-1)];
-  const growth = (many?.sample.median ?? Number.NaN) / (few?.sample.median ?? Number.NaN);
-  return [
-    target('core, 10 million flows / 1,000 flows', growth, 2.5, 'x'),
-    target('memory of each of 10 million flows', many?.bytesPerFlow ?? Number.NaN, 64, 'bytes'),
-    target(`maglev of ${REALS} reals`, maglevMs.median, 10, 'ms'),
-    target(`look-up of a service among ${SERVICES}`, lookUp.median, 200, 'ns'),
-  ];
+export interface Scale {
+  readonly core: readonly CorePoint[];
+  readonly dsr: Whole | undefined;
+  readonly nat: Whole | undefined;
+  readonly tables: Tables | undefined;
+  /** What could not be measured, and why. */
+  readonly failures: readonly { readonly part: string; readonly reason: string }[];
 }
 
-const target = (name: string, value: number, wanted: number, unit: string): Target => ({
-  ...{ name, value, wanted, rule: 'at most', unit },
-});
-
-/** Milliseconds of user time of each run, after one that is not counted. */
-function repeat(work: () => void): number[] {
-  work();
-  return Array.from({ length: RUNS }, () => {
-    const started = process.cpuUsage();
-    work();
-    return process.cpuUsage(started).user / 1000;
-  });
-}
-
-function buildMaglev(): void {
-  const reals = Array.from({ length: REALS }, (_, index) => ({
-    key: `10.0.${index >> 8}.${index & 255}:80`,
-    weight: 1,
-  }));
-  schedulerNamed('maglev').build(reals, { seed: 0 });
-}
-
-const FIRST_VIP = 0x0a000000;
-
-function makeServices(): ServiceInput[] {
-  const schedule = schedulerNamed('rr').build([{ key: '192.0.2.1:80', weight: 1 }], { seed: 0 });
-  return Array.from({ length: SERVICES }, (_, id) => ({
-    ...{ id, vips: [{ address: FIRST_VIP + id, prefixLength: 32 }], protocols: [6], schedule },
-    ports: [{ from: 80, to: 80 }],
-    reals: [{ id, address: 0x0b000000 + id, port: 80, method: 'dsr', arm: 0 }],
-  }));
-}
-
-/** Nanoseconds of finding a service, any of them in turn, scattered. */
-function lookUpNs(services: readonly ServiceInput[]): number[] {
-  const built = buildTable(services);
-  const runs = repeat(() => {
-    let missed = 0;
-    for (let turn = 0; turn < LOOK_UPS; turn++) {
-      const id = (turn * 7919) % SERVICES;
-      if (findService(built, FIRST_VIP + id, 80, 6) !== id) missed++;
+export async function measureScale(): Promise<Scale> {
+  const coreSeconds = FLOWS.map((flows) => 4 + flows / 500_000);
+  const whole = WHOLE_SECONDS;
+  const seconds = [...coreSeconds, 10, whole, whole];
+  const title = 'scale (five minutes at most or so, however busy the machine)';
+  const progress = startProgress({ title, seconds }, process.stderr);
+  const failures: { part: string; reason: string }[] = [];
+  const attempt = async <T>(part: string, work: () => Promise<T>): Promise<T | undefined> => {
+    progress.begin(part);
+    try {
+      return await work();
+    } catch (error) {
+      failures.push({ part, reason: (error as Error).message });
+      progress.note(`${part}: ${(error as Error).message}`);
+      return undefined;
     }
-    if (missed > 0) throw new Error(`${missed} services were not found`);
+  };
+  const core: CorePoint[] = [];
+  for (const flows of FLOWS) {
+    const part = `core alone, ${flows} flows`;
+    const point = await attempt(part, () => child<CorePoint>('scale-child.js', String(flows)));
+    if (point !== undefined) core.push(point);
+  }
+  const tables = await attempt('reals and services', () => child<Tables>('scale-tables-child.js'));
+  const wholeOf = (method: WholeMethod) =>
+    attempt(`whole packet by ${method.toUpperCase()}`, () =>
+      withBed((bed) => measureWhole(bed, method, FLOWS, progress.say)),
+    );
+  const [dsr, nat] = [await wholeOf('dsr'), await wholeOf('nat')];
+  progress.end();
+  return { core, dsr, nat, tables, failures };
+}
+
+async function child<T>(file: string, ...args: string[]): Promise<T> {
+  const argv = [process.execPath, join(import.meta.dirname, file), ...args];
+  return JSON.parse((await run(argv, { timeoutMs: CHILD_TIMEOUT_MS })).stdout) as T;
+}
+
+async function withBed<T>(work: (bed: Bed) => Promise<T>): Promise<T> {
+  requireLab();
+  const bed = await buildBed();
+  try {
+    return await work(bed);
+  } finally {
+    await bed.lab.close();
+  }
+}
+
+interface FlowsPoint {
+  readonly flows: number;
+  readonly runs: readonly number[];
+}
+
+const byFlows = (points: readonly FlowsPoint[]): Sample[] =>
+  points.map(({ flows, runs }) => sampleOf(`${flows} flows`, runs));
+
+/** Samples by the name of their curve; what failed is left out. */
+export function scaleSamples({ core, dsr, nat, tables }: Scale): Record<string, Sample[]> {
+  const services = tables?.points ?? [];
+  const curves: Record<string, Sample[]> = {
+    'scale: whole packet by DSR, ns': byFlows(dsr?.points ?? []),
+    'scale: whole packet by NAT, ns': byFlows(nat?.points ?? []),
+    'scale: core alone, ns a packet': byFlows(core),
+    'scale: look-up of a service, ns': services.map((each) =>
+      sampleOf(`${each.services} services`, each.lookUpNs),
+    ),
+    'scale: forwarding table, ms': services.map((each) =>
+      sampleOf(`${each.services} services`, each.tableMs),
+    ),
+    'scale: maglev table, ms':
+      tables === undefined ? [] : [sampleOf(`${tables.reals} reals`, tables.maglevMs)],
+  };
+  return Object.fromEntries(Object.entries(curves).filter(([, samples]) => samples.length > 0));
+}
+
+/** How many times a packet of the most flows costs one of the fewest; NaN if a point is missing. */
+export function growth(points: readonly FlowsPoint[]): number {
+  const at = (flows: number | undefined) =>
+    sampleOf('', points.find((point) => point.flows === flows)?.runs ?? []).median;
+  return at(FLOWS.at(-1)) / at(FLOWS[0]);
+}
+
+/** The growth of a packet is judged by its whole cost; the core's own is told beside it. */
+export function scaleTargets(scale: Scale): Target[] {
+  const { core, dsr, nat, tables } = scale;
+  const atMost = (name: string, value: number, wanted: number, unit: string): Target => ({
+    ...{ name, value, wanted, rule: 'at most', unit },
   });
-  return runs.map((ms) => (ms * 1e6) / LOOK_UPS);
+  const times = '10 million flows / 1,000 flows';
+  const last = core.find(({ flows }) => flows === FLOWS.at(-1));
+  const lookUp = tables?.points.at(-1);
+  return [
+    ...(dsr ? [atMost(`whole packet by DSR, ${times}`, growth(dsr.points), 2.5, 'x')] : []),
+    ...(nat ? [atMost(`whole packet by NAT, ${times}`, growth(nat.points), 2.5, 'x')] : []),
+    ...(last
+      ? [
+          { ...atMost(`core alone, ${times}`, growth(core), 0, 'x'), rule: 'none' as const },
+          atMost('memory of each of 10 million flows', last.bytesPerFlow, 64, 'bytes'),
+        ]
+      : []),
+    ...(tables && lookUp
+      ? [
+          atMost('maglev of 1,000 reals', sampleOf('', tables.maglevMs).median, 10, 'ms'),
+          atMost('look-up among 10,000 services', sampleOf('', lookUp.lookUpNs).median, 200, 'ns'),
+        ]
+      : []),
+  ].filter(({ value }) => !Number.isNaN(value));
 }

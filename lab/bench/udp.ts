@@ -13,7 +13,7 @@ export const UDP_PATHS: readonly Path[] = [
   'routing',
 ];
 
-const GENERATOR_CORE = '0';
+export const GENERATOR_CORE = '0';
 /** Before each measurement, on every path alike: flows are opened, V8 compiles, caches fill. */
 const WARM_UP_SECONDS = 2;
 
@@ -26,9 +26,13 @@ const SINK_RULES = `table netdev sink {
 }
 `;
 
+export async function sinkFrames(lab: Lab): Promise<void> {
+  await lab.exec('r1', ['nft', '-f', '-'], { input: SINK_RULES });
+}
+
 /** Frames a second that arrive at the real, path by path. */
 export async function udpVariants(bed: Bed, seconds: number): Promise<Variant[]> {
-  await bed.lab.exec('r1', ['nft', '-f', '-'], { input: SINK_RULES });
+  await sinkFrames(bed.lab);
   return UDP_PATHS.map((path) => ({
     name: path,
     measure: async () => {
@@ -56,7 +60,7 @@ async function floodOnce(lab: Lab, path: Path, seconds: number): Promise<number>
   return ((await receivedFrames(lab)) - before) / sent.seconds;
 }
 
-async function receivedFrames(lab: Lab): Promise<number> {
+export async function receivedFrames(lab: Lab): Promise<number> {
   const output = await lab.exec('r1', ['ip', '-s', '-j', 'link', 'show', 'eth0']);
   const [link] = JSON.parse(output.stdout) as { stats64: { rx: { packets: number } } }[];
   return link?.stats64.rx.packets ?? 0;

@@ -4,7 +4,8 @@
 import { busyBefore } from '../compare/derive.ts';
 import type { CompareResult } from '../compare/result.ts';
 import { moment, tied } from './figures.ts';
-import { Html, html } from './html.ts';
+import { type Html, html } from './html.ts';
+import { renderPage } from './page.ts';
 import { cacheSection } from './sections/cache.ts';
 import { conditionsSection, configsSection } from './sections/conditions.ts';
 import { costSection } from './sections/cost.ts';
@@ -16,36 +17,18 @@ import { sqlSection } from './sections/sql.ts';
 import { throughputSection } from './sections/throughput.ts';
 import { waySection } from './sections/way.ts';
 import { statement } from './sections/workload.ts';
-import { STYLE } from './style.ts';
 import { summaryOf } from './summary.ts';
 import type { Section } from './table.ts';
 
 export function renderReport(result: CompareResult): string {
-  const sections = sectionsOf(result);
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>furiwake: DSR, NAT and their peers, ${moment(result.startedAt)}</title>
-<style>${new Html(STYLE)}</style>
-</head>
-<body>
-<div class="page">
-<header>
-<h1>DSR, NAT and their peers, side by side</h1>
+  return renderPage({
+    title: `furiwake: DSR, NAT and their peers, ${moment(result.startedAt)}`,
+    header: html`<h1>DSR, NAT and their peers, side by side</h1>
 ${headLine(result)}
 ${notices(result)}
-<p class="summary">${tied(summaryOf(result).join(' '))}</p>
-</header>
-<nav aria-label="Contents"><ol>${sections.map(entryOf)}</ol></nav>
-<main>
-${sections.map(renderSection)}
-</main>
-</div>
-</body>
-</html>
-`.text;
+<p class="summary">${tied(summaryOf(result).join(' '))}</p>`,
+    sections: sectionsOf(result),
+  });
 }
 
 function sectionsOf(result: CompareResult): Section[] {
@@ -82,11 +65,3 @@ function notices({ interrupted, quick, conditions }: CompareResult): Html[] {
       : []),
   ];
 }
-
-const entryOf = ({ id, title }: Section): Html => html`<li><a href="#${id}">${title}</a></li>`;
-
-const renderSection = ({ id, title, body }: Section): Html => html`<section>
-<h2 id="${id}">${title}</h2>
-${body}
-</section>
-`;

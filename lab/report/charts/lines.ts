@@ -26,6 +26,8 @@ interface Axis {
   readonly min?: number;
   readonly max?: number;
   readonly log?: true;
+  /** Where the end of a logarithmic scale is a whole decade and shall have its label. */
+  readonly labelsLast?: true;
   /** Distance of the ticks, where they shall not be chosen. */
   readonly interval?: number;
 }
@@ -76,12 +78,12 @@ export function lineChart(lines: Lines): Chart {
 }
 
 function axisOf(axis: Axis) {
-  const { log } = axis;
+  const { log, labelsLast = false } = axis;
   const plain = valueAxis(axis);
   return {
     ...plain,
     ...(log === true ? { type: 'log' as const, logBase: 10 } : {}),
-    ...(log === true ? { axisLabel: { ...plain.axisLabel, showMaxLabel: false } } : {}),
+    ...(log === true ? { axisLabel: { ...plain.axisLabel, showMaxLabel: labelsLast } } : {}),
     nameTextStyle: {
       color: DIM,
       fontSize: 11,
