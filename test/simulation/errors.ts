@@ -3,9 +3,9 @@
 import { icmpErrorFrame } from '../../lab/frame.ts';
 import { icmp6 } from '../packets/frames6.ts';
 import { FAR_ROUTER, INSIDE_ARM, NEAR_ROUTER, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
-import { FAR_ROUTER6, NEAR_ROUTER6 } from '../packets/scene6.ts';
+import { FAR_ROUTER6, INSIDE_ADDRESS, NEAR_ROUTER6 } from '../packets/scene6.ts';
 import type { Random } from './random.ts';
-import type { ErrorSeen, Macs, Segment } from './segments.ts';
+import { type ErrorSeen, isIpv6, type Macs, type Segment } from './segments.ts';
 
 /** Of both families: unreachable, and a parameter problem. The director itself says neither. */
 const TYPES = { 4: [3, 12], 6: [1, 4] };
@@ -47,9 +47,12 @@ export function tellOfRequest(
 
 /** What a narrow network says of a packet in a tunnel: the inner one may have 100 bytes. */
 export function tellOfTunnel(outer: Uint8Array, ahead: number, sourceMac: string): Uint8Array {
-  return icmpErrorFrame({
-    ...{ sourceMac, destinationMac: INSIDE_ARM.mac, source: NEAR_ROUTER },
-    ...{ destination: INSIDE_ARM.address, type: 3, code: 4, nextHopMtu: ahead + 100 },
-    quote: outer.slice(14),
-  });
+  const macs = { sourceMac, destinationMac: INSIDE_ARM.mac };
+  const [quote, mtu] = [outer.slice(14), ahead + 100];
+  if (isIpv6(outer)) {
+    const ends = { source: NEAR_ROUTER6, destination: INSIDE_ADDRESS };
+    return icmp6({ ...macs, ...ends, type: 2, word: mtu, data: quote });
+  }
+  const ends = { source: NEAR_ROUTER, destination: INSIDE_ARM.address };
+  return icmpErrorFrame({ ...macs, ...ends, type: 3, code: 4, nextHopMtu: mtu, quote });
 }

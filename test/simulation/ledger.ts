@@ -107,7 +107,9 @@ function auditIndex({ flows }: Director, seen: readonly FlowSeen[], note: Note):
     if (replied !== ((number << 1) | 1)) note(`the reply key of flow ${number} leads elsewhere`);
   }
   let free = 0;
-  for (let at = flows.freeRecord; at >= 0; at = records[at * RECORD_WORDS]!) free += 1;
+  for (let at = flows.freeRecord; at >= 0 && free <= flows.fresh; free += 1) {
+    at = records[at * RECORD_WORDS]!;
+  }
   counted('records used or free', free + seen.length, flows.fresh, note);
   const used = flows.slots.reduce((sum, word) => sum + (word === 0 ? 0 : 1), 0);
   counted('keys in the index', used, keys, note);
@@ -133,7 +135,7 @@ function auditBook({ flows, fragments }: Director, seen: readonly FlowSeen[], no
     counted(`holds of address ${entry}`, book.holds[entry]!, holds.get(entry) ?? 0, note);
   }
   let free = 0;
-  for (let at = book.freeEntry; at >= 0; at = book.words[at * 4]!) free += 1;
+  for (let at = book.freeEntry; at >= 0 && free <= book.fresh; free += 1) at = book.words[at * 4]!;
   counted('addresses in the book', book.fresh - free, holds.size, note);
 }
 

@@ -22,6 +22,8 @@ export const CLIENTS = 9;
 export interface Group {
   readonly number: number;
   readonly family: 4 | 6;
+  /** Family of the reals' own addresses, to which tunnels of either lead. */
+  readonly outer: 4 | 6;
   readonly vip: string;
   /** The first half of a /64 that its services listen on too, or nothing. */
   readonly prefix: string;
@@ -30,7 +32,8 @@ export interface Group {
   readonly protocols: readonly Protocol[];
 }
 
-const KINDS: readonly (readonly [4 | 6, readonly MethodName[], readonly Protocol[]])[] = [
+type Kind = readonly [4 | 6, readonly MethodName[], readonly Protocol[], (4 | 6)?];
+const KINDS: readonly Kind[] = [
   [4, ['dsr'], [6, 17, 132]],
   [4, ['nat'], [6, 17, 132]],
   [4, ['fullnat'], [6, 17]],
@@ -40,13 +43,20 @@ const KINDS: readonly (readonly [4 | 6, readonly MethodName[], readonly Protocol
   [6, ['dsr'], [6, 17, 132]],
   [6, ['nat'], [6, 17, 132]],
   [6, ['dsr', 'nat'], [6, 17, 132]],
+  [6, ['fullnat'], [6, 17]],
+  [6, ['gue', 'ipip'], [6, 17]],
+  [6, ['nat', 'dsr', 'fullnat', 'gue'], [6, 17]],
+  [6, ['ipip', 'gue'], [6, 17], 4],
+  [4, ['ipip', 'gue'], [6, 17], 6],
 ];
 
-export const GROUPS: readonly Group[] = KINDS.map(([family, methods, protocols], number) => ({
-  ...{ number, family, methods, protocols },
-  vip: family === 4 ? `192.0.2.${80 + number}` : `2001:db8:a::8${number}`,
-  prefix: family === 6 && methods.length > 1 ? '2001:db8:99:' : '',
-}));
+export const GROUPS: readonly Group[] = KINDS.map(
+  ([family, methods, protocols, outer = family], number) => ({
+    ...{ number, family, outer, methods, protocols },
+    vip: family === 4 ? `192.0.2.${80 + number}` : `2001:db8:a::8${number}`,
+    prefix: family === 6 && methods.length > 1 ? `2001:db8:9${number}:` : '',
+  }),
+);
 
 export const methodOf = ({ methods }: Group, slot: number): MethodName =>
   methods[slot % methods.length]!;
@@ -57,7 +67,7 @@ export const armOf = (method: MethodName): number => (method === 'dsr' ? OUTSIDE
 export function addressOf(group: Group, slot: number): string {
   const outside = armOf(methodOf(group, slot)) === OUTSIDE;
   const number = 10 + group.number * SLOTS + slot;
-  if (group.family === 4) return `${outside ? '192.0.2' : '10.0.0'}.${number}`;
+  if (group.outer === 4) return `${outside ? '192.0.2' : '10.0.0'}.${number}`;
   return `2001:db8:${outside ? 'a' : 'b'}::${number}`;
 }
 

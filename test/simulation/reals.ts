@@ -15,12 +15,14 @@ import { advertisement } from '../packets/scene6.ts';
 import { tellOfRequest, tellOfTunnel } from './errors.ts';
 import { addressOf, armOf, GROUPS, type Group, methodOf, portOf, SLOTS } from './network.ts';
 import {
+  addressAt,
   buildSegment,
   createReassembly,
   decodeMessage,
   type ErrorSeen,
   encodeMessage,
   inPieces,
+  isIpv6,
   isPiece,
   macNumber,
   type Reassembly,
@@ -32,8 +34,8 @@ import {
 import { findBadSum } from './sums.ts';
 import type { World } from './world.ts';
 
-/** Outer headers of each tunnel. */
-const OUTER_BYTES = { gue: 32, ipip: 20 };
+/** Headers of UDP and GUE behind the outer one of IP. */
+const GUE_BYTES = 12;
 const BROADCAST = 0xffff_ffff_ffff;
 /** The beginning of the MAC address of a group. */
 const IPV6_GROUP = 0x3333;
@@ -154,23 +156,28 @@ function arrivePacket(
 
 /** A packet as it was before it went through the real's tunnel, if it has one. */
 export function withoutTunnel(real: SimulatedReal, frame: Uint8Array): Uint8Array | undefined {
-  const { method } = real;
+  const { method, group, address } = real;
   if (method !== 'gue' && method !== 'ipip') return frame;
-  const view = viewOf(frame);
+  const [view, isGue] = [viewOf(frame), method === 'gue'];
+  const outer6 = isIpv6(frame);
+  const header = outer6 ? 40 : 20;
+  const protocol = view.getUint8(14 + (outer6 ? 6 : 9));
+  const carried = group.family === 6 ? 41 : 4;
   const isOurs =
-    view.getUint8(14) === 0x45 &&
-    formatIpv4(view.getInt32(14 + 16)) === real.address &&
-    view.getUint8(14 + 9) === (method === 'gue' ? 17 : 4) &&
-    (method === 'ipip' || view.getUint16(14 + 22) === GUE_PORT);
+    addressAt(view, 14 + header - (outer6 ? 16 : 4), outer6 ? 6 : 4) === address &&
+    protocol === (isGue ? 17 : carried) &&
+    (!isGue || view.getUint16(14 + header + 2) === GUE_PORT) &&
+    (!isGue || view.getUint16(14 + header + 8) === carried);
   if (!isOurs) return undefined;
-  const inner = frame.slice(OUTER_BYTES[method]);
-  inner.set(frame.subarray(0, 14));
+  const inner = frame.slice(header + (isGue ? GUE_BYTES : 0));
+  inner.set(frame.subarray(0, 12));
+  viewOf(inner).setUint16(12, group.family === 6 ? ethernet.TYPE_IPV6 : ethernet.TYPE_IPV4);
   return inner;
 }
 
 /** Where a real is: an answer, which may come unasked. */
 export function tellMac(real: SimulatedReal): Uint8Array {
-  if (real.group.family === 6) return advertisement(real);
+  if (real.group.outer === 6) return advertisement(real);
   const arm = real.arm === INSIDE ? INSIDE_ARM : OUTSIDE_ARM;
   return arpFrame({
     ...{ sourceMac: real.mac, destinationMac: arm.mac, operation: arp.REPLY },

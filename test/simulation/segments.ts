@@ -65,7 +65,7 @@ function remember<K>(texts: Map<K, string>, key: K, format: () => string): strin
   return text;
 }
 
-function addressAt(frame: DataView, at: number, family: 4 | 6): string {
+export function addressAt(frame: DataView, at: number, family: 4 | 6): string {
   if (family === 4) {
     const address = frame.getInt32(at);
     return remember(texts4, address, () => formatIpv4(address));

@@ -34,7 +34,10 @@ import { type RequestWatch, watchRequests } from './watch-requests.ts';
 import { createWorld, NO_FAULTS, type World } from './world.ts';
 
 /** Few ports, so that they come again soon. */
-const POOL = { addresses: ['10.0.0.200', '10.0.0.201'], firstPort: 61_000, portCount: 128 };
+const POOL = {
+  addresses: ['10.0.0.200', '10.0.0.201', '2001:db8:b::200', '2001:db8:b::201'],
+  ...{ firstPort: 61_000, portCount: 128 },
+};
 const ROUTERS = [ROUTER, OTHER_ROUTER].map(({ mac }) => macNumber(parseMac(mac)!));
 const TICK_MS = 10;
 const AUDIT_MS = 500;
