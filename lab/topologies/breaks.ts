@@ -72,20 +72,26 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'pool-taken',
-    topologies: ['fullnat'],
-    summary: `${CULPRIT} has an address of the source pool too, and answers ARP for it`,
+    topologies: ['fullnat', 'fullnat6'],
+    summary: `${CULPRIT} has an address of the source pool too, and answers ARP or NDP for it`,
     hosts: [CULPRIT],
-    apply: (lab, topology) =>
-      lab.ip(CULPRIT, [`address add ${topology.sourcePool?.addresses[0]}/32 dev eth0`]),
+    apply: (lab, topology) => {
+      const address = topology.sourcePool?.addresses[0] ?? '';
+      const prefix = isIpv6(address) ? '128 dev eth0 nodad' : '32 dev eth0';
+      return lab.ip(CULPRIT, [`address add ${address}/${prefix}`]);
+    },
   },
   {
     name: 'pool-unrouted',
-    topologies: ['fullnat'],
+    topologies: ['fullnat', 'fullnat6'],
     summary: 'the source pool lies in a network that the reals have no route to',
     hosts: ['r1', 'r2', 'r3'],
     change: (topology) => ({
       ...topology,
-      sourcePool: { addresses: ['10.88.0.200'], ports: '20000-29999' },
+      sourcePool: {
+        addresses: [isIpv6(topology.vip) ? 'fd88::200' : '10.88.0.200'],
+        ports: '20000-29999',
+      },
     }),
   },
   {
@@ -109,14 +115,14 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'real-dead',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'ipip', 'gue'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6', 'ipip', 'gue'],
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
     apply: (lab) => stopDaemons(lab, ({ name }) => name !== 'decap'),
   },
   {
     name: 'bad-checksum',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat'],
+    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6'],
     summary: 'the director sends TCP to the reals with a wrong checksum, so they drop it',
     hosts: ['director'],
     apply: spoilChecksums,

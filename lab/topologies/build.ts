@@ -6,6 +6,7 @@ import { addBridge, addCable, setOffloads, setSysctls } from '../net/links.ts';
 import { DSR } from './dsr.ts';
 import { DSR6 } from './dsr6.ts';
 import { FULLNAT } from './fullnat.ts';
+import { FULLNAT6 } from './fullnat6.ts';
 import { GUE, IPIP } from './ipip-gue.ts';
 import { NAT } from './nat.ts';
 import { NAT6 } from './nat6.ts';
@@ -25,6 +26,7 @@ export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = {
   dsr6: DSR6,
   nat6: NAT6,
   fullnat: FULLNAT,
+  fullnat6: FULLNAT6,
   ipip: IPIP,
   gue: GUE,
 };

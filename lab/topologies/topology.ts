@@ -47,7 +47,15 @@ export interface Network {
   readonly hosts: readonly Host[];
 }
 
-export type TopologyName = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'ipip' | 'gue';
+export type TopologyName =
+  | 'dsr'
+  | 'nat'
+  | 'dsr6'
+  | 'nat6'
+  | 'fullnat'
+  | 'fullnat6'
+  | 'ipip'
+  | 'gue';
 
 export type Method = 'dsr' | 'nat' | 'fullnat' | 'ipip' | 'gue';
 

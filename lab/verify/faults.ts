@@ -39,11 +39,13 @@ export interface Fault {
 const DEFECT =
   'a defect of the director, not of the set-up: report it together with these captures';
 
+const hostBits = (address: string): number => (isIpv6(address) ? 128 : 32);
+
 export const vipMissing = (host: string, vip: string): Fault => ({
   kind: 'vip-missing',
   host,
   cause: `requests to ${vip} arrive at ${host} and nothing leaves it: ${host} has no ${vip} on lo, so its kernel drops them`,
-  mend: `ip addr add ${vip}/${isIpv6(vip) ? 128 : 32} dev lo`,
+  mend: `ip addr add ${vip}/${hostBits(vip)} dev lo`,
 });
 
 export const realAnswersArp = (host: string, vip: string): Fault => ({
@@ -89,15 +91,15 @@ export const wrongTunnel = (host: string, what: string): Fault => ({
 export const poolTaken = (host: string, address: string): Fault => ({
   kind: 'pool-taken',
   host,
-  cause: `${host} claims ${address} of the source pool in ARP with its own MAC address, so that replies to the director reach ${host}`,
-  mend: `ip addr del ${address}/32 dev eth0 (or take the address out of sourcePool)`,
+  cause: `${host} claims ${address} of the source pool in ${questionFor(address)} with its own MAC address, so that replies to the director reach ${host}`,
+  mend: `ip addr del ${address}/${hostBits(address)} dev eth0 (or take the address out of sourcePool)`,
 });
 
 export const poolUnreachable = (host: string, address: string, gateway: string): Fault => ({
   kind: 'pool-unreachable',
   host,
   cause: `requests arrive at ${host} from ${address} of the source pool and no reply leaves it: ${host} has no route there`,
-  mend: `ip route add ${address}/32 via ${gateway} (or choose a sourcePool of its own network)`,
+  mend: `ip route add ${address}/${hostBits(address)} via ${gateway} (or choose a sourcePool of its own network)`,
 });
 
 export const wrongChecksum = (host: string, field: string, role: string): Fault => ({

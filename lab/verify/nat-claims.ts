@@ -237,7 +237,8 @@ function clientSeesVip(findings: Findings): Claim {
   const captures = joined.set.captures.filter(({ point }) => clients.includes(point.host));
   for (const frame of captures.flatMap((capture) => capture.frames)) {
     const source = frame.packet?.source ?? '';
-    if (!inside.includes(source)) continue;
+    // The pool is announced wherever its network may be; over IPv6 that is a packet from there.
+    if (frame.arp !== undefined || !inside.includes(source)) continue;
     violate(draft, [frame], sourceFault(findings, frame, source));
   }
   return conclude(draft, findings.damage);

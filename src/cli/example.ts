@@ -29,7 +29,8 @@ flows:
 #             sctpShutdownSent: 61s, sctpShutdownReceived: 61s, sctpShutdownAckSent: 61s,
 #             sctpRejected: 4s, sctpClosed: 61s }
 sourcePool:                  # who stands for the clients by method fullnat; none by default
-  addresses: [198.51.100.200]  # like VIPs: on no interface, the director answers ARP for them
+  # Like VIPs: on no interface, the director answers ARP or NDP for them. IPv6 beside IPv4 will do.
+  addresses: [198.51.100.200]
   ports: 1024-65535          # each serves one flow for each address and port of a real
 hashSeed: 0                  # 0 to 4294967295; directors that shall choose alike share it
 tunnel:                      # outer packets of the methods ipip and gue

@@ -35,6 +35,8 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['nat6', 'cap'],
     ['fullnat', 'ring'],
     ['fullnat', 'cap'],
+    ['fullnat6', 'ring'],
+    ['fullnat6', 'cap'],
     ['ipip', 'ring'],
     ['ipip', 'cap'],
     ['gue', 'ring'],
