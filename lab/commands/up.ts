@@ -19,7 +19,8 @@ export async function runUp(options: UpOptions): Promise<never> {
   const serving = director ?? (await startServers(options));
   const { topology, broken } = serving;
   const colours = coloursFor(process.stdout);
-  console.log(draw(topology, { colour: colours.isColorSupported, broken }));
+  const { columns } = process.stdout;
+  console.log(draw(topology, { colour: colours.isColorSupported, columns, broken }));
   console.log(`\n${visitorText(serving, director?.director)}`);
   if (director !== undefined) void tellIfItEnds(director.director);
   return stayForEver();

@@ -2,7 +2,7 @@
 // are single lines and replies double ones. In DSR the double line goes from the reals straight to
 // the client; in NAT it goes through the director. At most 100 columns.
 import picocolors from 'picocolors';
-import { wrap } from '../../src/cli/output.ts';
+import { WIDTH, wrap } from '../../src/cli/output.ts';
 import type { Break } from './breaks.ts';
 import { Canvas, type Paint } from './canvas.ts';
 import {
@@ -20,6 +20,8 @@ import {
 export interface DrawOptions {
   /** `false` unless given: pass true for a terminal. */
   readonly colour?: boolean;
+  /** Of the terminal, where it is one. In fewer than the drawing takes, it would be in pieces. */
+  readonly columns?: number | undefined;
   /** The mistake in it, whose hosts are marked. */
   readonly broken?: Break | undefined;
 }
@@ -38,7 +40,7 @@ interface Pens {
   readonly fault: Paint;
 }
 
-/** The drawing, without a final newline. */
+/** The drawing, without a final newline; the hosts alone where there is no room for it. */
 export function draw(topology: Topology, options: DrawOptions = {}): string {
   const colours = picocolors.createColors(options.colour ?? false);
   const pens = {
@@ -50,7 +52,9 @@ export function draw(topology: Topology, options: DrawOptions = {}): string {
   const canvas = new Canvas();
   const sheet = { canvas, pens, topology, faulty: options.broken?.hosts ?? [] };
   drawHosts(sheet);
-  const lines = [`${pens.title(topology.name)}: ${topology.summary}`, '', canvas.render(), ''];
+  const fits = (options.columns ?? WIDTH) >= WIDTH;
+  const picture = fits ? canvas.render() : listHosts(sheet, options.columns);
+  const lines = [`${pens.title(topology.name)}: ${topology.summary}`, '', picture, ''];
   lines.push(...legend(topology, pens));
   if (options.broken !== undefined) {
     const head = `Broken on purpose (${options.broken.name}):`;
@@ -65,6 +69,17 @@ interface Sheet {
   readonly pens: Pens;
   readonly topology: Topology;
   readonly faulty: readonly string[];
+}
+
+/** What the boxes say, a line for each host. */
+function listHosts({ pens, topology, faulty }: Sheet, columns: number | undefined): string {
+  const lines = topology.hosts.map((host) => {
+    const arms = host.arms.map((arm) => `${arm.name} ${arm.address}`);
+    const owned = host.loopback.map((address) => `lo ${address}`);
+    const paint = faulty.includes(host.name) ? pens.fault : pens.title;
+    return `${paint(host.name.padEnd(8))}  ${[...arms, ...owned].join(', ')}`;
+  });
+  return [`(The picture takes ${WIDTH} columns; here are ${columns}.)`, ...lines].join('\n');
 }
 
 function drawHosts(sheet: Sheet): void {

@@ -109,7 +109,8 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
   try {
     const { topology, broken } = serving;
     const colour = coloursFor(process.stdout).isColorSupported;
-    say(`${draw(topology, { colour, broken })}\n`);
+    const { columns } = process.stdout;
+    say(`${draw(topology, { colour, broken, columns })}\n`);
     const kept = makeForThisRun(directory);
     const { datapath } = options;
     const { lab } = serving;

@@ -71,6 +71,21 @@ describe('draw', () => {
     }
   });
 
+  it('lists the hosts where the terminal is narrower', () => {
+    const broken = findBreak('dsr', 'arp-real');
+    const narrow = draw(TOPOLOGIES.dsr, { columns: 80 });
+    expect(narrow).toContain(
+      '(The picture takes 100 columns; here are 80.)\nclient    eth0 192.0.2.10',
+    );
+    expect(narrow).toContain('r3        eth0 192.0.2.13, lo 192.0.2.100');
+    expect(narrow.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(narrow).not.toContain('┌');
+    expect(draw(TOPOLOGIES.dsr, { columns: 80, broken, colour: true })).toContain(
+      `${ESCAPE}[31mr2`,
+    );
+    expect(draw(TOPOLOGIES.dsr, { columns: 100 })).toBe(draw(TOPOLOGIES.dsr));
+  });
+
   it('colours only where it is told to, and the colours change no column', () => {
     const plain = draw(TOPOLOGIES.nat);
     const coloured = draw(TOPOLOGIES.nat, { colour: true });
