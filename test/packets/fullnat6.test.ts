@@ -3,7 +3,7 @@
 // sent. What comes out is compared with a frame that was built as it should be, sums and all.
 import { describe, expect, test } from 'vitest';
 import { listFlows } from '../../src/control/list-flows.ts';
-import { takeTable } from '../../src/director/director.ts';
+import { takeTable, tick } from '../../src/director/director.ts';
 import { parseMac } from '../../src/wire/address.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
@@ -389,7 +389,7 @@ describe('the ports of the pool', () => {
     const first = sourceOf(scene.receive(natTcp6(SYN)).frame);
     expect(sourceOf(scene.receive(natTcp6({ ...SYN, sourcePort: 2 })).frame)[0]).toBe(first[0]);
     scene.receive(natTcp6({ flags: tcp.RST }));
-    scene.director.nowMs += 200_000;
+    tick(scene.director, scene.director.nowMs + 200_000);
     // Others come in the meantime, so that the client gets another number.
     for (let client = 1; client < 9; client++) {
       scene.receive(natTcp6({ ...SYN, source: `2001:db8:c::1:${client}` }));
