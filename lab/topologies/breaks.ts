@@ -96,7 +96,7 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'no-decap',
-    topologies: ['ipip', 'gue'],
+    topologies: ['ipip', 'gue', 'ipip6', 'gue6'],
     summary: `nothing on ${CULPRIT} takes packets out of tunnels`,
     hosts: [CULPRIT],
     apply: (lab) => stopDaemons(lab, ({ name }) => name === 'decap'),
@@ -114,8 +114,29 @@ export const BREAKS: readonly Break[] = [
       lab.ip(CULPRIT, [`route add ${addressOf(clientOf(topology))} via 10.31.0.1`]),
   },
   {
+    name: 'rp-filter',
+    topologies: ['ipip6', 'gue6'],
+    summary:
+      `${CULPRIT} has a route to the client alone, and a firewall that looks at the reverse path, ` +
+      "as sysctls do for IPv4: it drops the tunnels' packets",
+    hosts: [CULPRIT],
+    change: (topology) => changeHosts(topology, [CULPRIT], () => ({ gateway: null })),
+    apply: filterReversePath,
+  },
+  {
     name: 'real-dead',
-    topologies: ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6', 'ipip', 'gue'],
+    topologies: [
+      'dsr',
+      'nat',
+      'dsr6',
+      'nat6',
+      'fullnat',
+      'fullnat6',
+      'ipip',
+      'gue',
+      'ipip6',
+      'gue6',
+    ],
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
     apply: (lab) => stopDaemons(lab, ({ name }) => name !== 'decap'),
@@ -128,6 +149,20 @@ export const BREAKS: readonly Break[] = [
     apply: spoilChecksums,
   },
 ];
+
+/** The rule of nft(8) that systems install as IPv6_rpfilter. */
+async function filterReversePath(lab: Lab, topology: Topology): Promise<void> {
+  const rules = `table inet firewall {
+  chain prerouting {
+    type filter hook prerouting priority -300
+    iif eth0 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    iif eth0 fib saddr . iif oif missing drop
+  }
+}
+`;
+  await lab.exec(CULPRIT, ['nft', '-f', '-'], { input: rules });
+  await lab.ip(CULPRIT, [`route add ${addressOf(clientOf(topology))} via 2001:db8:1::1`]);
+}
 
 export function breaksOf(topology: TopologyName): readonly Break[] {
   return BREAKS.filter((each) => each.topologies.includes(topology));

@@ -7,7 +7,7 @@ import { DSR } from './dsr.ts';
 import { DSR6 } from './dsr6.ts';
 import { FULLNAT } from './fullnat.ts';
 import { FULLNAT6 } from './fullnat6.ts';
-import { GUE, IPIP } from './ipip-gue.ts';
+import { GUE, GUE6, IPIP, IPIP6 } from './ipip-gue.ts';
 import { NAT } from './nat.ts';
 import { NAT6 } from './nat6.ts';
 import {
@@ -29,6 +29,8 @@ export const TOPOLOGIES: Readonly<Record<TopologyName, Topology>> = {
   fullnat6: FULLNAT6,
   ipip: IPIP,
   gue: GUE,
+  ipip6: IPIP6,
+  gue6: GUE6,
 };
 
 export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as readonly TopologyName[];

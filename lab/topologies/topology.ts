@@ -55,7 +55,9 @@ export type TopologyName =
   | 'fullnat'
   | 'fullnat6'
   | 'ipip'
-  | 'gue';
+  | 'gue'
+  | 'ipip6'
+  | 'gue6';
 
 export type Method = 'dsr' | 'nat' | 'fullnat' | 'ipip' | 'gue';
 

@@ -44,7 +44,18 @@ const pointSchema = z.object({
 });
 const manifestSchema = z.object({
   format: z.literal(1),
-  topology: z.enum(['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6', 'ipip', 'gue']),
+  topology: z.enum([
+    'dsr',
+    'nat',
+    'dsr6',
+    'nat6',
+    'fullnat',
+    'fullnat6',
+    'ipip',
+    'gue',
+    'ipip6',
+    'gue6',
+  ]),
   breakName: z.string().nullable(),
   datapath: z.enum(['ring', 'cap']),
   createdAt: z.string(),

@@ -149,12 +149,13 @@ export function payloadOf(frame: Frame): Uint8Array {
 
 const NO_CONTENT = { packet: undefined, tunnel: undefined };
 const IPIP = 4;
+const IPV6 = 41;
 /** Of GUE at the reals (`tunnel: { port }` of the configuration, as it is by default). */
 const GUE_PORT = 6080;
 
 /** Which tunnel a packet is one of. */
 export function tunnelOf({ protocol, destinationPort }: Tuple): Tunnel['kind'] | undefined {
-  if (protocol === IPIP) return 'ipip';
+  if (protocol === IPIP || protocol === IPV6) return 'ipip';
   return protocol === UDP && destinationPort === GUE_PORT ? 'gue' : undefined;
 }
 
@@ -191,9 +192,9 @@ export function isEcho({ protocol, icmp }: Packet, kind: 'request' | 'reply'): b
   return protocol === ICMPV6 && icmp?.type === (kind === 'request' ? 128 : 129);
 }
 
-/** Destination unreachable, with the packet that it speaks of. */
+/** Destination unreachable, of IPv6 also an unknown header, with the packet that it speaks of. */
 export const refusalOf = ({ protocol, icmp }: Packet): Tuple | undefined =>
-  icmp?.type === (protocol === ICMPV6 ? 1 : 3) ? icmp.quoted : undefined;
+  (protocol === ICMPV6 ? [1, 4] : [3]).includes(icmp?.type ?? 0) ? icmp?.quoted : undefined;
 
 /** Where the TTL or hop limit lies in the frame, and both addresses. */
 export const ttlAt = ({ version }: Packet): number => ETHERNET_BYTES + (version === 4 ? 8 : 7);

@@ -78,7 +78,9 @@ export const tunnelFiltered = (host: string, source: string): Fault => ({
   kind: 'tunnel-filtered',
   host,
   cause: `tunnel packets arrive at ${host}, nothing leaves it, and it refuses none: its reverse-path filter, or a firewall, drops what comes from ${source}`,
-  mend: `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 (or give ${host} a route to ${source} by eth0)`,
+  mend: isIpv6(source)
+    ? `ip route add ${source}/128 via its router, by eth0 (or take the rule out of "nft list ruleset")`
+    : `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 (or give ${host} a route to ${source} by eth0)`,
 });
 
 export const wrongTunnel = (host: string, what: string): Fault => ({

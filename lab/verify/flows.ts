@@ -268,9 +268,9 @@ function identityOf(frame: Frame): string {
 }
 
 /** Without an IP id, acknowledgements that repeat each other differ in window and options alone. */
-function optionsOf({ bytes, packet }: Frame): string {
+function optionsOf({ bytes, packet, tunnel }: Frame): string {
   if (packet?.protocol !== TCP) return '';
-  const l4 = ETHERNET_BYTES + packet.headerBytes;
+  const l4 = (tunnel?.innerAt ?? ETHERNET_BYTES) + packet.headerBytes;
   const hexOf = (from: number, end: number) =>
     Buffer.from(bytes.subarray(from, end)).toString('hex');
   return hexOf(l4 + 14, l4 + 16) + hexOf(l4 + 20, packet.payloadAt);

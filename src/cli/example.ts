@@ -66,8 +66,8 @@ services:
     # thresholds: { upper: 1000, lower: 800 }   # most flows, and when it takes more again
     # drain: { old: reset, timeout: 60s }       # no new flows; old ones: keep, cut or reset
 
-  # IPv6: a VIP of IPv6 takes reals of IPv6, and the director answers NDP for it. Nothing else
-  # differs; a real has this VIP on its \`lo\` too, and needs no sysctl to keep quiet about it.
+  # IPv6: a VIP of IPv6 takes reals of IPv6 (by tunnels of IPv4 too), and the director answers NDP
+  # for it. Nothing else differs; a real has this VIP on its \`lo\` too, and needs no sysctl to keep quiet about it.
   web6:
     vip: 2001:db8::10
     port: 80

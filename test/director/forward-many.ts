@@ -20,7 +20,7 @@ const SLOT_BYTES = HEADROOM_BYTES + 256;
 /** Frames at the start of a batch whose client port changes: SYNs that open, RSTs that end. */
 const CHURN = 8;
 
-type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'fullnat6' | 'gue';
+type Method = 'dsr' | 'nat' | 'dsr6' | 'nat6' | 'fullnat' | 'fullnat6' | 'gue' | 'gue6';
 
 /** What differs from family to family. */
 interface Family {
@@ -65,7 +65,7 @@ const IPV6: Family = {
 const asked = process.argv[2] as Method;
 const family = asked.endsWith('6') ? IPV6 : IPV4;
 /** What carries it: a tunnel goes the way of DSR. */
-const method: 'dsr' | 'nat' = asked.startsWith('dsr') || asked === 'gue' ? 'dsr' : 'nat';
+const method: 'dsr' | 'nat' = asked.startsWith('dsr') || asked.startsWith('gue') ? 'dsr' : 'nat';
 
 /** A batch of requests: flows that come and go, flows that stay, drops, pings, and pieces. */
 function requests(): Uint8Array[] {
@@ -120,7 +120,7 @@ function limitedServices(): scene.SceneService[] {
   const plain = { persistence: undefined, onePacket: false, slowStartMs: 0, sorry: -1 };
   const life = { ...plain, failOpen: false, limits };
   return family.services().map((service) => {
-    const isTunnelled = asked === 'gue' && service.method === 'dsr';
+    const isTunnelled = asked.startsWith('gue') && service.method === 'dsr';
     if (isTunnelled) return { ...service, life, method: 'gue' };
     const isFullnat = asked.startsWith('fullnat') && service.method === 'nat';
     return isFullnat ? { ...service, life, method: 'fullnat' } : { ...service, life };

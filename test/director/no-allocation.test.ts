@@ -66,7 +66,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const METHODS = ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6', 'gue'];
+const METHODS = ['dsr', 'nat', 'dsr6', 'nat6', 'fullnat', 'fullnat6', 'gue', 'gue6'];
 
 describe.each(METHODS)('ten million frames by %s', (method) => {
   const reports: Report[] = [];

@@ -26,12 +26,13 @@ import {
 } from '../packets/scene.ts';
 import {
   ARMS6,
+  DSR_VIP6,
   dsrTcp6,
   dsrUdp6,
+  introduce6,
   makeScene6,
   NAT_REALS6,
-  natTcp6,
-  natUdp6,
+  NAT_VIP6,
   replyTcp6,
   replyUdp6,
   services6,
@@ -41,15 +42,19 @@ import type { Arrival } from './arrivals.ts';
 
 /** The router behind which the reals of tunnels are. */
 export const GATEWAY: Host = { mac: '02:00:00:00:0d:fe', address: '10.0.0.254' };
+const GATEWAY6: Host = { mac: '02:00:00:00:0d:fe', address: '2001:db8:b::fe' };
 export const VIPS = {
   ...{ dsr: DSR_VIP, nat: NAT_VIP, fullnat: '192.0.2.83', ipip: '192.0.2.84', gue: '192.0.2.85' },
   mixed: '192.0.2.86',
 } as const;
+const VIPS6 = {
+  ...{ dsr: DSR_VIP6, nat: NAT_VIP6, fullnat: '2001:db8:a::83' },
+  ...{ ipip: '2001:db8:a::84', gue: '2001:db8:a::85' },
+} as const;
 /** One port, and one real by fullnat: its second connection finds no port. */
 const POOL = { addresses: ['10.0.0.200', '2001:db8:b::200'], firstPort: 61_000, portCount: 1 };
-const FULLNAT_VIP6 = '2001:db8:a::83';
 const PORT = 80;
-const ROOM = { arms: 2, services: 24, reals: 64 };
+const ROOM = { arms: 2, services: 24, reals: 96 };
 
 const realsBy: Record<MethodName, readonly Omit<SceneReal, 'id' | 'port'>[]> = {
   dsr: DSR_REALS.map(({ address }) => ({ address, arm: OUTSIDE })),
@@ -60,12 +65,20 @@ const realsBy: Record<MethodName, readonly Omit<SceneReal, 'id' | 'port'>[]> = {
 };
 
 function behindGateway(address: string) {
-  return { address, arm: INSIDE, hop: GATEWAY.address };
+  const hop = address.includes(':') ? GATEWAY6 : GATEWAY;
+  return { address, arm: INSIDE, hop: hop.address };
 }
 
+/** Tunnels lead to reals of the other family as well. */
+const FAR6 = behindGateway('2001:db8:7::11');
 const MIXED: SceneService['reals'] = (['dsr', 'nat', 'ipip', 'gue'] as const).map((method) => ({
-  ...{ ...realsBy[method][0]!, method, id: 0, port: PORT },
+  ...{ ...(method === 'ipip' ? FAR6 : realsBy[method][0]!), method, id: 0, port: PORT },
 }));
+const REALS6 = {
+  fullnat: [{ address: NAT_REALS6[0]!.address, arm: INSIDE }],
+  ipip: [FAR6, behindGateway('2001:db8:7::12')],
+  gue: [FAR6, realsBy.gue[0]!],
+};
 
 /** SCTP goes by DSR and NAT alone, and keeps its port. */
 function moreServices(): SceneService[] {
@@ -76,22 +89,25 @@ function moreServices(): SceneService[] {
     ]),
     ...[['dsr', 132] as const, ['nat', 132] as const],
   ];
-  return rows.map(([kind, protocol], index) => ({
-    ...{ id: 8 + index, vip: VIPS[kind], port: PORT, protocol, scheduler: 'rr' as const },
-    method: kind === 'mixed' ? 'nat' : kind,
-    reals: (kind === 'mixed' ? MIXED : realsBy[kind]).map((real, place) => ({
+  const ofIpv6 = (['fullnat', 'ipip', 'gue'] as const).flatMap((kind) =>
+    ([6, 17] as const).map((protocol) => ({
+      ...{ vip: VIPS6[kind], protocol, method: kind, reals: REALS6[kind] },
+    })),
+  );
+  const services: Pick<SceneService, 'vip' | 'protocol' | 'method'>[] = [
+    ...rows.map(([kind, protocol]) => ({
+      ...{ vip: VIPS[kind], protocol, method: kind === 'mixed' ? ('nat' as const) : kind },
+      reals: kind === 'mixed' ? MIXED : realsBy[kind],
+    })),
+    ...ofIpv6,
+  ];
+  return (services as SceneService[]).map((service, index) => ({
+    ...{ ...service, id: 8 + index, port: PORT, scheduler: 'rr' as const },
+    reals: service.reals.map((real, place) => ({
       ...{ ...real, id: 16 + index * 4 + place, port: PORT },
     })),
   }));
 }
-
-/** The same by fullnat over IPv6: TCP and UDP, one real. */
-const fullnat6 = (): SceneService[] =>
-  ([6, 17] as const).map((protocol, index) => ({
-    ...{ id: 20 + index, vip: FULLNAT_VIP6, port: PORT, protocol, scheduler: 'rr' },
-    method: 'fullnat',
-    reals: [{ id: 60 + index, address: NAT_REALS6[0]!.address, port: PORT, arm: INSIDE }],
-  }));
 
 /** With arms so narrow that packets of a hundred bytes are too long, if asked for. */
 export function makeSceneOfAll({
@@ -102,9 +118,10 @@ export function makeSceneOfAll({
   mtu: number;
 }): Scene {
   const arms: Arm[] = ARMS6.map((arm) => ({ ...arm, mtu }));
-  const services = [...standardServices(), ...services6(), ...moreServices(), ...fullnat6()];
+  const services = [...standardServices(), ...services6(), ...moreServices()];
   const scene = makeScene6({ services, arms, maximumFlows, pool: POOL, room: ROOM });
   introduce(scene, GATEWAY);
+  introduce6(scene, GATEWAY6);
   scene.director.outbox.length = 0;
   return scene;
 }
@@ -113,7 +130,8 @@ const FROM_CLIENT = {
   ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, source: CLIENT },
   destinationPort: PORT,
 };
-const MAKERS6 = { request: [dsrTcp6, dsrUdp6, natTcp6, natUdp6], reply: [replyTcp6, replyUdp6] };
+const MAKERS6 = { request: [dsrTcp6, dsrUdp6], reply: [replyTcp6, replyUdp6] };
+const isOfVips6 = (kind: string): kind is keyof typeof VIPS6 => kind in VIPS6;
 const KINDS = Object.keys(VIPS) as (keyof typeof VIPS)[];
 
 /** So many connections to each service. */
@@ -175,9 +193,9 @@ function frame6Of({ kind, protocol, port, flags, payload, real }: PacketFields, 
     const toClient = { destinationPort: FIRST_PORT + port };
     return make(NAT_REALS6[real]!, { ...rest, ...(kind === 'fullnat' ? toPool : toClient) });
   }
-  const make = MAKERS6.request[(kind === 'dsr' ? 0 : 2) + (isTcp ? 0 : 1)]!;
-  const toFullnat = kind === 'fullnat' ? { destination: FULLNAT_VIP6 } : {};
-  return make({ ...rest, ...toFullnat, sourcePort: FIRST_PORT + port });
+  const make = MAKERS6.request[isTcp ? 0 : 1]!;
+  const destination = isOfVips6(kind) ? VIPS6[kind] : NAT_VIP6;
+  return make({ ...rest, destination, sourcePort: FIRST_PORT + port });
 }
 
 /** Packets of five connections to each service, more than a small table holds. */
@@ -197,7 +215,7 @@ export const anyPacket: fc.Arbitrary<Arrival> = fc
     isReply: fc.boolean(),
   })
   .map(({ isIpv6, partial, isReply, ...fields }) => {
-    const hasIpv6 = isIpv6 && ['dsr', 'nat', 'fullnat'].includes(fields.kind);
+    const hasIpv6 = isIpv6 && isOfVips6(fields.kind);
     const make = isReply ? replyOf : requestOf;
     const frame = hasIpv6 ? frame6Of(fields, isReply) : make(fields);
     return { frame, arm: isReply ? INSIDE : OUTSIDE, partial };

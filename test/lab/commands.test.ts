@@ -120,7 +120,7 @@ describe.skipIf(reason !== undefined)(`furiwake lab${reason ? `: ${reason}` : ''
     const nothing = await furiwake('lab', 'verify');
     expect(nothing).toMatchObject({ exitCode: 2 });
     expect(nothing.stderr).toContain(
-      'either a topology (dsr, nat, dsr6, nat6, fullnat, fullnat6, ipip, gue) or --from',
+      'either a topology (dsr, nat, dsr6, nat6, fullnat, fullnat6, ipip, gue, ipip6, gue6) or --from',
     );
     const { id } = await up('dsr', '--no-director');
     const host = await furiwake('lab', 'shell', '--lab', id, 'r9');

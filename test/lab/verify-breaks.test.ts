@@ -48,6 +48,10 @@ describe.skipIf(reason !== undefined)(
       ['gue', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 192.0.2.100'],
       ['gue', 'rp-filter', 'tunnel-filtered', ['r2'], 'net.ipv4.conf.eth0.rp_filter=0'],
       ['ipip', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
+      ['ipip6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
+      ['gue6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
+      ['ipip6', 'rp-filter', 'tunnel-filtered', ['r2'], 'ip route add 2001:db8::2/128'],
+      ['gue6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
     ])(
       '%s with %s: fails by %s of %j',
       async (topology, breakName, kind, hosts, mend) => {

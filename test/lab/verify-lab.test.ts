@@ -41,6 +41,10 @@ describe.skipIf(reason !== undefined)(`verify on a lab${reason ? `: ${reason}` :
     ['ipip', 'cap'],
     ['gue', 'ring'],
     ['gue', 'cap'],
+    ['ipip6', 'ring'],
+    ['ipip6', 'cap'],
+    ['gue6', 'ring'],
+    ['gue6', 'cap'],
   ])(
     '%s by %s: every claim holds',
     async (topology, datapath) => {
