@@ -114,7 +114,7 @@ export const BREAKS: readonly Break[] = [
       lab.ip(CULPRIT, [`route add ${addressOf(clientOf(topology))} via 10.31.0.1`]),
   },
   {
-    name: 'rp-filter',
+    name: 'rp-firewall',
     topologies: ['ipip6', 'gue6'],
     summary:
       `${CULPRIT} has a route to the client alone, and a firewall that looks at the reverse path, ` +

@@ -7,13 +7,12 @@ import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
-import * as udp from '../wire/udp.ts';
 import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
 import type { Director } from './director.ts';
 import { fitsTunnel, sendThroughTunnel } from './encapsulate.ts';
 import { followSctp } from './follow-sctp.ts';
 import { NO_TIME_TO_LIVE, NOT_KNOWN, NOT_RESOLVED, TOO_LONG } from './known-flow.ts';
-import { segmentBytes } from './length.ts';
+import { isTooLongFor } from './length.ts';
 import { GONE, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { addressToHop, addressToReal, countTraffic } from './onward.ts';
 import { mendSum, readdress } from './rewrite6.ts';
@@ -65,14 +64,14 @@ export function forwardFound6(
   const out = isReply ? hop >>> 16 : way;
   if (out < 0) return NOT_RESOLVED;
   if (isNat && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
+  const protocol = packet.protocol ^ IPV6_BIT;
   if (isTunnelled) {
     if (!fitsTunnel(director, frame, at, real, out, offload)) return TOO_LONG;
-  } else if (isTooLong(director, frame, at, l4, out, offload)) {
+  } else if (isTooLongFor(director, frame, at, l4, offload, out, protocol)) {
     return TOO_LONG;
   }
   if (!advance(director, frame, l4, end, found)) return NOT_KNOWN;
   if (isTunnelled) {
-    const protocol = packet.protocol ^ IPV6_BIT;
     return sendThroughTunnel(director, frame, at, l4, end, real, offload, protocol);
   }
   countTraffic(director, real, isReply ? REPLY_PACKETS : REQUEST_PACKETS, end - at);
@@ -89,25 +88,6 @@ export function forwardFound6(
   }
   addressToReal(director, frame, at, real);
   return send(out);
-}
-
-/** Whether it will be too long, on the wire, for this arm; how long it may be is noted. */
-function isTooLong(
-  director: Director,
-  frame: DataView,
-  at: number,
-  l4: number,
-  out: number,
-  offload: number,
-): boolean {
-  director.narrowMtu = (director.armFrameBytes[out] as number) - ethernet.HEADER_BYTES;
-  const longest = director.armFrameBytes[out] as number;
-  const l3 = at + ethernet.HEADER_BYTES;
-  const payload = segmentBytes(offload);
-  if (payload === 0) return ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3) > longest;
-  const isTcp = director.packet.protocol === TCP_KEY;
-  const header = isTcp ? tcp.dataOffsetBytes(frame, l4) : udp.HEADER_BYTES;
-  return l4 - at + header + payload > longest;
 }
 
 /**

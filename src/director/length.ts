@@ -20,7 +20,7 @@ export const segmentBytes = (offload: number): number => (offload & ~ANY_LENGTH)
 
 /** True if a packet makes a frame of more than `longest` bytes. */
 export const isLonger = (frame: DataView, l3: number, longest: number): boolean =>
-  ethernet.HEADER_BYTES + ipv4.totalBytes(frame, l3) > longest;
+  ethernet.HEADER_BYTES + packetBytes(frame, l3) > longest;
 
 /** Options would have to be sorted out piece by piece; a packet that has some is not cut. */
 export const mayCut = (frame: DataView, l3: number): boolean =>
@@ -63,11 +63,24 @@ export function isTooLong(
     ? (records[record + flow.HOP_LOW] as number) >>> 16
     : (director.ways[way + WAY_ARM] as number);
   if (arm < 0) return false;
+  return isTooLongFor(director, frame, at, l4, offload, arm, ipv4.protocol(frame, l3));
+}
+
+/** Whether a packet will be too long, on the wire, for this arm; how long it may be is noted. */
+export function isTooLongFor(
+  director: Director,
+  frame: DataView,
+  at: number,
+  l4: number,
+  offload: number,
+  arm: number,
+  protocol: number,
+): boolean {
   const longest = director.armFrameBytes[arm] as number;
   director.narrowMtu = longest - ethernet.HEADER_BYTES;
   const payload = segmentBytes(offload);
-  if (payload === 0) return isLonger(frame, l3, longest);
-  const isTcp = ipv4.protocol(frame, l3) === ipv4.PROTOCOL_TCP;
+  if (payload === 0) return isLonger(frame, at + ethernet.HEADER_BYTES, longest);
+  const isTcp = protocol === ipv4.PROTOCOL_TCP;
   const header = isTcp ? tcp.dataOffsetBytes(frame, l4) : udp.HEADER_BYTES;
   return l4 - at + header + payload > longest;
 }

@@ -19,7 +19,7 @@ const TOO_BIG = DROP['too-big'];
 const TTL_EXPIRED = DROP['ttl-expired'];
 
 /**
- * Why a packet cannot be sent on.
+ * Why a packet of either family cannot be sent on; one of IPv6 is never cut.
  * @param out the arm, or what a way has instead of one
  * @param nat whether it is routed, which takes one from its TTL, rather than bridged
  * @param ahead bytes of outer headers that it will get
@@ -34,29 +34,16 @@ export function obstacle(
   ahead = 0,
 ): number {
   if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
-  if (nat && ipv4.timeToLive(frame, l3) <= 1) return TTL_EXPIRED;
+  const ofIpv6 = ipv6.isAt(frame, l3);
+  const time = ofIpv6 ? ipv6.hopLimit(frame, l3) : ipv4.timeToLive(frame, l3);
+  if (nat && time <= 1) return TTL_EXPIRED;
   const isLong = isLonger(frame, l3, (director.armFrameBytes[out] as number) - ahead);
-  return isLong && !mayCut(frame, l3) ? TOO_BIG : 0;
+  return isLong && (ofIpv6 || !mayCut(frame, l3)) ? TOO_BIG : 0;
 }
 
 /** Bytes of outer headers before what goes to a real; 0 for one without a tunnel. */
 export const aheadOf = ({ tunnels }: Director, realId: number): number =>
   tunnels[realId * TUNNEL_WORDS] as number;
-
-/** The same for an IPv6 packet, which is never cut. */
-export function obstacle6(
-  director: Director,
-  frame: DataView,
-  l3: number,
-  out: number,
-  nat: boolean,
-  ahead = 0,
-): number {
-  if (out < 0) return out === GONE ? NO_FLOW : REAL_UNRESOLVED;
-  if (nat && ipv6.hopLimit(frame, l3) <= 1) return TTL_EXPIRED;
-  const bytes = ethernet.HEADER_BYTES + ipv6.totalBytes(frame, l3) + ahead;
-  return bytes > (director.armFrameBytes[out] as number) ? TOO_BIG : 0;
-}
 
 /** Addresses a frame to a real that is resolved. @returns the arm */
 export function addressToReal(director: Director, frame: DataView, at: number, id: number): number {
@@ -73,17 +60,6 @@ export function sendToReal(director: Director, frame: DataView, at: number, id: 
   }
   return sendOrCut(director, frame, at, encapsulate(director, frame, at, id));
 }
-
-/** The same for an IPv6 packet, which is never cut. */
-export const sendToReal6 = (
-  director: Director,
-  frame: DataView,
-  at: number,
-  id: number,
-): Verdict =>
-  aheadOf(director, id) === 0
-    ? send(addressToReal(director, frame, at, id))
-    : encapsulate(director, frame, at, id);
 
 /**
  * Addresses a frame to where a flow's requests came from, as its record has it.

@@ -14,7 +14,7 @@ import * as udp from '../wire/udp.ts';
 import { chooseReal, noteClient6 } from './choose-real.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
-import { addressToHop, aheadOf, obstacle6, sendToReal6 } from './onward.ts';
+import { addressToHop, aheadOf, obstacle, sendToReal } from './onward.ts';
 import { choosesByHash } from './pass-statelessly.ts';
 import { endsAtClient, endsAtReal, type QuotedEnds, swappedPorts } from './quote.ts';
 import { dropped, isOwnAddress6 } from './refuse.ts';
@@ -159,7 +159,7 @@ function relayToReal(
   const out = ways[realId * WAY_WORDS + WAY_ARM] as number;
   const ahead = aheadOf(director, realId);
   const isNat = sent !== undefined;
-  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, isNat, ahead);
+  const reason = damage(frame, l3, l4) || obstacle(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) {
     // To a real that sees a client's stand-in, all that speaks of the client comes from there.
@@ -172,7 +172,7 @@ function relayToReal(
     icmpv6.refreshChecksum(frame, l3, l4, quote.end);
   }
   countRelayed(director);
-  return sendToReal6(director, frame, at, realId);
+  return sendToReal(director, frame, at, realId);
 }
 
 /** The error is about a NAT request: to the client there is only the VIP. */
@@ -187,7 +187,7 @@ function relayToClient(
   const l3 = at + ethernet.HEADER_BYTES;
   const hopLow = records[record + flow.HOP_LOW] as number;
   const out = hopLow >>> 16;
-  const reason = damage(frame, l3, l4) || obstacle6(director, frame, l3, out, true);
+  const reason = damage(frame, l3, l4) || obstacle(director, frame, l3, out, true);
   if (reason !== 0) return dropped(director, reason);
   const sent = endsAtClient(director.flows, record);
   setQuotedEnds6(director, frame, sent);

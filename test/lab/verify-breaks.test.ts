@@ -50,7 +50,7 @@ describe.skipIf(reason !== undefined)(
       ['ipip', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
       ['ipip6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
       ['gue6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
-      ['ipip6', 'rp-filter', 'tunnel-filtered', ['r2'], 'ip route add 2001:db8::2/128'],
+      ['ipip6', 'rp-firewall', 'tunnel-filtered', ['r2'], 'ip route add 2001:db8::2/128'],
       ['gue6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
     ])(
       '%s with %s: fails by %s of %j',
