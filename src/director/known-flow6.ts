@@ -4,7 +4,6 @@ import * as flow from '../flow/flow-table.ts';
 import * as tcpStates from '../flow/tcp-states.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';
-import * as ipv6 from '../wire/ipv6.ts';
 import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import { REPLY_PACKETS, REQUEST_PACKETS } from './counters.ts';
