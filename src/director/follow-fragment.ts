@@ -22,7 +22,7 @@ import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import * as onward from './onward.ts';
 import { dropped } from './refuse.ts';
 import { readdress } from './rewrite6.ts';
-import { PASS, send, type Verdict } from './verdict.ts';
+import { PASS, type Verdict } from './verdict.ts';
 
 /** @param entry of the fragment table, which knows the way */
 export function follow(
@@ -66,21 +66,12 @@ function followFlow(
   const hopLow = entries[entry + HOP_LOW] as number;
   const out = toReal ? (ways[id * WAY_WORDS + WAY_ARM] as number) : hopLow >>> 16;
   const ahead = toReal ? onward.aheadOf(director, id) : 0;
-  const reason = ofIpv6
-    ? onward.obstacle6(director, frame, l3, out, isNat, ahead)
-    : onward.obstacle(director, frame, l3, out, isNat, ahead);
+  const reason = onward.obstacle(director, frame, l3, out, isNat, ahead);
   if (reason !== 0) return dropped(director, reason);
   if (isNat) changeEnds(director, entry, frame, l3, ofIpv6);
   onward.countTraffic(director, id, toReal ? REQUEST_PACKETS : REPLY_PACKETS, end - at);
-  if (toReal) {
-    return ofIpv6
-      ? onward.sendToReal6(director, frame, at, id)
-      : onward.sendToReal(director, frame, at, id);
-  }
-  const hopHigh = entries[entry + HOP_HIGH] as number;
-  return ofIpv6
-    ? send(onward.addressToHop(director, frame, at, hopHigh, hopLow))
-    : onward.sendToHop(director, frame, at, hopHigh, hopLow);
+  if (toReal) return onward.sendToReal(director, frame, at, id);
+  return onward.sendToHop(director, frame, at, entries[entry + HOP_HIGH] as number, hopLow);
 }
 
 /** By NAT a request comes from its PEER, and an answer goes to it. */
