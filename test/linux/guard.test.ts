@@ -3,7 +3,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { guardRules } from '../../src/control/guard-rules.ts';
 import { type GuardResult, guardTable, installGuard } from '../../src/linux/guard.ts';
+import { sampleConfig } from '../control/sample-config.ts';
 import { makeNamespace, type Namespace, whyNoNamespace } from './namespace.ts';
 
 const RULES = {
@@ -110,6 +112,17 @@ describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, ()
     expect(ruleset()).toMatch(/ip6 daddr \{.*2001:db8::8:0\/112.*\} drop/);
     expect(ruleset()).toContain('0x20010db8000000000000000000080000');
     expect(ruleset()).toContain('0x20010db8000000020000000000000000');
+  });
+
+  test('takes the sources of tunnels, prefixes of both families', async () => {
+    const result = await install(['eth0']);
+    if (!result.ok) throw new Error(result.problem);
+    const tunnel = { port: 6080, sources: ['172.16.7.0/16', '2001:db8:f::1/64'] };
+    const rules = guardRules(sampleConfig({ tunnel }), []);
+    expect(await result.guard.update(rules)).toBeUndefined();
+    expect(ruleset()).toMatch(/\tip daddr \{.*172\.16\.0\.0\/16.*\} drop/);
+    expect(ruleset()).toMatch(/arp daddr ip \{.*172\.16\.0\.0\/16.*\} drop/);
+    expect(ruleset()).toContain('ip6 daddr 2001:db8:f::/64 drop');
   });
 
   test('replaces the rules, down to none', async () => {
