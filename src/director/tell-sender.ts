@@ -89,12 +89,22 @@ export interface Hop {
   readonly arm: number;
 }
 
-/** Tells a client how long its packets may be for the path behind the director. */
-export function tellClient(director: Director, packet: Uint8Array, to: Hop, nextHopMtu: number) {
+/**
+ * Tells a client how long its packets may be for the path behind the director.
+ * @param packet the beginning of one of them
+ * @returns false if it is nobody to tell, or too many errors were made just now
+ */
+export function tellClient(
+  director: Director,
+  packet: Uint8Array,
+  to: Hop,
+  nextHopMtu: number,
+): boolean {
   const view = new DataView(packet.buffer);
-  if (!isHost(ipv4.source(view, 0)) || !takeBudget(director, KIND_LENGTH)) return;
+  if (!isHost(ipv4.source(view, 0)) || !takeBudget(director, KIND_LENGTH)) return false;
   const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
   pushTo(director, view, 0, to, { type, code, nextHopMtu });
+  return true;
 }
 
 /** To the station that the packet came from. */

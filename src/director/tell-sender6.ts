@@ -47,14 +47,12 @@ function mayTell(frame: DataView, at: number): boolean {
 const isHost = (frame: DataView, address: number): boolean =>
   !ipv6.isMulticast(frame, address) && !ipv6.isUnspecified(frame, address);
 
-/**
- * Tells a client how long its packets may be for the path behind the director.
- * @param packet the beginning of one of them
- */
-export function tellClient6(director: Director, packet: Uint8Array, to: Hop, mtu: number): void {
+/** What tellClient does for IPv4. */
+export function tellClient6(director: Director, packet: Uint8Array, to: Hop, mtu: number): boolean {
   const view = new DataView(packet.buffer);
-  if (!isHost(view, ipv6.SOURCE_OFFSET) || !takeBudget(director, KIND_LENGTH)) return;
+  if (!isHost(view, ipv6.SOURCE_OFFSET) || !takeBudget(director, KIND_LENGTH)) return false;
   pushTo(director, view, 0, to, icmpv6.PACKET_TOO_BIG, mtu);
+  return true;
 }
 
 /** To the station that the packet came from. */

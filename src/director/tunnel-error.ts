@@ -113,7 +113,9 @@ export function relayTunnelError6(
   if (!icmpv6.hasGoodChecksum(frame, l3, l4, end)) return dropped(director, ICMP_CHECKSUM);
   const outer = l4 + icmpv6.HEADER_BYTES;
   const behind = outer + ipv6.HEADER_BYTES;
-  const mtu = icmpv6.type(frame, l4) === icmpv6.PACKET_TOO_BIG ? icmpv6.mtu(frame, l4) : 0;
+  const told = icmpv6.type(frame, l4) === icmpv6.PACKET_TOO_BIG ? icmpv6.mtu(frame, l4) : 0;
+  // No network of IPv6 has less, so what says so is forged (RFC 8201, 4).
+  const mtu = told < ipv6.MINIMUM_MTU ? 0 : told;
   return tellOf(director, frame, outer, behind, ipv6.nextHeader(frame, outer), end, mtu);
 }
 
@@ -146,7 +148,7 @@ function tellOf(
   const hop = records[record + HOP_LOW] as number;
   const to = { high: records[record + HOP_HIGH] as number, low: hop & 0xffff, arm: hop >>> 16 };
   const tell = ofIpv6 ? tellClient6 : tellClient;
-  tell(director, copyOut(frame, inner, end), to, room);
+  if (!tell(director, copyOut(frame, inner, end), to, room)) return dropped(director, TUNNEL_ERROR);
   const { values } = director;
   values[GLOBAL.relayedErrors] = (values[GLOBAL.relayedErrors] as number) + 1;
   // The frame that came in counts as sent: another one stands for it.

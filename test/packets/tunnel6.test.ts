@@ -306,7 +306,11 @@ describe.each(KINDS)('IPv$inner in IPv$outer by $method', (kind) => {
       ],
       [
         'less than every network must take',
-        (frame: Uint8Array) => saying(kind, frame, aheadOf(kind) + (inner === 6 ? 1279 : 67)),
+        (frame: Uint8Array) => saying(kind, frame, outer === 6 ? 1279 : aheadOf(kind) + 1279),
+      ],
+      [
+        'less than every inner packet must be let through',
+        (frame: Uint8Array) => saying(kind, frame, inner === 6 ? aheadOf(kind) + 1279 : 120),
       ],
       ['more room than was needed', (frame: Uint8Array) => saying(kind, frame, 1600)],
     ])('%s is counted', (_, make) => {
@@ -325,6 +329,16 @@ describe.each(KINDS)('IPv$inner in IPv$outer by $method', (kind) => {
       // Another real, then none of ours.
       frame[14 + (outer === 6 ? 39 : 19)]! ^= 1;
       expect(receive()).toBe('pass');
+    });
+
+    test('is told no more often than other errors, and counted beyond that', () => {
+      const scene = opening();
+      const error = saying(kind, about(scene), 1400);
+      const seen = Array.from({ length: 51 }, () => scene.receive(error, { arm: INSIDE }));
+      expect(seen.slice(0, 50).every(({ verdict }) => verdict === 'taken')).toBe(true);
+      const { verdict, own, moved } = seen[50]!;
+      expect([verdict, own.length]).toEqual(['drop tunnel-error', 0]);
+      expect(moved).toEqual({ ...droppedFor('tunnel-error'), withheldErrors: 1 });
     });
 
     test('with a wrong sum is dropped', () => {
