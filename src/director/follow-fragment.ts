@@ -61,7 +61,8 @@ function followFlow(
   const { entries } = fragments;
   const l3 = at + ethernet.HEADER_BYTES;
   const toReal = entries[entry + WAY] === TO_REAL;
-  const isNat = entries[entry + ADDRESS] !== 0;
+  // Answers go this way by NAT alone; and a VIP of IPv6 may have the number that is noted as 0.
+  const isNat = !toReal || entries[entry + ADDRESS] !== 0;
   const id = entries[entry + DETAIL] as number;
   const hopLow = entries[entry + HOP_LOW] as number;
   const out = toReal ? (ways[id * WAY_WORDS + WAY_ARM] as number) : hopLow >>> 16;

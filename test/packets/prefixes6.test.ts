@@ -3,6 +3,7 @@
 // kept of an address when its flows are gone.
 import { describe, expect, test } from 'vitest';
 import { tick } from '../../src/director/director.ts';
+import { VIP } from '../../src/flow/flow-table.ts';
 import { sweepFragments } from '../../src/flow/fragment-table.ts';
 import { parseMac } from '../../src/wire/address.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';
@@ -29,6 +30,7 @@ import {
   dsrUdp6,
   errorToVip6,
   FAR_ROUTER6,
+  introduce6,
   makeScene6,
   NAT_REALS6,
   ping6,
@@ -226,6 +228,27 @@ describe('an address of a prefix', () => {
     expect(gone).toEqual(cut6(fromVip(udp6, long), 1232).slice(1).map(hex));
     sweepFragments(fragments, scene.director.nowMs + 15_000, fragments.entries.length);
     expect(held()).toBe(2);
+  });
+
+  test('is that of all pieces of an answer, whatever its number in the book is', () => {
+    const scene = make();
+    const { director } = scene;
+    const long = { payload: new Uint8Array(3000).fill(7) };
+    const numbers = new Set<number>();
+    // Each flow leaves its two entries to the next one, the other way round.
+    for (let round = 0; round < 3; round++) {
+      scene.receive(dsrUdp6({ destination: NAT_VIP }));
+      numbers.add(director.flows.records[VIP]!);
+      const back = cut6(replyUdp6(REAL, long), 1232, round);
+      const gone = back.map((piece) => hex(scene.receive(piece, { arm: INSIDE }).frame));
+      expect(gone).toEqual(cut6(fromVip(udp6, long), 1232, round).map(hex));
+      const { fragments, flows, nowMs } = director;
+      sweepFragments(fragments, nowMs + 15_000, fragments.entries.length);
+      tick(director, nowMs + 3_600_000);
+      expect(flows.active).toBe(0);
+      introduce6(scene, REAL);
+    }
+    expect([...numbers].toSorted()).toEqual([-1, -2]);
   });
 
   test('has room in the book for packets in pieces beside the flows', () => {
