@@ -51,7 +51,7 @@ export async function buildDsrBed(seconds: number): Promise<DsrBed> {
   const real = realsOf(ONE_REAL)[0];
   if (real === undefined) throw new Error('the topology has no real');
   await startIperf3(lab, real.name, ONE_REAL.vip);
-  await startSecondIperf3(lab, real.name, addressOf(real));
+  await startIperf3(lab, real.name, addressOf(real));
   await startDirector(lab, ONE_REAL, { datapath: 'ring' });
   const targets = [
     { name: 'furiwake dsr', address: ONE_REAL.vip },
@@ -70,10 +70,6 @@ export async function buildDsrBed(seconds: number): Promise<DsrBed> {
     })),
   );
   return { lab, variants };
-}
-
-async function startSecondIperf3(lab: Lab, host: string, address: string): Promise<void> {
-  lab.spawn(host, { name: 'iperf3-direct', argv: ['iperf3', '-s', '-B', address, '-p', '5201'] });
 }
 
 function availableOf(names: readonly string[]): readonly string[] {

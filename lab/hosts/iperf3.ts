@@ -1,22 +1,46 @@
 // iperf3 on reals and client: bulk TCP and UDP by a program that nobody here wrote. Its server must
 // be bound to the address that the client talks to: its UDP answers would otherwise leave a real
 // behind DSR with the real's own address, which the client did not ask.
+import { readFileSync } from 'node:fs';
 import type { Lab } from '../net/lab.ts';
 import type { Daemon } from '../net/processes.ts';
 import { IPERF_PORT } from '../topologies/topology.ts';
 import { until } from '../wait.ts';
 import { isListening } from './listening.ts';
 
+const SERVER = 'iperf3-server-';
+/** The last that a server says before it waits for a client; it listens by then. */
+const IDLE = /Server listening on .*\n-+\s*$/;
+/** A test that a client left without a word may keep its server for longer. */
+const IDLE_TIMEOUT_MS = 5_000;
+
 /** Starts a server on `host`, bound to `address`, and waits until it listens. */
 export async function startIperf3(lab: Lab, host: string, address: string): Promise<Daemon> {
-  const argv = ['iperf3', '-s', '-B', address, '-p', String(IPERF_PORT), '--forceflush'];
-  const daemon = lab.spawn(host, { name: 'iperf3', argv });
+  // Line by line, also into a file: --forceflush would show a client that came a second later.
+  const argv = ['stdbuf', '-oL', 'iperf3', '-s', '-B', address, '-p', String(IPERF_PORT)];
+  const daemon = lab.spawn(host, { name: `${SERVER}${address}`, argv });
   await until(
-    `iperf3 on ${host} to listen on port ${IPERF_PORT}`,
-    () => isListening(lab, host, 'tcp', IPERF_PORT),
+    `iperf3 on ${host} to listen on port ${IPERF_PORT} of ${address}`,
+    () => isListening(lab, host, 'tcp', IPERF_PORT, address),
     { giveUp: daemon.whyNot },
   );
   return daemon;
+}
+
+/**
+ * Waits until every server of the lab waits for a client. A server serves one test at a time, and
+ * closes and opens its port between two, which may be after the client of the first has ended: a
+ * client that comes too early is refused, or reset. After five seconds a server that is still busy
+ * is left to answer the client for itself.
+ */
+export async function untilIperf3Idle(lab: Lab): Promise<void> {
+  const servers = lab.daemons.filter(({ name }) => name.startsWith(SERVER));
+  const isIdle = (server: Daemon) =>
+    !server.running || IDLE.test(readFileSync(server.outputFile, 'utf8'));
+  const options = { timeoutMs: IDLE_TIMEOUT_MS };
+  await until('the servers of iperf3 to be idle', () => servers.every(isIdle), options).catch(
+    () => undefined,
+  );
 }
 
 export interface Iperf3Options {
@@ -66,6 +90,7 @@ export async function runIperf3(lab: Lab, options: Iperf3Options): Promise<Iperf
   if (options.congestionControl !== undefined) argv.push('-C', options.congestionControl);
   if (options.payloadBytes !== undefined) argv.push('-l', String(options.payloadBytes));
   if (options.bitsPerSecond !== undefined) argv.push('-b', String(options.bitsPerSecond));
+  await untilIperf3Idle(lab);
   const timeoutMs = (options.seconds + 15) * 1000;
   const output = await lab.exec(options.host, argv, { timeoutMs, onFailure: 'return' });
   return readReport(output.stdout || output.stderr);

@@ -1,6 +1,7 @@
 // The traffic that is judged: ping, curl over new and kept connections, iperf3 both ways, all sent
 // by programs that nobody here wrote, and bounded, so that the captures stay small. A request that
 // fails is no error here: the captures show why it failed.
+import { untilIperf3Idle } from '../hosts/iperf3.ts';
 import type { Lab } from '../net/lab.ts';
 import { clientOf, IPERF_PORT, inUrl, type Topology } from '../topologies/topology.ts';
 
@@ -141,6 +142,7 @@ async function transferAll(from: Sender, transfers: TrafficPlan['transfers']): P
 async function transfer({ lab, client, address }: Sender, how: readonly string[]) {
   const argv = ['iperf3', '-c', address, '-p', String(IPERF_PORT), '-J', ...how];
   argv.push('--connect-timeout', String(CONNECT_TIMEOUT_SECONDS * 1000));
+  await untilIperf3Idle(lab);
   const options = { onFailure: 'return', timeoutMs: 10_000 } as const;
   const { exitCode, stdout } = await lab.exec(client, argv, options);
   return exitCode === 0 && !stdout.includes('"error"');

@@ -91,7 +91,7 @@ describe.skipIf(reason !== undefined)(`networks${reason ? `: ${reason}` : ''}`, 
   it('says why a server did not start', async () => {
     const lab = await build(dsr);
     await expect(startIperf3(lab, 'r1', '192.0.2.99')).rejects.toThrow(
-      /waited for iperf3 on r1 to listen on port 5201, but iperf3 on r1 ended/,
+      /iperf3 on r1 to listen on port 5201 of 192.0.2.99, but iperf3-server-192.0.2.99 on r1 ended/,
     );
   });
 
