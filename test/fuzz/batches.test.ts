@@ -1,6 +1,7 @@
 // A batch at a time against one frame after the other: two directors see the same frames, and every
 // verdict, every byte, every counter and the whole flow table must be the same. The table is small
 // and time jumps, so that flows are opened, found, replaced, given up and over in mid-batch.
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createBatch } from '../../src/datapath/datapath.ts';
@@ -95,7 +96,9 @@ function makePair({ maximumFlows = FEW_FLOWS, mtu = 1500 } = {}) {
     expect(found).toEqual(verdicts);
     expect(Buffer.compare(memory, expected)).toBe(0);
     expect(valuesOf(together).equals(valuesOf(alone))).toBe(true);
-    expect(other.flows).toEqual(director.flows);
+    // `toEqual` is for the message alone: it takes a second for tables of this size.
+    if (!isDeepStrictEqual(other.flows, director.flows))
+      expect(other.flows).toEqual(director.flows);
     expect(entriesOf(other).equals(entriesOf(director))).toBe(true);
     const own = director.outbox.splice(0);
     expect(other.outbox.splice(0)).toEqual(own);
