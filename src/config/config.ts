@@ -102,6 +102,13 @@ export interface SourcePoolConfig {
   readonly ports: PortRange;
 }
 
+/** An address that left the source pool. */
+export interface RetiredSource {
+  readonly address: string;
+  /** Whose it was of several workers as it left; undefined: each had some of its ports. */
+  readonly worker: number | undefined;
+}
+
 export interface Config {
   /** Path of the file, as given. */
   readonly file: string;
@@ -126,6 +133,6 @@ export interface Config {
   readonly tunnel?: TunnelConfig | undefined;
   readonly sourcePool?: SourcePoolConfig;
   /** In no file: addresses that a reload took from the pool while flows still go by them. */
-  readonly retiredSources?: readonly string[];
+  readonly retiredSources?: readonly RetiredSource[];
   readonly services: readonly ServiceConfig[];
 }

@@ -105,9 +105,9 @@ function sourcePool(
   numberOf: Book['numberOf'],
 ): SourcePool {
   const { addresses, ports } = pool ?? { addresses: [], ports: { from: 1, to: 1 } };
-  const retired = retiredSources.map((text) => ({
-    ...{ address: numberOf(text), prefixLength: 32 },
-    family: isIpv6Text(text) ? (6 as const) : (4 as const),
+  const retired = retiredSources.map(({ address, worker }) => ({
+    ...{ address: numberOf(address), prefixLength: 32, worker },
+    family: isIpv6Text(address) ? (6 as const) : (4 as const),
   }));
   return {
     addresses: Int32Array.from(addresses.filter(isIpv4Text), numberOf),

@@ -2,7 +2,7 @@
 // and takes all of that away again however it ends. Data planes come and go beneath it: one that
 // lost its interface, or a child process that died with its link, is started again when it can be.
 import { rmSync } from 'node:fs';
-import type { Config } from '../config/config.ts';
+import type { Config, RetiredSource } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
 import { configWarnings } from '../config/warnings.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
@@ -251,7 +251,7 @@ class Daemon {
   }
 
   #tellConflict({ vip, mac, arm }: Extract<FromDataPlane, { type: 'conflict' }>): void {
-    if (this.#config.retiredSources?.includes(vip)) {
+    if (this.#config.retiredSources?.some(({ address }) => address === vip)) {
       this.#forget([vip], `another host, ${mac}, has it now`);
       return;
     }
@@ -335,7 +335,8 @@ class Daemon {
     if (!(await this.#take(config))) return;
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
-    for (const address of retired.filter((each) => !old.retiredSources?.includes(each))) {
+    const [before, after] = [addressesOf(old.retiredSources), addressesOf(retired)];
+    for (const address of after.filter((each) => !before.includes(each))) {
       const until = 'answered for until no flow goes by it any more';
       this.#log.event('pool', `${address} left the sourcePool: ${until}`, { address });
     }
@@ -374,14 +375,14 @@ class Daemon {
     if (performance.now() - this.#takenMs < RETIRED_PAUSE_MS) return;
     if (this.#shared.counters.values[GLOBAL.retiredFlows] !== 0) return;
     this.#takenMs = performance.now();
-    this.#forget(retired, 'no flow goes by it any more');
+    this.#forget(addressesOf(retired), 'no flow goes by it any more');
   }
 
   #forget(addresses: readonly string[], why: string): void {
     this.#inTurn(async () => {
       const { retiredSources: retired = [] } = this.#config;
-      const gone = retired.filter((address) => addresses.includes(address));
-      const rest = retired.filter((address) => !addresses.includes(address));
+      const gone = addressesOf(retired).filter((address) => addresses.includes(address));
+      const rest = retired.filter(({ address }) => !addresses.includes(address));
       if (gone.length === 0 || !(await this.#take({ ...this.#config, retiredSources: rest }))) {
         return;
       }
@@ -465,6 +466,9 @@ class Daemon {
 const hasLost = (arm: Arm, before: Arm | undefined): boolean =>
   (arm.address === 0 && before?.address !== 0) ||
   (arm.prefixLength6 === 0 && before?.prefixLength6 !== 0);
+
+const addressesOf = (retired: readonly RetiredSource[] = []): string[] =>
+  retired.map(({ address }) => address);
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);

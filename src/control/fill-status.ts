@@ -80,7 +80,9 @@ export function fillStatus(state: DirectorState): Status {
     arms: state.arms.map((arm, index) => armStatus(state, arm, index)),
     services: state.built.services.map((service) => serviceStatus(state, service)),
     ...(config.sourcePool && { sourcePool: poolStatus(state, config.sourcePool) }),
-    ...(config.retiredSources?.length && { retiredSources: config.retiredSources }),
+    ...(config.retiredSources?.length && {
+      retiredSources: config.retiredSources.map(({ address }) => address),
+    }),
   };
 }
 

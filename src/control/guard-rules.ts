@@ -18,7 +18,8 @@ export function guardRules(config: Config, local: readonly InterfaceAddress[]): 
       prefixLength === (isIpv6Text(address) ? 128 : 32) ? address : `${address}/${prefixLength}`,
     );
   const vips = config.services.flatMap((service) => service.vips);
-  vips.push(...(config.sourcePool?.addresses ?? []), ...(config.retiredSources ?? []));
+  vips.push(...(config.sourcePool?.addresses ?? []));
+  vips.push(...(config.retiredSources ?? []).map(({ address }) => address));
   const sources = config.tunnel?.sources ?? [];
   vips.push(...sources.flatMap((text) => vipAround(text, fixedBits(text) ?? 32) ?? []));
   return { vips, replies: replySources(config.services), own };

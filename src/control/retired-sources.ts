@@ -1,8 +1,10 @@
 // What becomes of an address that a reload takes from the source pool: no new flow gets it, but the
 // director answers for it (ARP, ping, replies of the reals) until the last flow that goes by it has
 // ended, as a drained real keeps its old flows. Whoever else gets the address ends that at once.
-import { allReals, type Config } from '../config/config.ts';
+import { allReals, type Config, type RetiredSource } from '../config/config.ts';
+import { isIpv6Text } from '../config/endpoint.ts';
 import { holdsVip } from '../config/listening.ts';
+import { workerOfSource } from '../datapath/fanout-program.ts';
 import { GLOBAL } from '../director/counters.ts';
 import type { Director } from '../director/director.ts';
 import { IPV6_BIT, type Table } from '../director/table.ts';
@@ -21,15 +23,28 @@ export function retiredSources(
   before: Config,
   next: Config,
   own: readonly string[],
-): readonly string[] {
-  const earlier = [...(before.retiredSources ?? []), ...(before.sourcePool?.addresses ?? [])];
+): readonly RetiredSource[] {
+  const earlier = [...(before.retiredSources ?? []), ...liveSources(before)];
   const reals = next.services.flatMap(allReals);
-  const isFree = (address: string) =>
+  const isFree = ({ address }: RetiredSource) =>
     !next.sourcePool?.addresses.includes(address) &&
     !own.includes(address) &&
     !next.services.some(({ vips }) => vips.some((vip) => holdsVip(vip, address))) &&
     !reals.some((real) => real.address === address || real.gateway === address);
-  return [...new Set(earlier)].filter(isFree).slice(-MOST_RETIRED);
+  return earlier.filter(isFree).slice(-MOST_RETIRED);
+}
+
+/** The addresses of the pool, and whose each is. */
+function liveSources({ sourcePool, workers }: Config): RetiredSource[] {
+  const addresses = sourcePool?.addresses ?? [];
+  return [false, true].flatMap((ofIpv6) =>
+    addresses
+      .filter((address) => isIpv6Text(address) === ofIpv6)
+      .map((address, index, { length }) => ({
+        address,
+        worker: workerOfSource(index, length, workers),
+      })),
+  );
 }
 
 /**

@@ -32,8 +32,6 @@ const wordsOf = (table: Table, handles: Int32Array): Int32Array =>
 /** Clients that persist together must come to one worker. */
 function sharedAmong(table: Table): Shared {
   const { pool, life } = table;
-  const retired = (family: 4 | 6) =>
-    (pool.retired ?? []).flatMap((each) => (each.family === family ? each.address : []));
   const prefixes = life.services.flatMap((service) => service?.persistence ?? []);
   const shortest = (family: 4 | 6) =>
     prefixes.reduce(
@@ -41,8 +39,12 @@ function sharedAmong(table: Table): Shared {
       128,
     );
   return {
-    pool: Int32Array.of(...pool.addresses, ...retired(4)),
-    pool6: wordsOf(table, Int32Array.of(...pool.addresses6, ...retired(6))),
+    pool: pool.addresses,
+    pool6: wordsOf(table, pool.addresses6),
+    retired: (pool.retired ?? []).map(({ address, family, worker }) => ({
+      words: family === 4 ? Int32Array.of(address) : wordsOf(table, Int32Array.of(address)),
+      worker,
+    })),
     clientPrefixLength: shortest(4) - 96,
     clientPrefixLength6: shortest(6),
   };

@@ -34,12 +34,21 @@ export interface Arm {
   readonly vlans?: readonly number[];
 }
 
+/** An address of a source pool and the worker that is its owner, or undefined: the port decides. */
+export interface OwnedSource {
+  /** One int32 of IPv4, four of IPv6. */
+  readonly words: Int32Array;
+  readonly worker: number | undefined;
+}
+
 /** What several workers are told beside that, so that each frame comes to the right one. */
 export interface Shared {
-  /** IPv4 addresses that stand for clients: who answers them is known by the port alone. */
+  /** IPv4 addresses that stand for clients: their number says whether each has an owner. */
   readonly pool?: Int32Array;
   /** The same of IPv6, four int32 each. */
   readonly pool6?: Int32Array;
+  /** Those that stand for no new client, with the owners that they had when they did. */
+  readonly retired?: readonly OwnedSource[];
   /** Clients with so many leading bits in common belong together; by themselves unless given. */
   readonly clientPrefixLength?: number;
   readonly clientPrefixLength6?: number;

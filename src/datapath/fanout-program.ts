@@ -5,7 +5,7 @@
 // quotes a reply, whose receiver is the client. What answers an address of a source pool names no
 // client; there the address decides, of which each worker has its own, or else the port. ARP and
 // all else go to worker 0.
-import type { Wanted } from './datapath.ts';
+import type { OwnedSource, Wanted } from './datapath.ts';
 import {
   addresses6,
   encodeProgram,
@@ -80,8 +80,8 @@ const GOLDEN = 0x9e3779b1;
 const MOST_FOR_VIPS = 4000;
 const PER_VIP = 2;
 const PER_VIP6 = 9;
-/** What a source pool takes beside its addresses. */
-const FOR_POOL = 80;
+/** What a source pool takes beside its addresses: of both families, by owner and by port. */
+const FOR_POOL = 96;
 
 /**
  * The worker of a client, as the program computes it.
@@ -89,6 +89,17 @@ const FOR_POOL = 80;
  */
 export const workerOfClient = (client: number, workers: number): number =>
   (Math.imul(client, GOLDEN) >>> 16) % workers;
+
+/**
+ * The worker of an address of a source pool, by its place among the pool's of its family; undefined
+ * where these are too few and the port decides. The director's source-pool.ts takes addresses and
+ * ports by the same rule.
+ */
+export const workerOfSource = (
+  index: number,
+  count: number,
+  workers: number,
+): number | undefined => (count < workers ? undefined : index % workers);
 
 /**
  * True if frames to so many VIPs can be shared out.
@@ -120,9 +131,10 @@ export function buildFanoutProgram(
     [MODULO, 0, 0, workers],
     [RETURN_ACCUMULATOR, 0, 0, 0],
   ];
-  const { pool = NONE, pool6 = NONE, clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
+  const { clientPrefixLength = 32, clientPrefixLength6 = 128 } = wanted;
+  const [of4, of6] = ownedSources(wanted, workers);
   const ofIpv4 = [
-    ...poolOwner(pool, workers),
+    ...poolOwner(of4, workers),
     ...ipv4Client(wanted),
     ...maskTo(clientPrefixLength),
     ...toWorker,
@@ -134,7 +146,7 @@ export function buildFanoutProgram(
     [RETURN, 0, 0, 0],
     [JUMP, 0, 0, ofIpv4.length],
     ...ofIpv4,
-    ...poolOwner6(pool6, workers),
+    ...poolOwner6(of6, workers),
     ...ipv6Client(wanted, clientPrefixLength6),
     ...toWorker,
   ]);
@@ -146,22 +158,52 @@ function maskTo(bits: number): Instruction[] {
   return [[AND, 0, 0, bits <= 0 ? 0 : (-1 << (32 - bits)) >>> 0]];
 }
 
+type Owned = readonly OwnedSource[];
+
 /**
- * Decides of a packet to an address of a pool; of any other the next instruction does. Where there
- * are enough addresses each is one worker's, to which even fragments without a port find; the
- * director's source-pool.ts shares them out by the same rule.
+ * All sources of IPv4 and all of IPv6. Who has what of a pool follows from the pool alone, as for
+ * those who take from it; what left it stays with whom it had then.
  */
-function poolOwner(pool: Int32Array, workers: number): Instruction[] {
-  if (pool.length < workers) return poolPort(pool, workers);
-  const tests = [...pool].flatMap((address, index): Instruction[] => [
-    [JUMP_EQUAL, 0, 1, address >>> 0],
-    [RETURN, 0, 0, index % workers],
-  ]);
-  return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests];
+function ownedSources(
+  { pool = NONE, pool6 = NONE, retired = [] }: Pick<Wanted, 'pool' | 'pool6' | 'retired'>,
+  workers: number,
+): readonly [of4: Owned, of6: Owned] {
+  const owned = (words: Int32Array, index: number, { length }: { length: number }) => ({
+    words,
+    worker: workerOfSource(index, length, workers),
+  });
+  const live = Array.from(pool, (address) => Int32Array.of(address)).map(owned);
+  return [
+    [...live, ...retired.filter(({ words }) => words.length === 1)],
+    [...addresses6(pool6).map(owned), ...retired.filter(({ words }) => words.length === 4)],
+  ];
 }
 
-/** The same by the port, of which each worker has those that leave its number over. */
-function poolPort(pool: Int32Array, workers: number): Instruction[] {
+const byPort = (sources: Owned): Int32Array[] =>
+  sources.flatMap(({ words, worker }) => (worker === undefined ? [words] : []));
+
+/**
+ * Decides of a packet to an address of a pool; of any other the next instruction does. Where there
+ * are enough addresses each is one worker's, to which even fragments without a port find.
+ */
+function poolOwner(sources: Owned, workers: number): Instruction[] {
+  const tests = sources.flatMap(({ words, worker }): Instruction[] =>
+    worker === undefined
+      ? []
+      : [
+          [JUMP_EQUAL, 0, 1, (words[0] as number) >>> 0],
+          [RETURN, 0, 0, worker],
+        ],
+  );
+  if (sources.length === 0) return [];
+  return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests, ...poolPort(byPort(sources), workers)];
+}
+
+/**
+ * The same by the port, of which each worker has those that leave its number over. The accumulator
+ * has the address.
+ */
+function poolPort(pool: readonly Int32Array[], workers: number): Instruction[] {
   if (pool.length === 0) return [];
   const toPool: readonly Instruction[] = [
     [LOAD_HALF, 0, 0, FRAGMENT_AT],
@@ -186,31 +228,32 @@ function poolPort(pool: Int32Array, workers: number): Instruction[] {
     [RETURN_ACCUMULATOR, 0, 0, 0],
     [RETURN, 0, 0, 0],
   ];
-  const tests = [...pool].flatMap((address, index): Instruction[] => [
-    [JUMP_EQUAL, 0, 1, address >>> 0],
+  const tests = pool.flatMap((words, index): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, (words[0] as number) >>> 0],
     [JUMP, 0, 0, (pool.length - 1 - index) * 2 + 1],
   ]);
-  return [[LOAD_WORD, 0, 0, DESTINATION_AT], ...tests, [JUMP, 0, 0, toPool.length], ...toPool];
+  return [...tests, [JUMP, 0, 0, toPool.length], ...toPool];
 }
 
 /** poolOwner for IPv6, where the messages of neighbours go to worker 0. */
-function poolOwner6(pool: Int32Array, workers: number): Instruction[] {
-  const own = addresses6(pool);
-  if (own.length < workers) return poolPort6(pool, workers);
+function poolOwner6(sources: Owned, workers: number): Instruction[] {
+  const ported = poolPort6(byPort(sources), workers);
+  if (sources.every(({ worker }) => worker === undefined)) return ported;
   return [
     [LOAD_BYTE, 0, 0, NEXT_HEADER_AT],
     [JUMP_EQUAL, 0, 3, ICMPV6],
     [LOAD_BYTE, 0, 0, ICMPV6_TYPE_AT],
     [JUMP_GREATER, 0, 1, LAST_ECHO6],
     [RETURN, 0, 0, 0],
-    ...own.flatMap((address, index) =>
-      ifAddress6(DESTINATION6_AT, address, 128, [[RETURN, 0, 0, index % workers]]),
+    ...sources.flatMap(({ words, worker }) =>
+      worker === undefined ? [] : ifAddress6(DESTINATION6_AT, words, 128, [[RETURN, 0, 0, worker]]),
     ),
+    ...ported,
   ];
 }
 
 /** poolPort for IPv6. The index is how far the headers reach that are looked through. */
-function poolPort6(pool: Int32Array, workers: number): Instruction[] {
+function poolPort6(pool: readonly Int32Array[], workers: number): Instruction[] {
   if (pool.length === 0) return [];
   const toPool: readonly Instruction[] = [
     [LOAD_INDEX, 0, 0, 0],
@@ -231,9 +274,8 @@ function poolPort6(pool: Int32Array, workers: number): Instruction[] {
     [RETURN_ACCUMULATOR, 0, 0, 0],
     [RETURN, 0, 0, 0],
   ];
-  const own = addresses6(pool);
-  const tests = own.flatMap((address, index) => {
-    const further = (own.length - 1 - index) * PER_VIP6 + 1;
+  const tests = pool.flatMap((address, index) => {
+    const further = (pool.length - 1 - index) * PER_VIP6 + 1;
     return ifAddress6(DESTINATION6_AT, address, 128, [[JUMP, 0, 0, further]]);
   });
   return [...tests, [JUMP, 0, 0, toPool.length], ...toPool];

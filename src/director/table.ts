@@ -100,7 +100,12 @@ export interface SourcePool {
   readonly firstPort: number;
   readonly portCount: number;
   /** What it had before, as long as flows go by it: answered for, and given to no new one. */
-  readonly retired?: readonly FamilyPrefix[];
+  readonly retired?: readonly RetiredPrefix[];
+}
+
+/** An address that left the pool, and the worker that it was of; undefined: each had its ports. */
+interface RetiredPrefix extends FamilyPrefix {
+  readonly worker: number | undefined;
 }
 
 const NO_ADDRESSES = new Int32Array(0);

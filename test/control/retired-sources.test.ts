@@ -40,17 +40,22 @@ function configWith(pool: readonly string[], rest: Partial<Config> = {}): Config
   return { ...result.config, ...rest };
 }
 
+/** What left a pool of an only worker. */
+const ofOne = (...addresses: string[]) => addresses.map((address) => ({ address, worker: 0 }));
+
 describe('what leaves the pool', () => {
   const before = configWith([OLD, NEW]);
 
   test('is what the new file no longer has, and what left it before', () => {
     expect(retiredSources(before, before, [])).toEqual([]);
     const after = configWith([NEW]);
-    expect(retiredSources(before, after, [])).toEqual([OLD]);
-    const { sourcePool: _, ...none } = { ...after, retiredSources: [OLD] };
-    expect(retiredSources({ ...after, retiredSources: [OLD] }, none, [])).toEqual([OLD, NEW]);
+    expect(retiredSources(before, after, [])).toEqual(ofOne(OLD));
+    const { sourcePool: _, ...none } = { ...after, retiredSources: ofOne(OLD) };
+    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, none, [])).toEqual(
+      ofOne(OLD, NEW),
+    );
     // It is back.
-    expect(retiredSources({ ...after, retiredSources: [OLD] }, before, [])).toEqual([]);
+    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, before, [])).toEqual([]);
   });
 
   test('is not what somebody else has now: the host, a VIP, a real, a gateway', () => {
@@ -67,18 +72,21 @@ describe('what leaves the pool', () => {
   });
 
   test('is let in by the datapath and shared among workers as before', () => {
-    const config = configWith([NEW], { retiredSources: [OLD] });
+    const config = configWith([NEW], { retiredSources: ofOne(OLD) });
     const { table } = createTableBuilder().build(config, ARMS);
-    const { vips, pool } = wantedFrames(table);
-    const words = [NEW, OLD].map((text) => parseIpv4(text));
-    expect([...pool!]).toEqual(words);
-    expect([...vips!]).toEqual([parseIpv4(NAT_VIP), ...words]);
+    const { vips, pool, retired } = wantedFrames(table);
+    const [old, now] = [OLD, NEW].map((text) => parseIpv4(text)!);
+    expect([...pool!]).toEqual([now]);
+    expect(retired).toEqual([{ words: Int32Array.of(old!), worker: 0 }]);
+    expect([...vips!]).toEqual([parseIpv4(NAT_VIP), now, old]);
     // Likewise of IPv6.
     const pools = { addresses: ['fd00::201'], ports: { from: 1024, to: 65_535 } };
-    const of6 = { ...config, sourcePool: pools, retiredSources: ['fd00::200'] };
-    const { pool6, vips6 } = wantedFrames(createTableBuilder().build(of6, ARMS).table);
-    expect([...pool6!]).toEqual([...parseIpv6('fd00::201')!, ...parseIpv6('fd00::200')!]);
-    expect(vips6).toEqual(pool6);
+    const of6 = { ...config, sourcePool: pools, retiredSources: ofOne('fd00::200') };
+    const wanted6 = wantedFrames(createTableBuilder().build(of6, ARMS).table);
+    const [old6, now6] = ['fd00::200', 'fd00::201'].map((text) => parseIpv6(text)!);
+    expect([...wanted6.pool6!]).toEqual(now6);
+    expect(wanted6.retired).toEqual([{ words: Int32Array.of(...old6!), worker: 0 }]);
+    expect([...wanted6.vips6!]).toEqual([...now6!, ...old6!]);
   });
 });
 
@@ -126,7 +134,7 @@ test('a flow goes on by an address that left the pool, and new ones get another'
   expect(old.address).toBe(OLD);
   expect(retired()).toBe(0);
 
-  const next = builder.build(configWith([NEW], { retiredSources: [OLD] }), ARMS);
+  const next = builder.build(configWith([NEW], { retiredSources: ofOne(OLD) }), ARMS);
   loop.handle({ type: 'table', table: next.table });
   loop.tick(1);
   // Not known before all records were looked at, so not none.

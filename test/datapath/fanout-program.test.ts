@@ -6,7 +6,7 @@ import { arpFrame, icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts
 import { buildFanoutProgram, canShare, workerOfClient } from '../../src/datapath/fanout-program.ts';
 import { parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 import { cut6 } from '../packets/frames6.ts';
-import { cutUp } from '../packets/pieces.ts';
+import { cutUp, replyTo } from '../packets/pieces.ts';
 import { makeScene, natUdp, standardServices } from '../packets/scene.ts';
 import { makeScene6, natUdp6, services6 } from '../packets/scene6.ts';
 import { runClassicBpf } from './classic-bpf.ts';
@@ -74,18 +74,6 @@ const host = fc.ipV4().filter((address) => !VIPS.includes(address));
 const host6 = fc.ipV6().filter((address) => parseIpv6(address) !== undefined);
 const workers = fc.integer({ min: 1, max: 16 });
 const IP_OPTIONS = Uint8Array.of(1, 1, 1, 0);
-
-/** The same packet back to where it came from; addresses and ports lie side by side. */
-function replyTo(frame: Uint8Array, addressAt: number, portsAt: number): Uint8Array {
-  const reply = frame.slice();
-  const swap = (at: number, end: number) => {
-    const middle = (at + end) / 2;
-    reply.set([...frame.subarray(middle, end), ...frame.subarray(at, middle)], at);
-  };
-  swap(addressAt, portsAt);
-  swap(portsAt, portsAt + 4);
-  return reply;
-}
 
 /** All that goes through a director for a client, by name. */
 function packetsOf(client: string, vip: string): Record<string, Uint8Array> {

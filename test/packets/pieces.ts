@@ -68,3 +68,15 @@ export function permutations<T>(list: readonly T[]): T[][] {
     permutations(list.toSpliced(index, 1)).map((rest) => [first, ...rest]),
   );
 }
+
+/** The same packet back to where it came from; addresses and ports lie side by side. */
+export function replyTo(frame: Uint8Array, addressAt: number, portsAt: number): Uint8Array {
+  const reply = frame.slice();
+  const swap = (at: number, end: number) => {
+    const middle = (at + end) / 2;
+    reply.set([...frame.subarray(middle, end), ...frame.subarray(at, middle)], at);
+  };
+  swap(addressAt, portsAt);
+  swap(portsAt, portsAt + 4);
+  return reply;
+}
