@@ -28,18 +28,26 @@ ${scale.failures.map(({ part, reason }) => statement(`Not measured: ${part}`, re
 }
 
 function summaryOf({ dsr, nat, core }: Scale): string {
-  const parts = [
-    ...(dsr ? [`${growth(dsr.points).toFixed(2)} times by DSR`] : []),
-    ...(nat ? [`${growth(nat.points).toFixed(2)} times by NAT`] : []),
-  ];
+  const parts = [...growthText('DSR', dsr), ...growthText('NAT', nat)];
   const whole =
     parts.length === 0
-      ? 'The whole cost of a packet was not measured.'
-      : 'With ten million flows rather than a thousand, the director’s processor time for a ' +
-        `packet is ${parts.join(' and ')} what it was.`;
+      ? 'How the whole cost of a packet grows was not measured.'
+      : `The director’s processor time for a packet is ${parts.join(', and ')}.`;
   const alone = growth(core);
   if (Number.isNaN(alone)) return whole;
-  return `${whole} The core’s own part of it, without the kernel: ${alone.toFixed(2)} times.`;
+  return (
+    `${whole} The core’s own part of it, without the kernel, with ten million flows: ` +
+    `${alone.toFixed(2)} times.`
+  );
+}
+
+/** From the fewest flows to the most that were open and measured. */
+function growthText(name: string, whole: Scale['dsr']): string[] {
+  const [first, last] = [whole?.points[0], whole?.points.at(-1)];
+  if (first === undefined || last === undefined || first === last) return [];
+  const times = quantile(last.runs, 0.5) / quantile(first.runs, 0.5);
+  const counts = [last, first].map(({ flows }) => flows.toLocaleString('en'));
+  return [`by ${name} ${times.toFixed(2)} times with ${counts.join(' flows what it is with ')}`];
 }
 
 interface Counted {
@@ -202,25 +210,28 @@ function targetsSection(scale: Scale): Section {
 const verdictOf = (met: boolean): Html =>
   met ? html`<span class="badge holds">met</span>` : html`<span class="badge fails">missed</span>`;
 
-const METHOD = `Client, director and real are namespaces of one machine, joined by virtual Ethernet.
-The generator has one processor, the director the other. What the kernel does to bring a frame into
-the director's ring is in the generator's time there; it knows nothing of flows. All flows are open
-throughout; the traffic is that of as many of them as the curve says, in random order. Medians,
-with quartiles as whiskers: of up to three rounds, as far as time allowed; for the core of runs in a
+const methodText = (
+  open: string,
+) => `Client, director and real are namespaces of one machine, joined
+by virtual Ethernet. The generator has one processor, the director the other. What the kernel does to
+bring a frame into the director's ring is in the generator's time there; it knows nothing of flows.
+${open}The traffic is that of as many of them as the curve says, in random order. Medians, with
+quartiles as whiskers: of up to three rounds, as far as time allowed; for the core of runs in a
 process of their own for each number of flows.`;
 
 function conditionsSection({ dsr, nat }: Scale, conditions: Conditions): Section {
-  const opened = ([name, whole]: readonly [string, Scale['dsr']]): [string, Content][] =>
-    whole ? [[`Flows open by ${name}`, whole.opened.toLocaleString('en')]] : [];
+  const counts = [['DSR', dsr] as const, ['NAT', nat] as const].flatMap(([name, whole]) =>
+    whole ? [[name, whole.opened.toLocaleString('en')] as const] : [],
+  );
+  const open = counts.map(([name, count]) => `By ${name} ${count} flows are open throughout. `);
   const facts: readonly (readonly [string, Content])[] = [
     ...Object.entries(conditions),
-    ...opened(['DSR', dsr]),
-    ...opened(['NAT', nat]),
+    ...counts.map(([name, count]) => [`Flows open by ${name}`, count] as const),
   ];
   return {
     id: 'conditions',
     title: 'Conditions',
-    body: html`<p>${METHOD}</p>
+    body: html`<p>${methodText(open.join(''))}</p>
 <dl>${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`,
   };
 }

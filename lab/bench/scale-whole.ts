@@ -35,7 +35,8 @@ export interface Whole {
 const FIRST_SOURCE = '100.0.0.0';
 const SECONDS = 1;
 const ROUNDS = 3;
-const ENOUGH = 0.99;
+/** The share of the flows with which they count as open. */
+export const ENOUGH = 0.99;
 /** What `measureWhole` takes at most, or a round more; half of it to open the flows. */
 export const WHOLE_SECONDS = 80;
 
