@@ -230,7 +230,7 @@ export function takeTable(director: Director, table: Table): void {
   if (table.realAddress.length > room.reals || table.serviceRealCount.length > room.services) {
     throw new RangeError('the table has more services or reals than the counters have room for');
   }
-  fixAddresses(director.flows.book, table.addresses6);
+  fixAddresses(director.flows.book, table.addresses6, table.hasIpv6);
   mapReals(director.totals, table);
   director.neighbours = createNeighbours(table, director.arms, director.neighbours, director.nowMs);
   director.schedulers = table.schedules.map((schedule) =>

@@ -39,7 +39,7 @@ export function processIpv6(
   offload: number,
 ): Verdict {
   const { packet, flows, table, armMacHigh, armMacLow } = director;
-  if (table.addresses6.length === 0) return PASS;
+  if (!table.hasIpv6) return PASS;
   const isOurs =
     ethernet.destinationHigh(frame, at) === armMacHigh[arm] &&
     ethernet.destinationLow(frame, at) === armMacLow[arm];

@@ -160,6 +160,8 @@ export interface Table {
    * had. An address keeps its handle from table to table.
    */
   readonly addresses6: Int32Array;
+  /** False if it has nothing to do with IPv6. A service of prefixes alone has no address above. */
+  readonly hasIpv6: boolean;
   readonly tunnel: TunnelInput;
   /** Every address that packets go to through a tunnel, once; beside them the handles of IPv6. */
   readonly tunnelAddresses: Int32Array;
@@ -264,6 +266,7 @@ export function buildTable(
     natAddresses6: addressesOf(natAddresses, 6),
     pool,
     addresses6: Int32Array.from(addresses6.flat()),
+    hasIpv6: addresses6.length > 0 || services.some(({ family }) => family === 6),
     tunnel,
     tunnelAddresses: addressesOf(tunnelled, 4),
     tunnelAddresses6: addressesOf(tunnelled, 6),

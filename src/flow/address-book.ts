@@ -42,15 +42,22 @@ export function createAddressBook(maximum: number, seed: number): AddressBook {
 /** Rounds up to a power of two, at least twice as many as entries, so that chains end. */
 const slotCount = (entries: number): number => 1 << Math.ceil(Math.log2(entries * 2 + 1));
 
-/** Takes the addresses of a new table. What flows hold stays. */
-export function fixAddresses(book: AddressBook, addresses: Int32Array): void {
+/**
+ * Takes the addresses of a new table. What flows hold stays.
+ * @param hasIpv6 whether there may be clients of IPv6 from now on
+ */
+export function fixAddresses(
+  book: AddressBook,
+  addresses: Int32Array,
+  hasIpv6 = addresses.length > 0,
+): void {
   const count = addresses.length / WORDS;
   book.fixed = addresses;
   book.fixedSlots = new Int32Array(slotCount(count));
   for (let handle = 0; handle < count; handle++) {
     addSlot(book.fixedSlots, hashAt(book, addresses, handle), handle);
   }
-  if (count === 0 || book.words.length > 0) return;
+  if (!hasIpv6 || book.words.length > 0) return;
   book.words = new Int32Array(book.maximum * WORDS);
   book.holds = new Int32Array(book.maximum);
   book.slots = new Int32Array(slotCount(book.maximum));
