@@ -330,7 +330,7 @@ class Daemon {
       return;
     }
     const own = hostAddresses().map(({ address }) => address);
-    const retired = retiredSources(old, result.config, own);
+    const { kept: retired, givenUp } = retiredSources(old, result.config, own);
     const config = { ...result.config, retiredSources: retired };
     if (!(await this.#take(config))) return;
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
@@ -339,6 +339,11 @@ class Daemon {
     for (const address of after.filter((each) => !before.includes(each))) {
       const until = 'answered for until no flow goes by it any more';
       this.#log.event('pool', `${address} left the sourcePool: ${until}`, { address });
+    }
+    for (const address of givenUp) {
+      const why = 'too many left the sourcePool, or there are too many VIPs beside them';
+      const text = `${address} is answered for no longer, and its flows end: ${why}`;
+      this.#log.event('pool', text, { address });
     }
   }
 

@@ -3,9 +3,8 @@
 // own IP stack handle the same packets again. Nothing is set up before all of them pass.
 import { allReals, type Config, type RealConfig } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
-import { fixedBits, parsePrefix, parsePrefix6 } from '../config/listening.ts';
+import { parsePrefix, parsePrefix6 } from '../config/listening.ts';
 import type { Arm } from '../datapath/datapath.ts';
-import { canShare } from '../datapath/fanout-program.ts';
 import type { InterfaceAddress, NetworkInterface } from '../linux/interfaces.ts';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { MINIMUM_MTU as IPV6_MINIMUM_MTU } from '../wire/ipv6.ts';
@@ -13,6 +12,7 @@ import { GUE_BYTES, OUTER_BYTES, OUTER6_BYTES } from '../wire/tunnel.ts';
 import { armOf } from './arms.ts';
 import { findWay } from './find-hops.ts';
 import type { HostFacts } from './host-facts.ts';
+import { hasRoomForSources } from './retired-sources.ts';
 
 export type GuardChoice =
   | { readonly kind: 'nft' }
@@ -84,13 +84,8 @@ function missingPackage(config: Config, { packageProblem }: HostFacts): string[]
 }
 
 function tooManyWorkers(config: Config, { processors }: HostFacts): string[] {
-  const { workers, services, sourcePool } = config;
-  const vips = [...new Set(services.flatMap((service) => service.vips))];
-  const vips6 = vips.filter(isIpv6Text).length;
-  const masked = vips.filter((vip) => isIpv6Text(vip) && ((fixedBits(vip) ?? 0) & 31) !== 0).length;
-  const sources = sourcePool?.addresses ?? [];
-  const of6 = sources.filter(isIpv6Text).length;
-  const of4 = sources.length - of6;
+  const { workers, services } = config;
+  const vips = new Set(services.flatMap((service) => service.vips));
   return [
     ...(workers > Math.max(1, processors)
       ? [
@@ -98,9 +93,9 @@ function tooManyWorkers(config: Config, { processors }: HostFacts): string[] {
             `needs one of its own. Set "workers: ${processors}" or fewer`,
         ]
       : []),
-    ...(workers > 1 && !canShare(vips.length - vips6, vips6, masked, [of4, of6])
+    ...(!hasRoomForSources(config, [])
       ? [
-          `workers is ${workers} and there are ${vips.length} VIPs: frames to so many cannot be ` +
+          `workers is ${workers} and there are ${vips.size} VIPs: frames to so many cannot be ` +
             'shared out (2,000 of IPv4 can, or 444 of IPv6; a sourcePool takes room as well). ' +
             'Set "workers: 1"',
         ]

@@ -3,27 +3,35 @@
 // ended, as a drained real keeps its old flows. Whoever else gets the address ends that at once.
 import { allReals, type Config, type RetiredSource } from '../config/config.ts';
 import { isIpv6Text } from '../config/endpoint.ts';
-import { holdsVip } from '../config/listening.ts';
-import { workerOfSource } from '../datapath/fanout-program.ts';
+import { fixedBits, holdsVip } from '../config/listening.ts';
+import { canShare, workerOfSource } from '../datapath/fanout-program.ts';
 import { GLOBAL } from '../director/counters.ts';
 import type { Director } from '../director/director.ts';
 import { IPV6_BIT, type Table } from '../director/table.ts';
 import { FULLNAT_BIT, isOver, LOCAL, META, RECORD_WORDS } from '../flow/flow-table.ts';
 
-/** More than that at a time are not waited for; the program that shares frames out has bounds. */
-const MOST_RETIRED = 48;
+/** More than a whole pool has are not waited for at a time. */
+const MOST_RETIRED = 64;
 /** Flows that one look passes over: of 262,144 all in less than a second. */
 const LOOKS = 4096;
 
+export interface RetiredSources {
+  /** What is waited for, what left first first. */
+  readonly kept: readonly RetiredSource[];
+  /** What there is no room for: their flows end. */
+  readonly givenUp: readonly string[];
+}
+
 /**
- * The addresses that leave the pool with a new configuration, and those that left it before.
+ * The addresses that leave the pool with a new configuration, and those that left it before. Of too
+ * many those stay that left last.
  * @param own addresses of this host
  */
 export function retiredSources(
   before: Config,
   next: Config,
   own: readonly string[],
-): readonly RetiredSource[] {
+): RetiredSources {
   const earlier = [...(before.retiredSources ?? []), ...liveSources(before)];
   const reals = next.services.flatMap(allReals);
   const isFree = ({ address }: RetiredSource) =>
@@ -31,7 +39,32 @@ export function retiredSources(
     !own.includes(address) &&
     !next.services.some(({ vips }) => vips.some((vip) => holdsVip(vip, address))) &&
     !reals.some((real) => real.address === address || real.gateway === address);
-  return earlier.filter(isFree).slice(-MOST_RETIRED);
+  const free = earlier.filter(isFree);
+  let first = Math.max(0, free.length - MOST_RETIRED);
+  while (first < free.length && !hasRoomForSources(next, free.slice(first))) first++;
+  return {
+    kept: free.slice(first),
+    givenUp: free.slice(0, first).map(({ address }) => address),
+  };
+}
+
+/**
+ * Whether the program that deals frames out to workers has room for the VIPs, for the pool, and for
+ * so many addresses that left it.
+ */
+export function hasRoomForSources(
+  { workers, services, sourcePool }: Config,
+  retired: readonly RetiredSource[],
+): boolean {
+  if (workers === 1) return true;
+  const vips = [...new Set(services.flatMap((service) => service.vips))];
+  const vips6 = vips.filter(isIpv6Text);
+  const masked = vips6.filter((vip) => ((fixedBits(vip) ?? 0) & 31) !== 0).length;
+  const left = retired.map(({ address }) => address);
+  const sources = [...(sourcePool?.addresses ?? []), ...left];
+  const of6 = sources.filter(isIpv6Text).length;
+  const counts = [sources.length - of6, of6] as const;
+  return canShare(vips.length - vips6.length, vips6.length, masked, counts);
 }
 
 /** The addresses of the pool, and whose each is. */

@@ -8,6 +8,7 @@ import { createTableBuilder } from '../../src/control/build-table.ts';
 import { retiredSources } from '../../src/control/retired-sources.ts';
 import { createLoop } from '../../src/control/run-batch.ts';
 import { wantedFrames } from '../../src/control/wanted-frames.ts';
+import { buildFanoutProgram } from '../../src/datapath/fanout-program.ts';
 import { openMemory } from '../../src/datapath/memory.ts';
 import { counterBytes, GLOBAL, wrapCounters } from '../../src/director/counters.ts';
 import { formatIpv4, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
@@ -47,15 +48,15 @@ describe('what leaves the pool', () => {
   const before = configWith([OLD, NEW]);
 
   test('is what the new file no longer has, and what left it before', () => {
-    expect(retiredSources(before, before, [])).toEqual([]);
+    expect(retiredSources(before, before, []).kept).toEqual([]);
     const after = configWith([NEW]);
-    expect(retiredSources(before, after, [])).toEqual(ofOne(OLD));
+    expect(retiredSources(before, after, []).kept).toEqual(ofOne(OLD));
     const { sourcePool: _, ...none } = { ...after, retiredSources: ofOne(OLD) };
-    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, none, [])).toEqual(
+    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, none, []).kept).toEqual(
       ofOne(OLD, NEW),
     );
     // It is back.
-    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, before, [])).toEqual([]);
+    expect(retiredSources({ ...after, retiredSources: ofOne(OLD) }, before, []).kept).toEqual([]);
   });
 
   test('is not what somebody else has now: the host, a VIP, a real, a gateway', () => {
@@ -63,13 +64,47 @@ describe('what leaves the pool', () => {
     const [service] = after.services;
     const [real] = service!.reals;
     const withService = (more: object) => ({ ...after, services: [{ ...service!, ...more }] });
-    expect(retiredSources(before, after, [OLD])).toEqual([]);
-    expect(retiredSources(before, withService({ vips: ['10.0.0.192/28'] }), [])).toEqual([]);
+    expect(retiredSources(before, after, [OLD]).kept).toEqual([]);
+    expect(retiredSources(before, withService({ vips: ['10.0.0.192/28'] }), []).kept).toEqual([]);
     for (const fields of [{ address: OLD }, { gateway: OLD }]) {
       const reals = [{ ...real!, ...fields }];
-      expect(retiredSources(before, withService({ reals }), [])).toEqual([]);
+      expect(retiredSources(before, withService({ reals }), []).kept).toEqual([]);
     }
   });
+
+  test('is all of the largest pool, and of more what left last', () => {
+    const pool = (third: number) => Array.from({ length: 64 }, (_, at) => `10.0.${third}.${at}`);
+    const [first, second, third] = [1, 2, 3].map((each) => configWith(pool(each)));
+    const { kept, givenUp } = retiredSources(first!, second!, []);
+    expect([kept, givenUp]).toEqual([ofOne(...pool(1)), []]);
+    const again = retiredSources({ ...second!, retiredSources: kept }, third!, []);
+    expect(again).toEqual({ kept: ofOne(...pool(2)), givenUp: pool(1) });
+  });
+
+  test.each([0, 20, 64])(
+    'is no more than the kernel takes: beside 320 VIPs and %s in use',
+    (used) => {
+      const name = (prefix: string) => (_: unknown, at: number) =>
+        `fd00:${prefix}::${at.toString(16)}`;
+      const [old, now] = ['a', 'b'].map((prefix) => Array.from({ length: 64 }, name(prefix)));
+      const vips = Array.from({ length: used === 64 ? 200 : 320 }, name('c'));
+      const base = configWith([NEW], { workers: 2 });
+      const services = [{ ...base.services[0]!, vips, reals: [] }];
+      const ports = { from: 1024, to: 65_535 };
+      const configOf = (addresses: readonly string[]) => {
+        return { ...base, services, sourcePool: { addresses, ports } };
+      };
+      const next = configOf(now!.slice(0, used));
+      const { kept, givenUp } = retiredSources(configOf(old!), next, []);
+      expect([...givenUp, ...kept.map(({ address }) => address)]).toEqual(old);
+      expect(kept.length).toBeGreaterThan(20);
+      expect(givenUp.length).toBeGreaterThan(5);
+      const { table } = createTableBuilder().build({ ...next, retiredSources: kept }, ARMS);
+      expect(buildFanoutProgram(wantedFrames(table), 2).length / 8).toBeLessThanOrEqual(4096);
+      // One worker has all, by no program.
+      expect(retiredSources(configOf(old!), { ...next, workers: 1 }, []).kept.length).toBe(64);
+    },
+  );
 
   test('is let in by the datapath and shared among workers as before', () => {
     const config = configWith([NEW], { retiredSources: ofOne(OLD) });

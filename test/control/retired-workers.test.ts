@@ -72,7 +72,7 @@ describe.each(FAMILIES)('a pool of $family', (of) => {
         const [pool = '', forgotten = ''] = word.split('-');
         const after = configOf(pool, workers);
         const gone = [...forgotten].map(of.addressOf);
-        const retired = (before === undefined ? [] : retiredSources(before, after, [])).filter(
+        const retired = (before === undefined ? [] : retiredSources(before, after, []).kept).filter(
           ({ address }) => !gone.includes(address),
         );
         before = { ...after, retiredSources: retired };
