@@ -88,12 +88,12 @@ export function vipAround(text: string, bits: number): string | undefined {
   return formatPrefix(prefixAround(prefix.address, bits));
 }
 
-/** True if a VIP is another, or a prefix that holds it. */
+/** True if an address is another, or a prefix that holds it, whatever its host bits are. */
 export function holdsVip(outer: string, inner: string): boolean {
   const [bits, innerBits] = [fixedBits(outer), fixedBits(inner)];
   if (bits === undefined || innerBits === undefined) return outer === inner;
   return isIpv6Text(outer) === isIpv6Text(inner) && bits <= innerBits
-    ? vipAround(inner, bits) === plainVip(outer)
+    ? vipAround(inner, bits) === vipAround(outer, bits)
     : false;
 }
 

@@ -79,6 +79,29 @@ const CASES: Case[] = [
     "a prefix without any VIP, real or gateway: it is the director's alone",
   ],
   [
+    'sources with host bits that somebody has',
+    withLine(2, 'tunnel: { sources: 198.51.100.10/29 }'),
+    ':2:20 tunnel.sources',
+    '198.51.100.10/29, which holds 198.51.100.11 of service dns',
+    "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'sources of IPv6 with host bits that somebody has',
+    withLine(2, "tunnel: { sources: '2001:db8:f::9/64' }")
+      .replace('192.0.2.53', '2001:db8:f::53')
+      .replace('198.51.100.11', '2001:db8::11'),
+    ':2:20 tunnel.sources',
+    '2001:db8:f::9/64, which holds 2001:db8:f::53 of service dns',
+    "a prefix without any VIP, real or gateway: it is the director's alone",
+  ],
+  [
+    'sources with host bits that the source pool has',
+    withLine(2, 'tunnel: { sources: 172.16.5.1/16 }', 'sourcePool: { addresses: [172.16.7.9] }'),
+    ':2:20 tunnel.sources',
+    '172.16.5.1/16, which holds 172.16.7.9 of the sourcePool',
+    'a prefix without any address of the sourcePool',
+  ],
+  [
     'sources of tunnels within the prefix of a VIP',
     withLine(5, '    vip: 172.16.0.0/16').replace('interfaces', `${SOURCES}\ninterfaces`),
     ':1:20 tunnel.sources',
