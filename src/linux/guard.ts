@@ -170,7 +170,7 @@ const setOf = (entries: readonly string[]): string => `{ ${[...new Set(entries)]
 /** EPERM is what the kernel gives for a table that another process owns, EEXIST for any other. */
 function explain(name: string, errors: string): string {
   const table = guardTable(name);
-  if (/cache initialization failed/.test(errors)) {
+  if (/cache initialization failed: Operation not permitted/.test(errors)) {
     return (
       'the guard needs CAP_NET_ADMIN in the user namespace that owns this network namespace; ' +
       'without it set "guard: off" in the config'

@@ -6,10 +6,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-/** A question that always fails, and so marks the end of the errors of what was asked before it. */
-const QUESTION = 'list table netdev furiwake_no_such_table_';
-
-const NO_RIGHT = 'cache initialization failed';
+/**
+ * A line that is no command, so that nft refuses it before it asks the kernel for anything: its
+ * echo marks the end of the errors of the line before it.
+ */
+const END = 'furiwake_end_of_errors_';
 
 export interface NftShell {
   /**
@@ -57,10 +58,8 @@ export function openNft({ command = ['nft'], onEnd }: NftOptions): NftShell {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
     if (waiting === undefined) return;
-    // Without the right to look, nft gives up each line before it looks at what is asked.
-    if (errors.includes(NO_RIGHT)) return settle(complaints(errors));
     const at = errors.indexOf(waiting.mark);
-    if (at >= 0) settle(complaints(beforeQuestion(errors.slice(0, at))));
+    if (at >= 0) settle(complaints(beforeEnd(errors.slice(0, at))));
   });
   // A write to a child that has just died; its end is reported by its own event.
   child.stdin?.on('error', () => {});
@@ -71,7 +70,7 @@ export function openNft({ command = ['nft'], onEnd }: NftOptions): NftShell {
     new Promise<string>((resolve) => {
       if (ended) return resolve('nft has ended');
       asked += 1;
-      const mark = `${QUESTION}${asked}\n`;
+      const mark = `${END}${asked}\n`;
       const timer = setTimeout(
         () => settle(`nft did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`),
         ANSWER_TIMEOUT_MS,
@@ -122,8 +121,8 @@ function endChild(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Errors without the question's own, whose first line comes just before its mark. */
-const beforeQuestion = (text: string): string => text.slice(0, text.lastIndexOf('Error:'));
+/** Errors without that of the mark, whose first line comes just before it. */
+const beforeEnd = (text: string): string => text.slice(0, text.lastIndexOf('Error:'));
 
 /** The lines that say what is wrong: not nft's echo of the command, which may be very long. */
 function complaints(text: string): string {

@@ -33,17 +33,28 @@ test('without nft, the answer says how to get it', async () => {
   if (!result.ok) expect(result.problem).toContain('apt-get install nftables');
 });
 
-test('without the right to look at the rules, nft is not waited for', async () => {
-  // nft 1.0.6 in a user namespace that does not own its network namespace.
-  const said = 'netlink: Error: cache initialization failed: Operation not permitted';
-  const result = await installGuard({
-    interfaces: ['eth0'],
-    rules: RULES,
-    onLost: () => {},
-    command: ['sh', '-c', `while read -r line; do echo "${said}" >&2; done`, 'sh'],
-  });
+/** What comes of a guard whose nft complains of the first line, in these words, before it ends. */
+function installWith(complaint: string): Promise<GuardResult> {
+  const end = 'echo "Error: syntax error"; echo "$line"';
+  const say = `printf '%b\\n' "${complaint}"`;
+  const play = `read -r line; sleep 0.1; ${say}; read -r line; ${end}; read -r line`;
+  const command = ['sh', '-c', `{ ${play}; } >&2`, 'sh'];
+  return installGuard({ interfaces: ['eth0'], rules: RULES, onLost: () => {}, command });
+}
+
+// What nft 1.0.6 says in a user namespace that does not own its network namespace.
+const NO_CACHE = 'netlink: Error: cache initialization failed: ';
+
+test('without the right to look at the rules, the answer says which power that is', async () => {
+  const result = await installWith(`${NO_CACHE}Operation not permitted`);
   expect(result).toEqual({ ok: false, problem: expect.stringContaining('CAP_NET_ADMIN') });
-}, 5000);
+});
+
+test('what else keeps nft from the rules is told in its own words', async () => {
+  const result = await installWith(`${NO_CACHE}Protocol error\nError: of the line`);
+  const problem = `the guard on eth0 cannot be installed: ${NO_CACHE}Protocol error; of the line`;
+  expect(result).toEqual({ ok: false, problem });
+});
 
 describe.skipIf(reason !== undefined)(`guard in a namespace ${reason ?? ''}`, () => {
   let space: Namespace;
