@@ -20,14 +20,23 @@ export function findPoolMisfits(data: Mapping, services: readonly ServiceSketch[
       })),
     ),
     ...users.flatMap(beyondFullnat),
-    ...(pool === undefined ? [] : fewPorts(pool, data.workers)),
+    ...(pool === undefined ? [] : fewPorts(pool, addresses, data.workers)),
   ];
 }
 
-/** Workers share the ports of each address out among themselves. */
-function fewPorts({ ports = DEFAULT_SOURCE_PORTS }: Mapping, workers: unknown): Finding[] {
+/** Workers share the ports of each address out, unless each has an address of its own. */
+function fewPorts(
+  { ports = DEFAULT_SOURCE_PORTS }: Mapping,
+  addresses: readonly (string | undefined)[],
+  workers: unknown,
+): Finding[] {
   const range = typeof ports === 'string' ? parsePorts(ports) : undefined;
   if (range === undefined || typeof workers !== 'number') return [];
+  const isShared = [false, true].some((ofIpv6) => {
+    const own = addresses.filter((text) => text !== undefined && isIpv6Text(text) === ofIpv6);
+    return own.length > 0 && own.length < workers;
+  });
+  if (!isShared) return [];
   const count = range.to - range.from + 1;
   if (workers <= count) return [];
   return [
@@ -35,7 +44,7 @@ function fewPorts({ ports = DEFAULT_SOURCE_PORTS }: Mapping, workers: unknown): 
       path: ['sourcePool', 'ports'],
       at: 'value',
       found: `${ports}, which is ${count} for ${workers} workers`,
-      allowed: 'at least one port for each worker',
+      allowed: 'at least one port for each worker, or an address for each',
     },
   ];
 }

@@ -46,6 +46,14 @@ test('a pool has all ports that are not well known, or those that it names', () 
   });
 });
 
+test('a pool with an address for each worker needs no port for each', () => {
+  const top = 'workers: 2\nsourcePool: { addresses: [10.0.0.200, 10.0.0.201], ports: 5000-5000 }';
+  expect(configOf(file('method: fullnat, reals: [10.0.0.1]', top)).sourcePool?.ports).toEqual({
+    from: 5000,
+    to: 5000,
+  });
+});
+
 const FULLNAT = 'method: fullnat, reals: [10.0.0.1]';
 const MIXED = 'method: nat, reals: [10.0.0.1, { address: 10.0.0.2, method: fullnat }]';
 const pool = (address: string) => `sourcePool: { addresses: [10.0.0.200, ${address}] }`;
@@ -119,6 +127,15 @@ describe('a file is refused', () => {
       'any port of the pool',
       file(FULLNAT, 'sourcePool: { addresses: [10.0.0.200], ports: any }'),
       'sourcePool.ports: found "any", allowed a range from the lower port to the higher one',
+    ],
+    [
+      'fewer ports than workers, where one family has fewer addresses too',
+      file(
+        FULLNAT,
+        'workers: 2\n' +
+          "sourcePool: { addresses: [10.0.0.200, 10.0.0.201, 'fd00::c8'], ports: 5000-5000 }",
+      ),
+      'sourcePool.ports: found 5000-5000, which is 1 for 2 workers, allowed at least one port',
     ],
     [
       'fewer ports than workers',
