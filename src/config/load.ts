@@ -1,6 +1,5 @@
 // From a file to a Config: read, parse, check, fill in what the file leaves out. All problems are
 // reported together and nothing is half applied: the result is a whole Config or a list of them.
-import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { ALL_PORTS } from '../director/port-map.ts';
 import type { MethodName } from '../director/table.ts';
@@ -11,6 +10,7 @@ import { formatEndpoint } from './endpoint.ts';
 import { defaultHalfOpen } from './half-open.ts';
 import { onlyPort, parsePorts, plainVip } from './listening.ts';
 import { type DataPath, describe, didYouMean, type Finding, type Problem } from './problem.ts';
+import { readText } from './read-text.ts';
 import { findMisfits } from './rules.ts';
 import {
   allowedKeys,
@@ -33,7 +33,7 @@ export type LoadResult =
 export function loadConfig(path: string): LoadResult {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readText(path);
   } catch (error) {
     return { ok: false, problems: [unreadable(path, error as NodeJS.ErrnoException)] };
   }
@@ -120,13 +120,12 @@ function valueAt(data: unknown, path: DataPath): unknown {
 }
 
 function complete(data: ConfigData, file: string): Config {
-  const { workers } = data;
+  const { workers, interfaces } = data;
   const maximumFlows = data.flows?.maximum ?? DEFAULT_MAXIMUM_FLOWS;
   const ringSlots = data.ring?.slots ?? DEFAULT_RING_SLOTS;
-  const sizes = { workers, ringSlots, maximumFlows };
+  const sizes = { interfaces, workers, ringSlots, maximumFlows };
   return {
     file,
-    interfaces: data.interfaces,
     datapath: data.datapath,
     guard: data.guard,
     socket: data.socket,

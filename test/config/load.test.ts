@@ -1,5 +1,6 @@
 // A good configuration comes whole, with all that its file leaves out; and a file is read, or not.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -150,10 +151,33 @@ describe('loadConfig', () => {
     ['a directory', '.'],
   ])('tells of %s', (found, name) => {
     const file = join(directory, name);
-    const result = loadConfig(file);
-    expect(result.ok ? [] : result.problems.map(formatProblem)).toEqual([
+    expect(refusal(file)).toEqual([
       `${file}: found ${found}, allowed a YAML file that you may read ` +
         '(furiwake check --example prints one to start from)',
     ]);
   });
+
+  it('gives up what never ends: a device, or a file that is no configuration', () => {
+    expect(refusal('/dev/zero')).toEqual([expect.stringMatching(/^\/dev\/zero: found a device,/)]);
+    const large = join(directory, 'large');
+    writeFileSync(large, '');
+    truncateSync(large, 17 * 2 ** 20);
+    expect(refusal(large)).toEqual([expect.stringContaining('found more than 16 MiB, allowed')]);
+  });
+
+  it('reads a pipe to its end', () => {
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    // Comes in two parts.
+    const write = '(echo "$1"; sleep 0.2; echo "$2") > "$0"';
+    const parts = [GOOD.slice(0, 5).join('\n'), GOOD.slice(5).join('\n')];
+    const writer = spawn('sh', ['-c', write, pipe, ...parts], { stdio: 'ignore' });
+    expect(loadConfig(pipe)).toMatchObject({ ok: true, config: { file: pipe } });
+    writer.unref();
+  });
 });
+
+function refusal(file: string): string[] {
+  const result = loadConfig(file);
+  return result.ok ? [] : result.problems.map(formatProblem);
+}
