@@ -7,6 +7,7 @@ import { formatPorts } from '../config/listening.ts';
 import { loadConfig } from '../config/load.ts';
 import { jsonSchema } from '../config/schema.ts';
 import { configWarnings } from '../config/warnings.ts';
+import { openWeight } from '../control/build-life.ts';
 import type { SchedulerName } from '../schedule/scheduler.ts';
 import { invalidConfig } from './errors.ts';
 import { EXAMPLE_CONFIG } from './example.ts';
@@ -75,11 +76,20 @@ const plural = (amount: number, noun: string): string =>
 /** A table of 65,537 slots has 1/8 MiB. */
 const MUCH_MIB = 64;
 
+/** Slots of all Maglev tables: services with equal reals, weights and flags share one. */
+function maglevSlots(services: readonly ServiceConfig[]): number {
+  const tables = services.map(({ hash, reals }): [key: string, slots: number] => [
+    JSON.stringify([hash, reals.map((real) => [real.address, real.port, openWeight(real)])]),
+    hash.slots ?? 0,
+  ]);
+  return [...new Map(tables).values()].reduce((sum, slots) => sum + slots, 0);
+}
+
 /** What a good configuration means, in a few lines and a table. */
 export function renderConfig(config: Config, colours: Colours): string {
   const { services, interfaces } = config;
   const reals = services.flatMap((service) => service.reals);
-  const maglevMiB = services.reduce((sum, { hash }) => sum + (hash.slots ?? 0), 0) * (2 / 2 ** 20);
+  const maglevMiB = maglevSlots(services) * (2 / 2 ** 20);
   const facts = [
     `datapath ${config.datapath} (${number(config.ringSlots)} slots an interface)`,
     ...(config.workers > 1 ? [plural(config.workers, 'worker')] : []),

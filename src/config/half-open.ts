@@ -4,15 +4,19 @@
 // the client and to the real takes its time as well, so it should be well above.
 import type { Config } from './config.ts';
 
-/** For each slot of a worker's ring. */
+/** For each slot of the rings, of which each worker has one on each interface. */
 const FEWEST = 2;
 const BY_DEFAULT = 4;
 
-type Sizes = Pick<Config, 'ringSlots' | 'workers' | 'maximumFlows'>;
+type Sizes = Pick<Config, 'ringSlots' | 'workers' | 'interfaces' | 'maximumFlows'>;
+
+const slotsOfAll = ({ ringSlots, workers, interfaces }: Sizes): number =>
+  ringSlots * workers * interfaces.length;
 
 /** A quarter of all flows, and more where that is little beside the rings. */
-export function defaultHalfOpen({ ringSlots, workers, maximumFlows }: Sizes): number {
-  const enough = ringSlots * workers * BY_DEFAULT;
+export function defaultHalfOpen(sizes: Sizes): number {
+  const { maximumFlows } = sizes;
+  const enough = slotsOfAll(sizes) * BY_DEFAULT;
   return Math.min(maximumFlows, Math.max(maximumFlows >>> 2, enough));
 }
 
@@ -20,10 +24,12 @@ export function defaultHalfOpen({ ringSlots, workers, maximumFlows }: Sizes): nu
 export function halfOpenWarnings(
   config: Sizes & Pick<Config, 'datapath' | 'maximumHalfOpen'>,
 ): string[] {
-  const { datapath, ringSlots, workers, maximumHalfOpen, maximumFlows } = config;
-  const enough = ringSlots * workers * FEWEST;
+  const { datapath, ringSlots, workers, interfaces, maximumHalfOpen, maximumFlows } = config;
+  const enough = slotsOfAll(config) * FEWEST;
   if (datapath !== 'ring' || maximumHalfOpen >= enough) return [];
-  const each = workers > 1 ? ` of ${workers} workers` : '';
+  const each =
+    (workers > 1 ? ` of ${workers} workers` : '') +
+    (interfaces.length > 1 ? ` on ${interfaces.length} interfaces` : '');
   const raise = maximumFlows < enough ? 'flows.maximum' : 'flows.halfOpenMaximum';
   return [
     `flows.halfOpenMaximum is ${maximumHalfOpen}, beside ring.slots of ${ringSlots}${each}: a ` +

@@ -286,7 +286,7 @@ const flowsSchema = z.strictObject(
         'Most of them that are half open: a connection without its third packet, a UDP exchange ' +
           'without its second request. One more takes the place of the oldest, so that a flood ' +
           'leaves room for others. By default a quarter of maximum, or four times what the rings ' +
-          'of all workers hold if that is more',
+          'of all workers on all interfaces hold if that is more',
       ),
   },
   'a mapping with maximum and halfOpenMaximum',

@@ -33,10 +33,10 @@ it.each([
 });
 
 /** The first warning about a configuration with these lines. */
-function warningOf(lines: string): string | undefined {
+function warningOf(lines: string, interfaces = 'eth0'): string | undefined {
   const service = '{ vip: 192.0.2.1, port: 80, method: dsr, reals: [192.0.2.2] }';
   const result = parseConfig(
-    `interfaces: [eth0]\n${lines}\nservices: { web: ${service} }`,
+    `interfaces: [${interfaces}]\n${lines}\nservices: { web: ${service} }`,
     'x.yaml',
   );
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
@@ -58,6 +58,16 @@ it('warns of fewer half-open flows than a flood in the ring pushes out', () => {
   );
   expect(warningOf('flows: { maximum: 8192 }\nring: { slots: 512 }')).toBeUndefined();
   expect(warningOf('flows: { halfOpenMaximum: 256 }\ndatapath: cap')).toBeUndefined();
+  // Each worker has a ring on each interface.
+  expect(warningOf('', 'eth0, eth1')).toBeUndefined();
+  expect(warningOf('workers: 16', 'eth0, eth1')).toBeUndefined();
+  expect(warningOf('flows: { halfOpenMaximum: 8192 }', 'eth0, eth1')).toBeUndefined();
+  expect(warningOf('flows: { halfOpenMaximum: 8191 }', 'eth0, eth1')).toMatch(
+    / is 8191, beside ring\.slots of 2048 on 2 interfaces: .* 8192 or more/,
+  );
+  expect(warningOf('flows: { halfOpenMaximum: 8192 }\nworkers: 2', 'eth0, eth1')).toMatch(
+    / of 2048 of 2 workers on 2 interfaces: .* 16384 or more/,
+  );
 });
 
 it('warns of fewer addresses in the source pool than workers', () => {
@@ -71,10 +81,11 @@ it('warns of fewer addresses in the source pool than workers', () => {
 });
 
 it('says how much memory Maglev tables take, where it is much', () => {
-  const facts = (services: number, hash: string) => {
+  const facts = (services: number, hash: string, reals = services) => {
     const lines = Array.from({ length: services }, (_, n) => {
       const vip = `198.18.${n >>> 8}.${n & 255}`;
-      return `  s${n}: { vip: ${vip}, port: 80, method: dsr, hash: ${hash}, reals: [192.0.2.2] }`;
+      const real = `10.0.${(n % reals) >>> 8}.${(n % reals) & 255}`;
+      return `  s${n}: { vip: ${vip}, port: 80, method: dsr, hash: ${hash}, reals: [${real}] }`;
     });
     const text = ['interfaces: [eth0]', 'services:', ...lines].join('\n');
     const result = parseConfig(text, 'x.yaml');
@@ -84,4 +95,6 @@ it('says how much memory Maglev tables take, where it is much', () => {
   expect(facts(600, '{}')).toContain('Maglev tables of 75 MiB in each thread');
   expect(facts(600, '{ slots: 4093 }')).not.toContain('Maglev');
   expect(facts(3, '{}')).not.toContain('Maglev');
+  // Services with equal reals share a table.
+  expect(facts(600, '{}', 500)).not.toContain('Maglev');
 });
