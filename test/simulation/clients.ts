@@ -19,6 +19,7 @@ import {
   readError,
   readSegment,
   type Segment,
+  sourceOf,
 } from './segments.ts';
 import { findBadSum } from './sums.ts';
 import type { World } from './world.ts';
@@ -89,6 +90,7 @@ export function createClients(
   const connections: Connection[] = [];
   const byKey = new Map<string, Connection>();
   const living = new Set<Connection>();
+  const asked = new Set<string>();
   const pieces = createReassembly();
   const clients: Clients = { connections, living, errors: 0, open, whose, arrive };
 
@@ -108,6 +110,7 @@ export function createClients(
     };
     connections.push(connection);
     living.add(connection);
+    asked.add(vip);
     byKey.set(keyOf(protocol, address, connection.sourcePort), connection);
     if (protocol === 17) connection.phase = 'open';
     say(connection);
@@ -176,7 +179,11 @@ export function createClients(
     return message && connections[message.connection];
   }
 
+  /** "Each piece of an answer, not only its first one, comes from an address that was asked." */
   function arrive(frame: Uint8Array): void {
+    if (isPiece(frame) && !asked.has(sourceOf(frame))) {
+      violations.push(`a client got a piece of a packet from ${sourceOf(frame)}`);
+    }
     const whole = pieces.add(frame);
     if (whole === undefined) return;
     const bad = findBadSum(whole);

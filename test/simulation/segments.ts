@@ -74,6 +74,12 @@ export function addressAt(frame: DataView, at: number, family: 4 | 6): string {
   return remember(texts6, words.join(), () => formatIpv6(words as unknown as Ipv6));
 }
 
+/** The address that a frame's packet comes from, be it whole or a piece. */
+export function sourceOf(frame: Uint8Array): string {
+  const family = isIpv6(frame) ? 6 : 4;
+  return addressAt(viewOf(frame), L3 + (family === 4 ? 12 : 8), family);
+}
+
 /** Takes the packet apart that begins at `l3`: a whole one, or a first fragment. */
 export function readSegment(bytes: Uint8Array, l3 = L3): Segment {
   const frame = viewOf(bytes);
@@ -142,9 +148,8 @@ export function createReassembly(): Reassembly {
       if (!isPiece(frame)) return frame;
       const view = viewOf(frame);
       const family = isIpv6(frame) ? 6 : 4;
-      const source = addressAt(view, L3 + (family === 4 ? 12 : 8), family);
       const id = family === 4 ? view.getUint16(L3 + 4) : view.getUint32(L3 + 44);
-      const key = `${source} ${id}`;
+      const key = `${sourceOf(frame)} ${id}`;
       const pieces = waiting.get(key) ?? new Map<number, Uint8Array>();
       const offset = family === 4 ? view.getUint16(L3 + 6) & 0x1fff : view.getUint16(L3 + 42) >>> 3;
       waiting.set(key, pieces.set(offset, frame));
