@@ -47,6 +47,9 @@ function config(socket: string): string {
   });
 }
 
+/** For iperf3: a hundred, of several fragments each. */
+const DATAGRAMS = { bytes: 400_000, payloadBytes: 4000, bitsPerSecond: 8_000_000, seconds: 10 };
+
 describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
   let lab: Lab;
   let director: Director;
@@ -60,6 +63,15 @@ describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
     for (const { vip, clientOf } of WAYS) {
       for (const last of CLIENTS) expect(await get(clientOf(last), vip)).toMatch(/r[123]/);
     }
+  }
+
+  /**
+   * What the director did not carry. iperf3 counts as lost what a download's sender still sends
+   * while the word of its end is under way, and the director shows what was lost for real.
+   */
+  async function lostFrames() {
+    const { drops, arms } = await director.status();
+    return [drops, arms.map(({ missedFrames, failedFrames }) => [missedFrames, failedFrames])];
   }
 
   beforeAll(async () => {
@@ -107,25 +119,25 @@ describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
   });
 
   it('brings the fragments of a datagram to the worker of its flow', async () => {
-    const options = { host: 'client', address: NAT_VIP, protocol: 'udp', bytes: 400_000 } as const;
-    for (const direction of ['upload', 'download'] as const) {
-      const pace = { payloadBytes: 4000, bitsPerSecond: 8_000_000, seconds: 10 };
-      expect((await runIperf3(lab, { ...options, ...pace, direction })).lost).toBe(0);
-    }
+    const before = await lostFrames();
+    const options = { host: 'client', address: NAT_VIP, protocol: 'udp', ...DATAGRAMS } as const;
+    expect((await runIperf3(lab, { ...options, direction: 'upload' })).lost).toBe(0);
+    const { receivedBytes } = await runIperf3(lab, { ...options, direction: 'download' });
+    expect(receivedBytes).toBeGreaterThanOrEqual(DATAGRAMS.bytes);
+    expect(await lostFrames()).toEqual(before);
   });
 
   it('brings the fragments of answers to a source pool to the worker that has the address', async () => {
+    const before = await lostFrames();
     for (const worker of [0, 1]) {
       const from = CLIENTS.map(natClient).find((client) => workerFor(client) === worker)!;
-      const options = { host: 'client', address: FULLNAT_VIP, protocol: 'udp', from } as const;
-      const pace = { bytes: 400_000, payloadBytes: 4000, bitsPerSecond: 8_000_000, seconds: 10 };
-      const { lost, receivedBytes } = await runIperf3(lab, {
-        ...{ ...options, ...pace, direction: 'download' },
+      const { receivedBytes } = await runIperf3(lab, {
+        ...{ host: 'client', address: FULLNAT_VIP, protocol: 'udp', from, direction: 'download' },
+        ...DATAGRAMS,
       });
-      // What its sender sends beyond the end counts as lost.
-      expect(lost).toBeLessThan(0.1);
-      expect(receivedBytes).toBeGreaterThan(380_000);
+      expect(receivedBytes).toBeGreaterThanOrEqual(DATAGRAMS.bytes);
     }
+    expect(await lostFrames()).toEqual(before);
   });
 
   it('brings the answers to addresses of a source pool back to the worker that chose it', async () => {
