@@ -36,7 +36,7 @@ function configFor(socket: string, { reals = {} }: Changes = {}): string {
       services: {
         web: {
           ...{ ...dsr, port: 80, scheduler: 'rr' },
-          ...{ persistence: { timeout: '2s' }, sorry: { name: 'r3', address: address('r3') } },
+          ...{ persistence: { timeout: '30s' }, sorry: { name: 'r3', address: address('r3') } },
         },
         bulk: { ...dsr, port: 5201, scheduler: 'sh' },
         log: { ...dsr, port: 514, protocol: 'udp', scheduler: 'rr' },
