@@ -149,7 +149,7 @@ function createSimulation(seed: number, isBusy: boolean): Simulation {
   // The clock of the director wraps in the course of the simulation.
   const aheadMs = 0x7fff_ffff - random.between(0, TROUBLE_MS);
   const director = createDirector({
-    ...{ arms: ARMS6, counters, maximumFlows: isBusy ? 128 : 768, nowMs: aheadMs | 0 },
+    ...{ arms: ARMS6, counters, maximumFlows: isBusy ? 96 : 768, nowMs: aheadMs | 0 },
     table: makeTable(),
     flowSeed: random.between(-0x8000_0000, 0x7fff_ffff),
   });
