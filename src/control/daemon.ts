@@ -14,7 +14,9 @@ import { armOf } from './arms.ts';
 import { type BuiltTable, createTableBuilder } from './build-table.ts';
 import type { DataPlane } from './data-plane-host.ts';
 import { fillStatus } from './fill-status.ts';
+import type { Routes } from './find-hops.ts';
 import { createFlowQuestions } from './flow-questions.ts';
+import { createForgetting } from './forget-sources.ts';
 import { guardRules } from './guard-rules.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import { type GuardKeeper, keepGuard, NO_GUARD } from './keep-guard.ts';
@@ -86,11 +88,20 @@ class Daemon {
   readonly #questions = createFlowQuestions((message) => this.#plane?.post(message));
   /** For an end without `#leave`, such as that of a bug. */
   readonly #removeSocket = () => rmSync(this.#config.socket, { force: true });
+  readonly #forget = createForgetting({
+    retired: () => this.#config.retiredSources ?? [],
+    keepOnly: (rest) => this.#keepOnly(rest),
+    inTurn: (change) => this.#inTurn(change),
+    nowMs: () => performance.now(),
+    log: { event: (...words) => this.#log.event(...words) },
+  });
   readonly #conflicts = new Map<string, number>();
   #config: Config;
   #arms: Arm[];
   #links: LinkState[];
   #built: BuiltTable;
+  /** By which it was built. */
+  #routes: Routes;
   #plane: DataPlane | undefined;
   #counterBase: Float64Array;
   #api: ApiServer | undefined;
@@ -109,6 +120,7 @@ class Daemon {
     this.#counterBase = this.#shared.counters.values.slice();
     this.#arms = armsOf(facts);
     this.#links = this.#arms.map((arm) => linkState(arm.name, arm.interfaceIndex));
+    this.#routes = facts.routes;
     this.#built = this.#builder.build(config, this.#arms, facts.routes);
     this.#guardChoice = chooseGuard(config, facts);
     this.#guard = this.#guardChoice.kind === 'none' ? NO_GUARD : this.#makeGuard();
@@ -304,6 +316,7 @@ class Daemon {
     if (bare !== undefined) return `${bare.name} is back, but has no address yet`;
     this.#arms = arms;
     this.#built = this.#builder.build(this.#config, arms, facts.routes);
+    this.#routes = facts.routes;
     const problem = await this.#guard.install();
     if (problem !== undefined) this.#failure = problem;
     // An interface that went took its memberships along.
@@ -335,6 +348,10 @@ class Daemon {
     if (!(await this.#take(config))) return;
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
+    const known = configWarnings(old);
+    for (const warning of configWarnings(config)) {
+      if (!known.includes(warning)) this.#log.event('warning', warning);
+    }
     const [before, after] = [addressesOf(old.retiredSources), addressesOf(retired)];
     for (const address of after.filter((each) => !before.includes(each))) {
       const until = 'answered for until no flow goes by it any more';
@@ -354,23 +371,27 @@ class Daemon {
     const facts = readHostFacts(config);
     const problems = findProblems(config, facts);
     if (problems.length > 0) return this.#refuse(problems);
-    const built = this.#rebuild(config, facts);
-    if (built === undefined) return false;
-    if (!this.#hasRoom(built)) {
-      return this.#refuse(['more services or reals than there is room for']);
-    }
+    const problem = await this.#put(config, facts.routes);
+    return problem === undefined || this.#refuse([problem]);
+  }
+
+  /** Makes it the running one, whole or not at all; gives what keeps it from that. */
+  async #put(config: Config, routes: Routes): Promise<string | undefined> {
+    const built = this.#rebuild(config, routes);
+    if (typeof built === 'string') return built;
+    if (!this.#hasRoom(built)) return 'more services or reals than there is room for';
     const old = this.#config;
     this.#config = config;
     const problem = await this.#guard.update();
     if (problem !== undefined) {
       this.#config = old;
-      return this.#refuse([problem]);
+      return problem;
     }
-    this.#built = built;
+    [this.#built, this.#routes] = [built, routes];
     this.#takenMs = performance.now();
     this.#plane?.post({ type: 'table', table: built.table });
     await this.#joinGroups();
-    return true;
+    return undefined;
   }
 
   /** Gives up addresses that left the pool, once no flow goes by any of them. */
@@ -383,18 +404,10 @@ class Daemon {
     this.#forget(addressesOf(retired), 'no flow goes by it any more');
   }
 
-  #forget(addresses: readonly string[], why: string): void {
-    this.#inTurn(async () => {
-      const { retiredSources: retired = [] } = this.#config;
-      const gone = addressesOf(retired).filter((address) => addresses.includes(address));
-      const rest = retired.filter(({ address }) => !addresses.includes(address));
-      if (gone.length === 0 || !(await this.#take({ ...this.#config, retiredSources: rest }))) {
-        return;
-      }
-      for (const address of gone) {
-        this.#log.event('pool', `${address} is answered for no longer: ${why}`, { address });
-      }
-    });
+  /** Answers for no other of what left the pool; nothing else of host or file is looked at. */
+  async #keepOnly(rest: readonly RetiredSource[]): Promise<string | undefined> {
+    if (this.#links.includes('gone')) return 'an interface is gone';
+    return this.#put({ ...this.#config, retiredSources: rest }, this.#routes);
   }
 
   /** Changes of the configuration happen one after the other. */
@@ -406,13 +419,12 @@ class Daemon {
   }
 
   /** The arms are those of the start, so what fresh facts allow may still lead nowhere by them. */
-  #rebuild(config: Config, { routes }: HostFacts): BuiltTable | undefined {
+  #rebuild(config: Config, routes: Routes): BuiltTable | string {
     try {
       return this.#builder.build(config, this.#arms, routes);
     } catch (error) {
       const advice = 'addresses of an interface changed since the start? restart the director';
-      this.#refuse([`${messageOf(error)}; ${advice}`]);
-      return undefined;
+      return `${messageOf(error)}; ${advice}`;
     }
   }
 

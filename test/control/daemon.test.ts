@@ -183,6 +183,19 @@ services:
     expect((await fetchStatus(socket)).services[0]?.vips).toEqual(['10.1.0.200']);
   });
 
+  test('warns of what a reload brings, and only once', async () => {
+    writeConfig({ head: 'workers: 2' });
+    const director = run();
+    await director.sees('furiwake status');
+    writeConfig({ head: 'workers: 2\nsourcePool: { addresses: [10.1.0.201] }' });
+    for (const times of [1, 2]) {
+      director.child.kill('SIGHUP');
+      await director.sees(new RegExp(`(reloaded[^]*){${times}}`));
+    }
+    await director.sees('are 1 of IPv4 for 2 workers');
+    expect(director.output().split('are 1 of IPv4 for 2 workers').length).toBe(2);
+  });
+
   test('refuses a reload that only addresses since the start would allow, and goes on', async () => {
     const director = run();
     await director.sees('furiwake status');
