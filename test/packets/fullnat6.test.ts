@@ -397,15 +397,39 @@ describe('the ports of the pool', () => {
     expect(sourceOf(scene.receive(natTcp6(SYN)).frame)).toEqual(first);
   });
 
+  /** The sources that a worker of three gives to more flows than it has ports for. */
+  const takenBy = (worker: number, addresses: readonly string[], portCount: number) => {
+    const scene = fullnat({ pool: { addresses, firstPort: PORT, portCount } });
+    Object.assign(scene.director, { worker, workers: 3 });
+    const outcomes = Array.from({ length: 30 }, (_, index) =>
+      scene.receive(natTcp6({ ...SYN, sourcePort: index + 1 })),
+    );
+    const sent = outcomes.filter(({ verdict }) => verdict === 'send 1');
+    const rest = outcomes.filter(({ verdict }) => verdict === 'drop no-source-port');
+    expect(sent.length + rest.length).toBe(outcomes.length);
+    const sources = sent.map(({ frame }) => sourceOf(frame));
+    const [hosts, ports] = [0, 1].map((part) => [...new Set(sources.map((each) => each[part]))]);
+    return { count: sent.length, hosts, ports: ports!.sort() };
+  };
+
   test('are each one of one worker alone', () => {
-    const pool = { addresses: [POOL], firstPort: PORT, portCount: 10 };
-    for (const worker of [0, 1, 2]) {
-      const scene = fullnat({ pool });
-      Object.assign(scene.director, { worker, workers: 3 });
-      for (let sourcePort = 1; sourcePort < 9; sourcePort++) {
-        const { frame, verdict } = scene.receive(natTcp6({ ...SYN, sourcePort }));
-        if (verdict === 'send 1') expect((sourceOf(frame)[1] as number) % 3).toBe(worker);
-      }
+    // Of ten ports from one that leaves 1 over; two reals have them all.
+    const own = [[2, 5, 8], [0, 3, 6, 9], [1, 4, 7]];
+    for (const [worker, ports] of own.entries()) {
+      const { count, hosts, ports: seen } = takenBy(worker, [POOL], 10);
+      expect(seen).toEqual(ports.map((port) => PORT + port));
+      expect([count, hosts!.length]).toEqual([2 * ports.length, 1]);
+    }
+  });
+
+  test('are all of one worker where each has an address', () => {
+    const addresses = [POOL, '2001:db8:b::201', '2001:db8:b::202'];
+    for (const [worker, address] of addresses.entries()) {
+      const { count, hosts, ports } = takenBy(worker, addresses, 5);
+      const words = addressOf(address).map((word) => (word >>> 0).toString(16).padStart(8, '0'));
+      expect(hosts).toEqual([words.join('')]);
+      expect(ports).toEqual([0, 1, 2, 3, 4].map((port) => PORT + port));
+      expect(count).toBe(10);
     }
   });
 
