@@ -43,7 +43,7 @@ export function findProblems(config: Config, facts: HostFacts): string[] {
     ...tooManyWorkers(config, facts),
     ...ownedAddresses(config, facts),
     ...unreachableReals(config, facts),
-    ...unfitTunnels(config, facts),
+    ...unfitWays(config, facts),
     ...(chooseGuard(config, facts).kind === 'none' ? doubleHandling(config, facts) : []),
   ];
 }
@@ -190,18 +190,28 @@ function unreachableReals(config: Config, facts: HostFacts): string[] {
 }
 
 /**
- * A tunnel begins at an address of the real's family, and an IPv6 packet of the smallest size that
- * every network must carry fits into it.
+ * Interfaces of reals over IPv6 have the MTU that it demands (RFC 8200, 5). A tunnel begins at an
+ * address of the real's family, and where a VIP is of IPv6, packets of that size fit into it.
  */
-function unfitTunnels(config: Config, facts: HostFacts): string[] {
+function unfitWays(config: Config, facts: HostFacts): string[] {
   const arms = facts.interfaces.flatMap((found) => (found.ok ? armOf(found.interface) : []));
   const sources = config.tunnel?.sources ?? [];
   return config.services.flatMap((service) =>
     allReals(service).flatMap((real) => {
       const arm = arms[findWay(real, arms, facts.routes).arm];
-      if ((real.method !== 'ipip' && real.method !== 'gue') || arm === undefined) return [];
-      const where = `services.${service.name}: the tunnel to the real ${realName(real)}`;
+      if (arm === undefined) return [];
       const ofIpv6 = isIpv6Text(real.address);
+      const at = `services.${service.name}: the`;
+      const bare =
+        ofIpv6 && arm.mtu < IPV6_MINIMUM_MTU
+          ? [
+              `${at} way to the real ${realName(real)} is too narrow: ${arm.name} has an MTU of ` +
+                `${arm.mtu}, and IPv6 needs ${IPV6_MINIMUM_MTU} on every interface (RFC 8200, 5): ` +
+                `ip link set ${arm.name} mtu ${IPV6_MINIMUM_MTU} or more`,
+            ]
+          : [];
+      if (real.method !== 'ipip' && real.method !== 'gue') return bare;
+      const where = `${at} tunnel to the real ${realName(real)}`;
       const isNowhere = ofIpv6 ? !hasGlobal(arm) : arm.address === 0;
       const least = IPV6_MINIMUM_MTU + aheadOf(real.method, ofIpv6);
       const isNarrow = service.vips.some(isIpv6Text) && arm.mtu < least;
@@ -218,7 +228,7 @@ function unfitTunnels(config: Config, facts: HostFacts): string[] {
                 `${IPV6_MINIMUM_MTU} bytes, which hosts may always send, need ${least} with the ` +
                 `headers of ${real.method}: ip link set ${arm.name} mtu ${least} or more`,
             ]
-          : []),
+          : bare),
       ];
     }),
   );

@@ -158,6 +158,33 @@ describe('addresses', () => {
     expect(problems.join('\n')).toContain('the tunnel to the real sorry (10.3.0.9) has no source');
   });
 
+  test.each([
+    // The real's and the VIP's families, the method, and the MTU that is just enough.
+    ['2001:db8:1::9', '10.1.0.100', 'ipip', 1280],
+    ['2001:db8:1::9', '10.1.0.100', 'gue', 1280],
+    ['2001:db8:1::9', '2001:db8:1::100', 'dsr', 1280],
+    ['2001:db8:1::9', '2001:db8:1::100', 'ipip', 1320],
+    ['2001:db8:1::9', '2001:db8:1::100', 'gue', 1332],
+    ['10.1.0.9', '2001:db8:1::100', 'ipip', 1300],
+    ['10.1.0.9', '2001:db8:1::100', 'gue', 1312],
+    ['10.1.0.9', '10.1.0.100', 'gue', 68],
+  ] as const)('to the real %s of the VIP %s by %s the MTU is %i at least', (...row) => {
+    const [address, vip, method, least] = row;
+    const [web] = sampleConfig().services;
+    const reals = [{ ...web!.reals[0]!, name: 'far', address, method }];
+    const config = sampleConfig({ services: [{ ...web!, vips: [vip], method, reals }] });
+    const by = (mtu: number) => {
+      const narrow = ethernet('eth1', '10.1.0.1', { mtu });
+      return findProblems(config, hostFacts({ interfaces: [narrow] }));
+    };
+    expect(by(least)).toEqual([]);
+    if (least === 68) return;
+    const problems = by(least - 1);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`far (${address}) is too narrow: eth1 has an MTU of ${least - 1}`);
+    expect(problems[0]).toContain(`ip link set eth1 mtu ${least} or more`);
+  });
+
   test('a real that no interface leads to is named beside what there is', () => {
     const problem = onlyProblem(withReal({ address: '10.7.0.9' }), hostFacts());
     expect(problem).toContain('no interface leads to the real stray (10.7.0.9)');
