@@ -3,22 +3,28 @@
 // packet that is cut, and each piece gets them. The pieces are copies, which leave by the outbox.
 // This is the slow way, for senders that do not do path MTU discovery.
 import * as checksum from '../wire/checksum.ts';
+import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { mendOuter } from './encapsulate.ts';
 import { finishChecksum } from './length.ts';
+import { dropped } from './refuse.ts';
 import { detailOf, restOf, TAKEN, type Verdict } from './verdict.ts';
 
+const TOO_BIG = DROP['too-big'];
 const MORE_FRAGMENTS = 0x2000;
+/** The room that a piece needs: pieces but the last are of whole eight bytes. */
+export const LEAST_PIECE = ipv4.HEADER_BYTES + 8;
 const HEADERS = ethernet.HEADER_BYTES + ipv4.HEADER_BYTES;
 
 /**
  * Leaves the pieces of a packet without options in the outbox.
- * @param sent the verdict on the packet as a whole: the arm that its pieces are sent on, whose MTU
- * is 68 at least, as of every arm with IPv4, and how far ahead it begins
+ * @param sent the verdict on the packet as a whole: the arm that its pieces are sent on, and how
+ * far ahead it begins
  * @param partial 1 if its checksum is unfinished, which must be done now: nobody could do it later
+ * @param room how long a piece may be, without outer headers
  */
 export function cutFrame(
   director: Director,
@@ -26,7 +32,11 @@ export function cutFrame(
   at: number,
   sent: Verdict,
   partial: number,
+  room: number,
 ): Verdict {
+  // An arm may have any MTU, and outer headers may take up all of it.
+  if (room < LEAST_PIECE) return dropped(director, TOO_BIG);
+  const most = (room - ipv4.HEADER_BYTES) & ~7;
   const { outbox, counters } = director;
   const out = detailOf(sent);
   const ahead = restOf(sent);
@@ -35,7 +45,6 @@ export function cutFrame(
   const field = ipv4.fragmentField(frame, l3);
   const payload = ipv4.totalBytes(frame, l3) - ipv4.HEADER_BYTES;
   const head = HEADERS + ahead;
-  const most = ((director.armFrameBytes[out] as number) - head) & ~7;
   const source = new Uint8Array(frame.buffer, frame.byteOffset + at - ahead, head + payload);
   for (let done = 0; done < payload; done += most) {
     const next = Math.min(payload, done + most);

@@ -12,7 +12,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import * as tunnel from '../wire/tunnel.ts';
 import { ROW_STRIDE } from './counters.ts';
 import type { Director } from './director.ts';
-import { ANY_LENGTH, finishChecksum, segmentBytes } from './length.ts';
+import { ANY_LENGTH, finishChecksum, mayCut, segmentBytes } from './length.ts';
 import { METHOD_GUE, METHOD_IPIP } from './table.ts';
 import { sendAhead, type Verdict } from './verdict.ts';
 
@@ -22,6 +22,11 @@ export const TUNNEL_WORDS = 12;
 export const AHEAD = 0;
 /** Which bits of the last word of the outer source address vary from flow to flow. */
 const VARYING = 1;
+/** How long packets may be that may be cut, if a router told of a narrower path, and until when. */
+const NARROW = 2;
+const NARROW_UNTIL = 3;
+/** After that long the path may be wider again (RFC 8201, 4). */
+const NARROW_MS = 600_000;
 /** Outer addresses, four words each; one of IPv4 is the last of them. */
 const SOURCE = 4;
 export const DESTINATION = 8;
@@ -93,11 +98,35 @@ export function fitsTunnel(
   offload: number,
 ): boolean {
   if ((offload & ANY_LENGTH) !== 0) return true;
-  const ahead = director.tunnels[realId * TUNNEL_WORDS] as number;
-  const longest = (director.armFrameBytes[out] as number) - ethernet.HEADER_BYTES - ahead;
+  const longest = roomFor(director, frame, at + ethernet.HEADER_BYTES, realId, out);
   director.narrowMtu = longest;
   const bytes = tunnel.packetBytes(frame, at + ethernet.HEADER_BYTES);
   return segmentBytes(offload) === 0 && bytes <= longest;
+}
+
+/** How long a packet, at `l3`, may be on its way to a real, without the outer headers it gets. */
+export function roomFor(
+  { tunnels, armFrameBytes, nowMs }: Director,
+  frame: DataView,
+  l3: number,
+  realId: number,
+  out: number,
+): number {
+  const word = realId * TUNNEL_WORDS;
+  const ahead = tunnels[word + AHEAD] as number;
+  const room = (armFrameBytes[out] as number) - ethernet.HEADER_BYTES - ahead;
+  const narrow = tunnels[word + NARROW] as number;
+  if (narrow === 0 || narrow >= room || ipv6.isAt(frame, l3) || !mayCut(frame, l3)) return room;
+  return (((tunnels[word + NARROW_UNTIL] as number) - nowMs) | 0) > 0 ? narrow : room;
+}
+
+/**
+ * Remembers how long a packet may be on its way through a real's tunnel: one that may be cut will
+ * be before it goes in, for its sender takes no advice (RFC 2473, 7.2).
+ */
+export function rememberRoom({ tunnels, nowMs }: Director, realId: number, room: number): void {
+  tunnels[realId * TUNNEL_WORDS + NARROW] = room;
+  tunnels[realId * TUNNEL_WORDS + NARROW_UNTIL] = nowMs + NARROW_MS;
 }
 
 /**
@@ -122,15 +151,19 @@ export function sendThroughTunnel(
   const row = realRowsAt + realId * ROW_STRIDE;
   values[row] = (values[row] as number) + 1;
   values[row + 1] = (values[row + 1] as number) + (end - at);
-  return encapsulate(director, frame, at, realId);
+  return encapsulate(director, frame, at, realId, (offload & ANY_LENGTH) === 0);
 }
 
-/** Puts the outer headers of a real's tunnel before an IP packet; the real is resolved. */
+/**
+ * Puts the outer headers of a real's tunnel before an IP packet; the real is resolved.
+ * @param isWhole false if only pieces will be sent, whose outer headers are mended
+ */
 export function encapsulate(
   director: Director,
   frame: DataView,
   at: number,
   realId: number,
+  isWhole: boolean,
 ): Verdict {
   const { tunnels, ways, table } = director;
   const word = realId * TUNNEL_WORDS;
@@ -155,12 +188,12 @@ export function encapsulate(
     frame.setInt32(outer + ipv6.DESTINATION_OFFSET - 4, source);
     ipv6.setAddress(frame, outer + ipv6.DESTINATION_OFFSET, tunnels, word + DESTINATION);
     // The label spreads the flows where nobody looks at ports (RFC 6438, 4).
-    tunnel.writeOuter(frame, outer, ahead, hash);
+    tunnel.writeOuter(frame, outer, ahead, hash, isWhole);
   } else {
     frame.setUint16(start + 12, ethernet.TYPE_IPV4);
     frame.setInt32(outer + 12, source);
     frame.setInt32(outer + 16, tunnels[word + DESTINATION + LAST] as number);
-    tunnel.writeOuter(frame, outer, ahead, nextId(director));
+    tunnel.writeOuter(frame, outer, ahead, nextId(director), isWhole);
   }
   return sendAhead(ways[way + 3] as number, ahead);
 }
@@ -194,5 +227,5 @@ function flowHash(frame: DataView, l3: number): number {
 export function mendOuter(director: Director, frame: DataView, ahead: number): void {
   if (ahead === 0) return;
   const id = ahead >= tunnel.OUTER6_BYTES ? frame.getInt32(OUTER_AT) : nextId(director);
-  tunnel.writeOuter(frame, OUTER_AT, ahead, id);
+  tunnel.writeOuter(frame, OUTER_AT, ahead, id, true);
 }

@@ -4,14 +4,15 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import { packetBytes } from '../wire/tunnel.ts';
 import { ROW_STRIDE } from './counters.ts';
 import { cutFrame } from './cut-frame.ts';
 import type { Director } from './director.ts';
-import { encapsulate, TUNNEL_WORDS } from './encapsulate.ts';
+import { encapsulate, roomFor, TUNNEL_WORDS } from './encapsulate.ts';
 import { isLonger, mayCut } from './length.ts';
 import { GONE, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { setMacs } from './rewrite.ts';
-import { detailOf, restOf, send, type Verdict } from './verdict.ts';
+import { send, type Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
 const NO_FLOW = DROP['no-flow'];
@@ -55,10 +56,15 @@ export function addressToReal(director: Director, frame: DataView, at: number, i
 
 /** Addresses a frame to a real that is resolved, with outer headers if need be, and sends it. */
 export function sendToReal(director: Director, frame: DataView, at: number, id: number): Verdict {
-  if (aheadOf(director, id) === 0) {
-    return sendOrCut(director, frame, at, send(addressToReal(director, frame, at, id)));
-  }
-  return sendOrCut(director, frame, at, encapsulate(director, frame, at, id));
+  const l3 = at + ethernet.HEADER_BYTES;
+  const out = director.ways[id * WAY_WORDS + WAY_ARM] as number;
+  const room = roomFor(director, frame, l3, id, out);
+  const isWhole = packetBytes(frame, l3) <= room;
+  const isBare = aheadOf(director, id) === 0;
+  const sent = isBare
+    ? send(addressToReal(director, frame, at, id))
+    : encapsulate(director, frame, at, id, isWhole);
+  return isWhole ? sent : cutFrame(director, frame, at, sent, 0, room);
 }
 
 /**
@@ -85,7 +91,10 @@ export function sendToHop(
   hopHigh: number,
   hopLow: number,
 ): Verdict {
-  return sendOrCut(director, frame, at, send(addressToHop(director, frame, at, hopHigh, hopLow)));
+  const out = addressToHop(director, frame, at, hopHigh, hopLow);
+  const longest = director.armFrameBytes[out] as number;
+  if (!isLonger(frame, at + ethernet.HEADER_BYTES, longest)) return send(out);
+  return cutFrame(director, frame, at, send(out), 0, longest - ethernet.HEADER_BYTES);
 }
 
 /** @param packets REQUEST_PACKETS or REPLY_PACKETS; the field of the bytes is the next one */
@@ -98,10 +107,4 @@ export function countTraffic(
   const field = realRowsAt + id * ROW_STRIDE + packets;
   values[field] = (values[field] as number) + 1;
   values[field + 1] = (values[field + 1] as number) + bytes;
-}
-
-function sendOrCut(director: Director, frame: DataView, at: number, sent: Verdict): Verdict {
-  const longest = (director.armFrameBytes[detailOf(sent)] as number) - restOf(sent);
-  if (!isLonger(frame, at + ethernet.HEADER_BYTES, longest)) return sent;
-  return cutFrame(director, frame, at, sent, 0);
 }

@@ -9,7 +9,7 @@ import * as sctp from '../wire/sctp.ts';
 import * as tcp from '../wire/tcp.ts';
 import { packetBytes } from '../wire/tunnel.ts';
 import { DOWN } from './availability.ts';
-import { cutFrame } from './cut-frame.ts';
+import { cutFrame, LEAST_PIECE } from './cut-frame.ts';
 import type { Director } from './director.ts';
 import {
   forwardFound,
@@ -128,7 +128,8 @@ export function processTooLong(
   const payload = isSuper ? segmentPayload(frame, l3, l4, protocol, offload, narrowMtu) : 0;
   // Nobody here could finish the sum of SCTP.
   const isUnfinished = (offload & 1) !== 0 && protocol === ipv4.PROTOCOL_SCTP;
-  if (isSuper ? payload === 0 : isUnfinished || ofIpv6 || !mayCut(frame, l3)) {
+  const isCut = !ofIpv6 && mayCut(frame, l3) && narrowMtu >= LEAST_PIECE;
+  if (isSuper ? payload === 0 : isUnfinished || !isCut) {
     const tell = ofIpv6 ? tellTooBig6 : tellTooBig;
     tell(director, frame, at, arm, narrowMtu);
     return dropped(director, TOO_BIG);
@@ -142,7 +143,7 @@ export function processTooLong(
   if (kindOf(verdict) !== SEND) return dropped(director, TOO_BIG);
   if (isSuper)
     return segmentFrame(director, frame, at, l4, protocol, verdict, payload, offload & 1);
-  return cutFrame(director, frame, at, verdict, offload & 1);
+  return cutFrame(director, frame, at, verdict, offload & 1, narrowMtu);
 }
 
 /**

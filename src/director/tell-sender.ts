@@ -18,6 +18,8 @@ const LONGEST_ERROR = 576;
 const TYPE_OF_SERVICE = 0xc0;
 export const TIME_TO_LIVE = 64;
 export const GROUP_BIT = 0x0100_0000;
+/** Every network takes packets of so many bytes (RFC 791, 3.2). */
+export const SMALLEST_MTU = 68;
 const FRAGMENT_OFFSET = 0x1fff;
 const NO_OPTIONS = new Uint8Array(0);
 
@@ -51,7 +53,8 @@ export function tellTooBig(
 ): void {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
   const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
-  pushError(director, frame, at, arm, { type, code, nextHopMtu });
+  const told = Math.max(SMALLEST_MTU, nextHopMtu);
+  pushError(director, frame, at, arm, { type, code, nextHopMtu: told });
 }
 
 /** Never about a later fragment or a damaged header, and never to what is not one host. */

@@ -23,20 +23,25 @@ import * as tunnel from '../wire/tunnel.ts';
 import * as udp from '../wire/udp.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
-import { DESTINATION, isTunnelSource, isTunnelSource6, TUNNEL_WORDS } from './encapsulate.ts';
+import {
+  DESTINATION,
+  isTunnelSource,
+  isTunnelSource6,
+  rememberRoom,
+  TUNNEL_WORDS,
+} from './encapsulate.ts';
+import { mayCut } from './length.ts';
 import { quotedHeader } from './quote.ts';
 import { dropped, isOwnAddress, isOwnAddress6 } from './refuse.ts';
 import { isToSender, quote, readQuote } from './relay-error6.ts';
 import { IPV6_BIT } from './table.ts';
-import { tellClient } from './tell-sender.ts';
+import { SMALLEST_MTU, tellClient } from './tell-sender.ts';
 import { tellClient6 } from './tell-sender6.ts';
 import { TAKEN, type Verdict } from './verdict.ts';
 
 const TUNNEL_ERROR = DROP['tunnel-error'];
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const ICMP_CHECKSUM = DROP['icmp-checksum'];
-/** Every network takes packets of so many bytes (RFC 791, 3.2). */
-const SMALLEST_MTU = 68;
 
 /** Whether an ICMP error, from `l3` on, speaks of a packet that the director put into a tunnel. */
 export function isTunnelError(director: Director, frame: DataView, l3: number, l4: number) {
@@ -145,6 +150,12 @@ function tellOf(
     return dropped(director, TUNNEL_ERROR);
   }
   const { records } = director.flows;
+  if (!ofIpv6 && mayCut(frame, inner)) {
+    // Its sender takes no advice; over IPv4, the routers could have cut it themselves.
+    const realId = (records[record + IDS] as number) & 0xffff;
+    if (ipv6.isAt(frame, outer)) rememberRoom(director, realId, room);
+    return dropped(director, TUNNEL_ERROR);
+  }
   const hop = records[record + HOP_LOW] as number;
   const to = { high: records[record + HOP_HIGH] as number, low: hop & 0xffff, arm: hop >>> 16 };
   const tell = ofIpv6 ? tellClient6 : tellClient;

@@ -55,8 +55,15 @@ export const packetBytes = (frame: DataView, at: number): number =>
  * are the inner packet's; of IPv6 nothing may be cut.
  * @param ahead their bytes, which show the outer family and the kind of tunnel
  * @param id identification of an IPv4 header, flow label of IPv6
+ * @param isSummed false to leave UDP's checksum over IPv6 at 0
  */
-export function writeOuter(frame: DataView, at: number, ahead: number, id: number): void {
+export function writeOuter(
+  frame: DataView,
+  at: number,
+  ahead: number,
+  id: number,
+  isSummed: boolean,
+): void {
   const inner = at + ahead;
   const ofIpv6 = ipv6.isAt(frame, inner);
   const carried = ofIpv6 ? PROTOCOL_IPV6 : PROTOCOL_IPIP;
@@ -73,7 +80,7 @@ export function writeOuter(frame: DataView, at: number, ahead: number, id: numbe
     frame.setInt32(at, 0x6000_0000 | (service << 20) | (id & 0xfffff));
     frame.setUint16(at + 4, bytes - header);
     frame.setUint16(at + 6, (protocol << 8) | TIME_TO_LIVE);
-    if (ahead !== header) finishUdp6(frame, at);
+    if (ahead !== header && isSummed) finishUdp6(frame, at);
     return;
   }
   frame.setUint16(at, 0x4500 | service);

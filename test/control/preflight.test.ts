@@ -181,7 +181,9 @@ describe('addresses', () => {
     if (least === 68) return;
     const problems = by(least - 1);
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain(`far (${address}) is too narrow: eth1 has an MTU of ${least - 1}`);
+    expect(problems[0]).toContain(
+      `far (${address}) is too narrow: eth1 has an MTU of ${least - 1}`,
+    );
     expect(problems[0]).toContain(`ip link set eth1 mtu ${least} or more`);
   });
 

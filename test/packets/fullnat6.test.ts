@@ -414,7 +414,11 @@ describe('the ports of the pool', () => {
 
   test('are each one of one worker alone', () => {
     // Of ten ports from one that leaves 1 over; two reals have them all.
-    const own = [[2, 5, 8], [0, 3, 6, 9], [1, 4, 7]];
+    const own = [
+      [2, 5, 8],
+      [0, 3, 6, 9],
+      [1, 4, 7],
+    ];
     for (const [worker, ports] of own.entries()) {
       const { count, hosts, ports: seen } = takenBy(worker, [POOL], 10);
       expect(seen).toEqual(ports.map((port) => PORT + port));

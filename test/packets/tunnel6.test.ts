@@ -1,7 +1,7 @@
 // Tunnels with IPv6 in them, around them, or both, packet by packet: what tunnel.test.ts says of
 // IPv4 within IPv4. Outer sums are judged by the naive checksum.
 import { describe, expect, test } from 'vitest';
-import { icmpErrorFrame, tcpFrame, udpFrame } from '../../lab/frame.ts';
+import { icmpErrorFrame } from '../../lab/frame.ts';
 import { formatIpv6, parseIpv4 } from '../../src/wire/address.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
@@ -13,11 +13,7 @@ import { addressOf, cut6, icmp6, optionsBefore, pseudoSum, tcp6, udp6 } from './
 import { droppedFor, opened, requested } from './moved.ts';
 import {
   CLIENT,
-  type Host,
   INSIDE,
-  INSIDE_ARM,
-  introduce,
-  makeScene,
   OUTSIDE_ARM,
   packetOf,
   ROUTER,
@@ -30,52 +26,24 @@ import {
   CLIENT6,
   errorToVip6,
   INSIDE_ADDRESS,
-  introduce6,
-  NEAR_ROUTER6,
   OUTSIDE_ADDRESS,
 } from './scene6.ts';
+import {
+  aheadOf,
+  ends,
+  GATEWAY6,
+  KINDS,
+  type Kind,
+  MACS,
+  REALS,
+  saying,
+  sceneOf,
+  tcpOf,
+  udpOf,
+  VIPS,
+  viewOf,
+} from './tunnel-scene6.ts';
 
-interface Kind {
-  readonly method: 'ipip' | 'gue';
-  /** Families of the outer and of the inner packet. */
-  readonly outer: 4 | 6;
-  readonly inner: 4 | 6;
-}
-
-const VIPS = { 4: '192.0.2.82', 6: '2001:db8:a::82' } as const;
-const REALS = { 4: '10.7.0.11', 6: '2001:db8:7::11' } as const;
-/** The routers behind which they are. */
-const GATEWAY: Host = { mac: '02:00:00:00:0d:fe', address: '10.0.0.254' };
-const GATEWAY6: Host = { mac: '02:00:00:00:0d:fe', address: '2001:db8:b::fe' };
-const GUE_BYTES = 12;
-
-const aheadOf = ({ method, outer }: Kind) =>
-  (outer === 6 ? 40 : 20) + (method === 'gue' ? GUE_BYTES : 0);
-
-function sceneOf({ method, outer, inner }: Kind, options: SceneOptions = {}): Scene {
-  const service = { vip: VIPS[inner], port: 80, method, scheduler: 'maglev' } as const;
-  const hop = outer === 6 ? GATEWAY6.address : GATEWAY.address;
-  const real = { address: REALS[outer], port: 80, arm: INSIDE, hop };
-  const services = [
-    { ...service, id: 0, protocol: 6 as const, reals: [{ ...real, id: 0 }] },
-    { ...service, id: 1, protocol: 17 as const, reals: [{ ...real, id: 1 }] },
-  ];
-  const scene = makeScene({ services, resolved: [], arms: ARMS6, ...options });
-  introduce(scene, GATEWAY);
-  introduce6(scene, GATEWAY6);
-  return scene;
-}
-
-const MACS = { sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac };
-const PORTS = { sourcePort: 40_000, destinationPort: 80 };
-const ends = (inner: 4 | 6) => ({
-  ...{ ...MACS, ...PORTS, source: inner === 6 ? CLIENT6 : CLIENT, destination: VIPS[inner] },
-});
-const tcpOf = ({ inner }: Kind, fields: object = {}) =>
-  (inner === 6 ? tcp6 : tcpFrame)({ ...ends(inner), ...fields });
-const udpOf = ({ inner }: Kind, fields: object = {}) =>
-  (inner === 6 ? udp6 : udpFrame)({ ...ends(inner), ...fields });
-const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 /** A payload that makes a packet of TCP so long. */
 const filling = ({ inner }: Kind, packet: number) => ({
@@ -129,12 +97,6 @@ function open(kind: Kind, frame: Uint8Array): { inner: Uint8Array; outer: Outer 
   const rest = { label: 0, service: seen.typeOfService, sourcePort };
   return { inner: within, outer: { source, ...rest } };
 }
-
-const KINDS: readonly Kind[] = (['ipip', 'gue'] as const).flatMap((method) => [
-  { method, outer: 6, inner: 6 } as const,
-  { method, outer: 6, inner: 4 } as const,
-  { method, outer: 4, inner: 6 } as const,
-]);
 
 describe('byte for byte', () => {
   const frame = udp6({ ...ends(6), payload: Uint8Array.of(1, 2, 3) });
@@ -362,23 +324,6 @@ function tooBig({ inner }: Kind, packet: Uint8Array, mtu: number): Uint8Array {
   return icmpErrorFrame({
     ...{ ...back, typeOfService: 0xc0, source: OUTSIDE_ARM.address, destination: CLIENT },
     ...{ type: 3, code: 4, nextHopMtu: mtu, quote: packet.slice(0, 548) },
-  });
-}
-
-/** What a router behind the director says of an outer packet: too long, or another error. */
-function saying({ outer }: Kind, about: Uint8Array, mtu: number): Uint8Array {
-  const from = { sourceMac: GATEWAY.mac, destinationMac: INSIDE_ARM.mac };
-  if (outer === 6) {
-    const type = mtu === 0 ? icmpv6.DESTINATION_UNREACHABLE : icmpv6.PACKET_TOO_BIG;
-    return icmp6({
-      ...{ ...from, source: NEAR_ROUTER6, destination: INSIDE_ADDRESS },
-      ...{ type, word: mtu, data: packetOf(about).slice(0, 1232) },
-    });
-  }
-  return icmpErrorFrame({
-    ...{ ...from, source: GATEWAY.address, destination: INSIDE_ARM.address },
-    ...{ type: 3, code: mtu === 0 ? 1 : 4, nextHopMtu: mtu },
-    quote: packetOf(about).slice(0, 548),
   });
 }
 
