@@ -202,7 +202,7 @@ function step(simulation: Simulation): void {
   const { world, datapath, director, openings, requests } = simulation;
   world.step();
   const nowMs = (world.nowMs + simulation.aheadMs) | 0;
-  requests.stepBegins();
+  requests.stepBegins(nowMs);
   for (let count = 1; count > 0; ) {
     openings.before();
     count = simulation.turn(nowMs);

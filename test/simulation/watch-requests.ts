@@ -17,7 +17,7 @@ const FAMILY_BIT = 0x40;
 
 export interface RequestWatch {
   /** Frames come, and what is sent for them is shown to `request`. */
-  stepBegins(): void;
+  stepBegins(nowMs: number): void;
   /** A frame leaves for a real. */
   request(real: SimulatedReal, frame: Uint8Array): void;
   /** The director has a new table, of the services as they are now. */
@@ -60,19 +60,30 @@ export function watchRequests(
     findSpent(nowMs);
   }
 
-  /** Those whose old flows are to be cut or reset, from the next frame on. */
-  function findSpent(nowMs: number): void {
-    for (const [id, sinceMs] of drainedMs) {
-      const service = services[Math.floor(id / SLOTS)]!;
-      const terms = service.members[id % SLOTS]?.terms;
-      const isDue = terms !== undefined && ((nowMs - sinceMs) | 0) >= terms.oldAfterMs;
-      if (!isDue || terms.old === KEEP_OLD) {
-        spent.delete(id);
-        continue;
-      }
-      if (!spent.has(id)) excuse(service, id % SLOTS);
-      spent.add(id);
+  /**
+   * Those whose old flows are to be cut or reset: from the next tick on at the latest, but as soon
+   * as a neighbour's answer makes the director look at its reals.
+   */
+  function excuseDue(nowMs: number): void {
+    for (const id of drainedMs.keys()) {
+      if (isDue(id, nowMs) && !spent.has(id)) excuse(serviceOf(id), id % SLOTS);
     }
+  }
+
+  function findSpent(nowMs: number): void {
+    excuseDue(nowMs);
+    for (const id of drainedMs.keys()) {
+      if (isDue(id, nowMs)) spent.add(id);
+      else spent.delete(id);
+    }
+  }
+
+  const serviceOf = (id: number): Service => services[Math.floor(id / SLOTS)]!;
+
+  function isDue(id: number, nowMs: number): boolean {
+    const terms = serviceOf(id).members[id % SLOTS]?.terms;
+    if (terms === undefined || terms.old === KEEP_OLD) return false;
+    return ((nowMs - drainedMs.get(id)!) | 0) >= terms.oldAfterMs;
   }
 
   function ticked(nowMs: number): void {
@@ -180,8 +191,9 @@ export function watchRequests(
     return found < 0 ? undefined : flows.records[(found >>> 1) * RECORD_WORDS + META]! & 0xff;
   }
 
-  const stepBegins = () => {
+  const stepBegins = (nowMs: number) => {
     endedBefore = director.flows.ended;
+    excuseDue(nowMs);
   };
 
   return { request, tableTaken, ticked, excuse, stepBegins };
