@@ -42,16 +42,13 @@ describe.skipIf(reason !== undefined)(
       ['fullnat', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
       ['fullnat6', 'pool-taken', 'pool-taken', ['r2'], 'ip addr del fd77::200/128 dev eth0'],
       ['fullnat6', 'pool-unrouted', 'pool-unreachable', ['r1', 'r2', 'r3'], 'via fd77::1'],
-      ['fullnat6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
       ['fullnat6', 'bad-checksum', 'wrong-checksum', ['director'], 'a defect of the director'],
       ['ipip', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 192.0.2.100'],
       ['gue', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 192.0.2.100'],
       ['gue', 'rp-filter', 'tunnel-filtered', ['r2'], 'net.ipv4.conf.eth0.rp_filter=0'],
       ['ipip', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
       ['ipip6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
-      ['gue6', 'no-decap', 'decap-missing', ['r2'], 'furiwake decap --vip 2001:db8::99'],
       ['ipip6', 'rp-firewall', 'tunnel-filtered', ['r2'], 'ip route add 2001:db8::2/128'],
-      ['gue6', 'real-dead', 'server-dead', ['r2'], 'start the server of port'],
     ])(
       '%s with %s: fails by %s of %j',
       async (topology, breakName, kind, hosts, mend) => {
