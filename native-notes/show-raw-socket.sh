@@ -1,9 +1,7 @@
 #!/bin/sh
-# Shows what the package raw-socket can do for a director and what it cannot. It is not installed
-# with furiwake yet; the argument is a directory that has it:
-#   npm install --prefix /tmp/note raw-socket@1.8.1 && sh show-raw-socket.sh /tmp/note
+# Shows what the optional package raw-socket can do for a director and what it cannot.
 . "$(dirname "$0")/private.sh"
-export RAW_SOCKET_AT="${1:-$notes/..}"
+export RAW_SOCKET_AT="$notes/.."
 
 host client
 host director
