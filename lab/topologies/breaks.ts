@@ -13,6 +13,7 @@ import {
   macFor,
   SWITCH,
   switchPort,
+  TOPOLOGY_NAMES,
   type Topology,
   type TopologyName,
 } from './topology.ts';
@@ -125,18 +126,7 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'real-dead',
-    topologies: [
-      'dsr',
-      'nat',
-      'dsr6',
-      'nat6',
-      'fullnat',
-      'fullnat6',
-      'ipip',
-      'gue',
-      'ipip6',
-      'gue6',
-    ],
+    topologies: TOPOLOGY_NAMES,
     summary: `no server runs on ${CULPRIT}, so its kernel refuses every connection`,
     hosts: [CULPRIT],
     apply: (lab) => stopDaemons(lab, ({ name }) => name !== 'decap'),

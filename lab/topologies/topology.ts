@@ -47,17 +47,12 @@ export interface Network {
   readonly hosts: readonly Host[];
 }
 
-export type TopologyName =
-  | 'dsr'
-  | 'nat'
-  | 'dsr6'
-  | 'nat6'
-  | 'fullnat'
-  | 'fullnat6'
-  | 'ipip'
-  | 'gue'
-  | 'ipip6'
-  | 'gue6';
+export const TOPOLOGY_NAMES = [
+  ...(['dsr', 'nat', 'dsr6', 'nat6'] as const),
+  ...(['fullnat', 'fullnat6', 'ipip', 'gue', 'ipip6', 'gue6'] as const),
+] as const;
+
+export type TopologyName = (typeof TOPOLOGY_NAMES)[number];
 
 export type Method = 'dsr' | 'nat' | 'fullnat' | 'ipip' | 'gue';
 

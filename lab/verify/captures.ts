@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { inSubnet, inSubnet6, parseIpv4, parseIpv6 } from '../../src/wire/address.ts';
 import { readPcap } from '../pcap/read-pcap.ts';
 import { TOPOLOGIES } from '../topologies/build.ts';
-import type { Method } from '../topologies/topology.ts';
+import { type Method, TOPOLOGY_NAMES } from '../topologies/topology.ts';
 import { type CapturedFrame, dissect, type Frame } from './dissect.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -44,18 +44,7 @@ const pointSchema = z.object({
 });
 const manifestSchema = z.object({
   format: z.literal(1),
-  topology: z.enum([
-    'dsr',
-    'nat',
-    'dsr6',
-    'nat6',
-    'fullnat',
-    'fullnat6',
-    'ipip',
-    'gue',
-    'ipip6',
-    'gue6',
-  ]),
+  topology: z.enum(TOPOLOGY_NAMES),
   breakName: z.string().nullable(),
   datapath: z.enum(['ring', 'cap']),
   createdAt: z.string(),

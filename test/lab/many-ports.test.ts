@@ -18,24 +18,11 @@ import {
   SCTP_PORT,
 } from '../../lab/topologies/many-ports.ts';
 import { until } from '../../lab/wait.ts';
+import { SCTP_PYTHON } from './sctp-python.ts';
 
 const reason = whyNoLab([...ALL_PROGRAMS, 'python3']);
 
-/** An SCTP packet of one chunk, and whether one that came has a good sum. */
-const PYTHON = `
-import socket, struct, sys
-def crc(data):
-    value = 0xffffffff
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82f63b78 if value & 1 else 0)
-    return value ^ 0xffffffff
-def packet(source, destination, tag, chunk):
-    head = struct.pack('!HHI', source, destination, tag)
-    body = struct.pack('!BBH', chunk, 0, 20) + bytes(range(16))
-    return head + struct.pack('<I', crc(head + bytes(4) + body)) + body
-def read(raw):
+const PYTHON = `${SCTP_PYTHON}def read(raw):
     data = raw[(raw[0] & 15) * 4:]
     good = struct.unpack('<I', data[8:12])[0] == crc(data[:8] + bytes(4) + data[12:])
     return struct.unpack('!HHI', data[:8]) + (data[12], good, socket.inet_ntoa(raw[12:16]))

@@ -17,23 +17,11 @@ import {
 } from '../../lab/topologies/many-ports6.ts';
 import { NAT6 } from '../../lab/topologies/nat6.ts';
 import { until } from '../../lab/wait.ts';
+import { SCTP_PYTHON } from './sctp-python.ts';
 
 const reason = whyNoLab([...ALL_PROGRAMS, 'python3']);
 
-const PYTHON = `
-import socket, struct, sys
-def crc(data):
-    value = 0xffffffff
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82f63b78 if value & 1 else 0)
-    return value ^ 0xffffffff
-def packet(source, destination, tag, chunk):
-    head = struct.pack('!HHI', source, destination, tag)
-    body = struct.pack('!BBH', chunk, 0, 20) + bytes(range(16))
-    return head + struct.pack('<I', crc(head + bytes(4) + body)) + body
-def read(data):
+const PYTHON = `${SCTP_PYTHON}def read(data):
     good = struct.unpack('<I', data[8:12])[0] == crc(data[:8] + bytes(4) + data[12:])
     return struct.unpack('!HHI', data[:8]) + (data[12], good)
 link = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 132)
