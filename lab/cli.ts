@@ -78,6 +78,7 @@ interface VerifyFlags {
   readonly break?: string;
   readonly datapath: 'ring' | 'cap';
   readonly keep?: string;
+  readonly quick?: true;
   readonly from?: string;
   readonly json?: true;
 }
@@ -90,6 +91,7 @@ function addVerify(lab: Command): void {
     .option('--break <name>', 'set it up wrongly: verify must fail and name the cause')
     .addOption(datapathOption())
     .option('--keep <dir>', 'where the captures go (default: lab-results/TIME-verify-TOPOLOGY)')
+    .option('--quick', 'one phase, with offloads on by ring, and less traffic in it')
     .option('--from <dir>', 'judge captures that an earlier run kept; needs no lab and no root')
     .option('--json', 'print the claims as JSON')
     .addHelpText('after', TOPOLOGY_HELP + BREAK_HELP)
@@ -106,8 +108,8 @@ async function verify(topology: TopologyName | undefined, flags: VerifyFlags): P
     process.exitCode = await runVerifyFrom(flags.from!, { json });
     return;
   }
-  const { break: breakName, datapath, keep } = flags;
-  process.exitCode = await runVerify({ topology, breakName, datapath, keep, json });
+  const { break: breakName, datapath, keep, quick } = flags;
+  process.exitCode = await runVerify({ topology, breakName, datapath, keep, quick, json });
 }
 
 interface ThroughputFlags {

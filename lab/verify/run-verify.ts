@@ -24,7 +24,13 @@ import { type Diagnosis, diagnose } from './diagnose.ts';
 import { manifestOf } from './points.ts';
 import { type PhaseLab, type Recorded, recordPhase, type Say } from './record-phase.ts';
 import { renderVerification } from './render.ts';
-import { addReports, sendTraffic, type TrafficReport } from './traffic.ts';
+import {
+  addReports,
+  FULL_TRAFFIC,
+  QUICK_TRAFFIC,
+  sendTraffic,
+  type TrafficReport,
+} from './traffic.ts';
 
 export interface VerifyOptions {
   readonly topology: TopologyName;
@@ -32,6 +38,8 @@ export interface VerifyOptions {
   readonly datapath: 'ring' | 'cap';
   /** Where the captures go; `lab-results/TIME-verify-TOPOLOGY` unless given. */
   readonly keep?: string | undefined;
+  /** One phase instead of two, and less traffic in it. */
+  readonly quick?: boolean | undefined;
 }
 
 export interface Verification {
@@ -112,12 +120,12 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const { columns } = process.stdout;
     say(`${draw(topology, { colour, broken, columns })}\n`);
     const kept = makeForThisRun(directory);
-    const { datapath } = options;
-    const { lab } = serving;
-    const { traffic, points } = await recordTraffic({ lab, topology, datapath, directory, say });
+    const { datapath, quick = false } = options;
+    const run: Run = { lab: serving.lab, topology, datapath, quick, directory, say };
+    const { traffic, points } = await recordTraffic(run);
     const breakName = options.breakName ?? null;
-    const run = { breakName, datapath, createdAt, points };
-    const manifest = JSON.stringify(manifestOf(topology, run), null, 2);
+    const facts = { breakName, datapath, createdAt, points };
+    const manifest = JSON.stringify(manifestOf(topology, facts), null, 2);
     keepFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
     kept();
     say('Judging the captures');
@@ -141,17 +149,19 @@ function makeForThisRun(directory: string): () => void {
 /** What stays the same through all phases of a run. */
 interface Run extends PhaseLab {
   readonly datapath: 'ring' | 'cap';
+  readonly quick: boolean;
 }
 
 /**
  * Two phases, each with recorders of its own: with offloads on, libpcap takes 64 KiB of its ring
  * for a frame of any size, and with them off many times more frames have room. The datapath `cap`
- * gets no offload metadata; its lab has the offloads off from the start.
+ * gets no offload metadata; its lab has the offloads off from the start. A quick run has the first
+ * phase alone.
  */
 async function recordTraffic(run: Run): Promise<Recorded> {
-  const { lab, topology, datapath } = run;
+  const { lab, topology, datapath, quick } = run;
   let director: Director | undefined;
-  const send = () => sendTraffic(lab, topology);
+  const send = () => sendTraffic(lab, topology, quick ? QUICK_TRAFFIC : FULL_TRAFFIC);
   const begin = async () => {
     run.say(`Starting the director, datapath ${datapath}`);
     director = await startDirector(lab, topology, { datapath });
@@ -159,7 +169,8 @@ async function recordTraffic(run: Run): Promise<Recorded> {
   const phases = [];
   if (datapath === 'ring') {
     phases.push(await recordPhase(run, { offloads: 'on' }, { begin, send }));
-    phases.push(await recordPhase(run, { offloads: 'off', suffix: '-plain' }, { send }));
+    const plain = { offloads: 'off', suffix: '-plain' } as const;
+    if (!quick) phases.push(await recordPhase(run, plain, { send }));
   } else phases.push(await recordPhase(run, { offloads: 'off' }, { begin, send }));
   const ended = director?.daemon.whyNot();
   if (ended !== undefined) throw new OperatorError(`${ended}; nothing was judged`, 1);

@@ -53,6 +53,14 @@ export const SMALL_TRAFFIC: TrafficPlan = {
   ],
 };
 
+/** Enough connections besides that every real has its share, the broken one too. */
+export const QUICK_TRAFFIC: TrafficPlan = {
+  ...SMALL_TRAFFIC,
+  pings: FULL_TRAFFIC.pings,
+  fresh: FULL_TRAFFIC.fresh,
+  keptConnections: FULL_TRAFFIC.keptConnections,
+};
+
 /** Without what a balancer that carries no datagrams would lose. */
 export const withoutUdp = (plan: TrafficPlan): TrafficPlan => ({
   ...plan,

@@ -18,6 +18,8 @@ import { anyBytes, anyIpv4, anyMutation, GOOD, repaired } from './arrivals.ts';
 import { makePairOf } from './pair.ts';
 
 const makePair = () => makePairOf(makePrepared);
+/** A pair takes longer to make than to look through; what one length leaves, few others meet. */
+const LENGTHS_PER_PAIR = 8;
 
 /** Few flows fit, and some are there. */
 function makePrepared(): Scene {
@@ -61,9 +63,11 @@ describe('any bytes', () => {
 
 describe.each(Object.entries(GOOD))('a good frame (%s)', (_, { frame, arm }) => {
   test('cut short at any length', () => {
-    for (let length = 0; length <= frame.length; length++) {
-      for (const partial of [false, true]) {
-        makePair().look({ frame: frame.slice(0, length), arm, partial });
+    for (const partial of [false, true]) {
+      let { look } = makePair();
+      for (let length = 0; length <= frame.length; length++) {
+        if (length % LENGTHS_PER_PAIR === 0) ({ look } = makePair());
+        look({ frame: frame.slice(0, length), arm, partial });
       }
     }
   });

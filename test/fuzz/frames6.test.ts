@@ -72,6 +72,8 @@ const GOOD: Record<string, { readonly frame: Uint8Array; readonly arm: number }>
 };
 
 const makePair = () => makePairOf(makePrepared);
+/** A pair takes longer to make than to look through; what one length leaves, few others meet. */
+const LENGTHS_PER_PAIR = 8;
 
 /** Few flows fit, and some are there. */
 function makePrepared(): Scene {
@@ -134,8 +136,10 @@ describe('any bytes of IPv6', () => {
 
 describe.each(Object.entries(GOOD))('a good frame (%s)', (_, { frame, arm }) => {
   test('cut short at any length', () => {
+    let { look } = makePair();
     for (let length = 0; length <= frame.length; length++) {
-      makePair().look({ frame: frame.slice(0, length), arm, partial: false });
+      if (length % LENGTHS_PER_PAIR === 0) ({ look } = makePair());
+      look({ frame: frame.slice(0, length), arm, partial: false });
     }
   });
 

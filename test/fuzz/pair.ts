@@ -7,6 +7,10 @@ import type { Arrival } from './arrivals.ts';
 
 const VERDICT = /^(pass|taken|send [01]|answer [01]|drop (?!none|undefined)[a-z0-9-]+)$/;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+const isSame = (one: Uint8Array, other: Uint8Array) => Buffer.compare(one, other) === 0;
+const areSame = (some: readonly Uint8Array[], others: readonly Uint8Array[]) =>
+  some.length === others.length && some.every((one, index) => isSame(one, others[index]!));
+const bytesOf = (list: readonly { readonly bytes: Uint8Array }[]) => list.map(({ bytes }) => bytes);
 
 /**
  * Two directors that see the same frames: one in the middle of memory, one in a view of its own.
@@ -35,19 +39,17 @@ export function makePairOf(
       // Plain comparisons, for there are a hundred thousand of them.
       const fail = (why: string) => new Error(`${why}: ${outcome.verdict}, ${hex(frame)}`);
       if (nameVerdict(verdict) !== outcome.verdict) throw fail('the place in memory matters');
-      if (hex(copy) !== hex(outcome.frame)) throw fail('the place in memory matters');
-      const parts = exact.director.segments.splice(0).map(({ bytes }) => hex(bytes));
-      if (parts.join() !== outcome.segments.map(({ bytes }) => hex(bytes)).join()) {
+      if (!isSame(copy, outcome.frame)) throw fail('the place in memory matters');
+      const parts = bytesOf(exact.director.segments.splice(0));
+      const own = bytesOf(exact.director.outbox.splice(0));
+      if (!areSame(parts, bytesOf(outcome.segments)) || !areSame(own, bytesOf(outcome.own))) {
         throw fail('the place in memory matters');
       }
-      const own = exact.director.outbox.splice(0).map(({ bytes }) => hex(bytes));
-      const others = outcome.own.map(({ bytes }) => hex(bytes));
-      if (own.join() !== others.join()) throw fail('the place in memory matters');
       if (!VERDICT.test(outcome.verdict)) throw fail('no such verdict');
       // What a packet was cut into was rewritten in its place.
       const isCut = parts.length + own.length > 0 && outcome.verdict === 'taken';
       const isKept = /^(pass|drop|taken)/.test(outcome.verdict) && !isCut;
-      if (isKept && hex(outcome.frame) !== hex(frame)) throw fail('changed, but not sent');
+      if (isKept && !isSame(outcome.frame, frame)) throw fail('changed, but not sent');
     },
   };
 }
