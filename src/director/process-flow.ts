@@ -1,5 +1,5 @@
-// The way of a TCP or UDP packet whose headers have been checked: by its flow if there is one, else
-// by its service; and what its sender is told if it can go neither way.
+// The way of a packet of TCP, UDP or SCTP whose headers have been checked, of either family: by its
+// flow if it has one, else by its service; and what its sender is told if it can go neither way.
 import { changeState, findFlow, IDS, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -28,7 +28,7 @@ import { dropped } from './refuse.ts';
 import { MOST_SEGMENTS, segmentFrame, segmentPayload } from './segment-frame.ts';
 import { IPV6_BIT } from './table.ts';
 import { tellTimeExceeded, tellTooBig } from './tell-sender.ts';
-import { tellTooBig6 } from './tell-sender6.ts';
+import { tellTimeExceeded6, tellTooBig6 } from './tell-sender6.ts';
 import { kindOf, SEND, type Verdict } from './verdict.ts';
 
 const REAL_UNRESOLVED = DROP['real-unresolved'];
@@ -36,7 +36,7 @@ const TTL_EXPIRED = DROP['ttl-expired'];
 const TOO_BIG = DROP['too-big'];
 const TOO_MANY_SEGMENTS = DROP['too-many-segments'];
 
-/** @param l4 offset of the TCP or UDP header */
+/** @param l4 offset of the TCP or UDP header; of IPv6 the packet has been read */
 export function processFlow(
   director: Director,
   frame: DataView,
@@ -64,22 +64,23 @@ export function processPiece(
   arm: number,
   offload: number,
 ): Verdict {
-  const known = forwardKnown(director, frame, at, l4, end, arm, offload);
+  const l3 = at + ethernet.HEADER_BYTES;
+  const ofIpv6 = ipv6.isAt(frame, l3);
+  const known = ofIpv6
+    ? forwardKnown6(director, frame, at, l4, end, arm, offload)
+    : forwardKnown(director, frame, at, l4, end, arm, offload);
   if (known >= 0) return known;
-  let verdict = known;
-  let isNew = false;
   director.isPassing = false;
-  if (known === NOT_KNOWN || known === NOT_RESOLVED) {
-    readIpv4(director.packet, frame, at + ethernet.HEADER_BYTES);
-    isNew = known === NOT_KNOWN || mayMove(director, frame, l4);
-    if (isNew) verdict = processNew(director, frame, at, l4, end, arm, offload);
-  }
+  if (!ofIpv6) readIpv4(director.packet, frame, l3);
+  const isNew = known === NOT_KNOWN || (known === NOT_RESOLVED && mayMove(director, frame, l4));
+  const verdict = isNew ? processNew(director, frame, at, l4, end, arm, offload) : known;
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
   if (verdict === TOO_LONG) {
     return processTooLong(director, frame, at, l4, end, arm, offload, isNew);
   }
   if (verdict !== NO_TIME_TO_LIVE) return verdict;
-  tellTimeExceeded(director, frame, at, arm);
+  const tell = ofIpv6 ? tellTimeExceeded6 : tellTimeExceeded;
+  tell(director, frame, at, arm);
   return dropped(director, TTL_EXPIRED);
 }
 
@@ -93,7 +94,7 @@ export function endOnePacket(director: Director): void {
  * A flow whose real is down. An exchange of UDP goes to another real at once, and so does a client
  * that opens its connection anew; an established one waits until its real is back.
  */
-export function mayMove({ flows, states, packet }: Director, frame: DataView, l4: number): boolean {
+function mayMove({ flows, states, packet }: Director, frame: DataView, l4: number): boolean {
   const { source, destination, protocol } = packet;
   const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   const realId = (flows.records[(found >>> 1) * RECORD_WORDS + IDS] as number) & 0xffff;
@@ -110,7 +111,7 @@ export function mayMove({ flows, states, packet }: Director, frame: DataView, l4
  * (RFC 791, 3.2), a super-frame into its segments, else told of. Of either family; of IPv6 the
  * packet has been read.
  */
-export function processTooLong(
+function processTooLong(
   director: Director,
   frame: DataView,
   at: number,

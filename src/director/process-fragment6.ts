@@ -13,8 +13,7 @@ import * as udp from '../wire/udp.ts';
 import { answerEcho6 } from './answer6.ts';
 import type { Director } from './director.ts';
 import { readIpv6 } from './packet.ts';
-import { endOnePacket } from './process-flow.ts';
-import { processPiece6 } from './process-flow6.ts';
+import { endOnePacket, processPiece } from './process-flow.ts';
 import { joinPacket, noteWay, SCTP_BYTES } from './process-fragment.ts';
 import { publishFragments } from './publish.ts';
 import { dropped, isOwnAddress6, notForwarded6 } from './refuse.ts';
@@ -135,7 +134,7 @@ function decideFirst(
   } else {
     return notForwarded6(director, frame, l3, 0, IP_PROTOCOL);
   }
-  return processPiece6(director, frame, at, l4, end, arm, 0);
+  return processPiece(director, frame, at, l4, end, arm, 0);
 }
 
 const portsAt = (l4: number, end: number): number => (end - l4 < 4 ? 0 : l4);

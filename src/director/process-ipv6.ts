@@ -12,7 +12,7 @@ import * as udp from '../wire/udp.ts';
 import { answerEcho6, answerNeighbour } from './answer6.ts';
 import type { Director } from './director.ts';
 import { readIpv6 } from './packet.ts';
-import { processFlow6 } from './process-flow6.ts';
+import { processFlow } from './process-flow.ts';
 import { processFragment6 } from './process-fragment6.ts';
 import { dropped, notForwarded6 } from './refuse.ts';
 import { relayError6 } from './relay-error6.ts';
@@ -59,7 +59,7 @@ export function processIpv6(
   readIpv6(packet, flows.book, frame, l3, protocol);
   if (hasPorts(protocol)) {
     const badL4 = checkPorts(frame, l4, packetEnd, protocol, offload);
-    if (badL4 === 0) return processFlow6(director, frame, at, l4, end, arm, offload);
+    if (badL4 === 0) return processFlow(director, frame, at, l4, end, arm, offload);
     return notForwarded6(director, frame, l3, packetEnd - l4 < 4 ? 0 : l4, badL4);
   }
   if (protocol === ipv6.FRAGMENT) return processFragment6(director, frame, at, l4, end, arm);
