@@ -15,7 +15,7 @@ import { readIpv6 } from './packet.ts';
 import { processFlow } from './process-flow.ts';
 import { processFragment6 } from './process-fragment6.ts';
 import { dropped, notForwarded6 } from './refuse.ts';
-import { relayError6 } from './relay-error6.ts';
+import { relayError } from './relay-error.ts';
 import { isVip6 } from './table.ts';
 import { isTunnelError6, relayTunnelError6 } from './tunnel-error.ts';
 import { PASS, type Verdict } from './verdict.ts';
@@ -107,7 +107,7 @@ function processOther6(
   if (icmpv6.isError(icmpv6.type(frame, l4))) {
     return isTunnelError6(director, frame, l3, l4, end)
       ? relayTunnelError6(director, frame, l3, l4, end)
-      : relayError6(director, frame, at, l4, end);
+      : relayError(director, frame, at, l4, end);
   }
   if (!toVip) return PASS;
   if (icmpv6.type(frame, l4) !== icmpv6.ECHO_REQUEST) return dropped(director, ICMP_TYPE);

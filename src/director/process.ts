@@ -109,12 +109,13 @@ function processOther(director: Director, frame: DataView, at: number, arm: numb
     return toVip ? dropped(director, IP_PROTOCOL) : PASS;
   }
   const l4 = l3 + ipv4.headerBytes(frame, l3);
-  const bad = icmp.check(frame, l4, l3 + ipv4.totalBytes(frame, l3));
+  const end = l3 + ipv4.totalBytes(frame, l3);
+  const bad = icmp.check(frame, l4, end);
   if (bad !== 0) return toVip ? dropped(director, bad) : PASS;
   if (icmp.isError(icmp.type(frame, l4))) {
     return isTunnelError(director, frame, l3, l4)
       ? relayTunnelError(director, frame, l3, l4)
-      : relayError(director, frame, at, l4);
+      : relayError(director, frame, at, l4, end);
   }
   if (!toVip) return PASS;
   if (icmp.type(frame, l4) !== icmp.ECHO_REQUEST) return dropped(director, ICMP_TYPE);

@@ -31,10 +31,8 @@ import {
   TUNNEL_WORDS,
 } from './encapsulate.ts';
 import { mayCut } from './length.ts';
-import { quotedHeader } from './quote.ts';
+import { isToSender6, quote, readQuote4, readQuote6 } from './quote.ts';
 import { dropped, isOwnAddress, isOwnAddress6 } from './refuse.ts';
-import { isToSender, quote, readQuote } from './relay-error6.ts';
-import { IPV6_BIT } from './table.ts';
 import { SMALLEST_MTU, tellClient } from './tell-sender.ts';
 import { tellClient6 } from './tell-sender6.ts';
 import { TAKEN, type Verdict } from './verdict.ts';
@@ -69,7 +67,7 @@ export function isTunnelError6(
   }
   const outer = l4 + icmpv6.HEADER_BYTES;
   if (end - outer < ipv6.HEADER_BYTES || !ipv6.isAt(frame, outer)) return false;
-  if (!isToSender(frame, l3, outer)) return false;
+  if (!isToSender6(frame, l3, outer)) return false;
   const real = findAddress(director.flows.book, frame, outer + ipv6.DESTINATION_OFFSET);
   if (!director.table.tunnelAddresses6.includes(real)) return false;
   return isOurs(director, frame, ipv6.nextHeader(frame, outer), outer + ipv6.HEADER_BYTES, end);
@@ -176,9 +174,12 @@ function flowOf(
   end: number,
 ): number {
   const { flows, nowMs, tunnels } = director;
-  const found = ipv6.isAt(frame, inner)
-    ? findFlow6(director, frame, inner, end)
-    : findFlow4(director, frame, inner, end);
+  const isQuote = ipv6.isAt(frame, inner)
+    ? readQuote6(flows.book, frame, inner, end)
+    : readQuote4(frame, inner, end);
+  if (!isQuote) return -1;
+  const { sender, receiver, l4, protocol } = quote;
+  const found = findFlow(flows, sender, receiver, frame.getInt32(l4), protocol);
   if (found < 0 || (found & 1) !== 0 || isOver(flows, found >>> 1, nowMs)) return -1;
   const record = (found >>> 1) * RECORD_WORDS;
   if (((flows.records[record + META] as number) & TUNNEL_BIT) === 0) return -1;
@@ -188,18 +189,4 @@ function flowOf(
     ? ipv6.isAddress(frame, outer + ipv6.DESTINATION_OFFSET, tunnels, real)
     : ipv4.destination(frame, outer) === tunnels[real + 3];
   return isReal ? record : -1;
-}
-
-function findFlow4({ flows }: Director, frame: DataView, inner: number, end: number): number {
-  const l4 = quotedHeader(frame, inner, end);
-  if (l4 === 0) return -1;
-  const source = ipv4.source(frame, inner);
-  const destination = ipv4.destination(frame, inner);
-  return findFlow(flows, source, destination, frame.getInt32(l4), ipv4.protocol(frame, inner));
-}
-
-function findFlow6(director: Director, frame: DataView, inner: number, end: number): number {
-  if (!readQuote(director, frame, inner, end)) return -1;
-  const { sender, receiver, l4, protocol } = quote;
-  return findFlow(director.flows, sender, receiver, frame.getInt32(l4), protocol ^ IPV6_BIT);
 }
