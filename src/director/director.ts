@@ -11,6 +11,7 @@ import {
   sweepFlows,
 } from '../flow/flow-table.ts';
 import { createFragmentTable, type FragmentTable, sweepFragments } from '../flow/fragment-table.ts';
+import { renameAddresses } from '../flow/rename-addresses.ts';
 import { sweepTemplates } from '../flow/template-table.ts';
 import type { Arrival, Load, Scheduler } from '../schedule/scheduler.ts';
 import { schedulerNamed } from '../schedule/schedulers.ts';
@@ -230,7 +231,8 @@ export function takeTable(director: Director, table: Table): void {
   if (table.realAddress.length > room.reals || table.serviceRealCount.length > room.services) {
     throw new RangeError('the table has more services or reals than the counters have room for');
   }
-  fixAddresses(director.flows.book, table.addresses6, table.hasIpv6);
+  const { flows } = director;
+  renameAddresses(flows, fixAddresses(flows.book, table.addresses6, table.hasIpv6));
   mapReals(director.totals, table);
   director.neighbours = createNeighbours(table, director.arms, director.neighbours, director.nowMs);
   director.schedulers = table.schedules.map((schedule) =>
@@ -239,7 +241,7 @@ export function takeTable(director: Director, table: Table): void {
   for (const id of table.schedules.keys()) takeOverSchedule(director, table, id);
   director.load.ids = table.serviceReals;
   director.table = table;
-  director.flows.timeoutsMs.set(table.life.timeoutsMs);
+  flows.timeoutsMs.set(table.life.timeoutsMs);
   makeTemplates(director);
   makeClients(director);
   layWays(director);

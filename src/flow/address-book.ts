@@ -1,8 +1,8 @@
 // IPv6 addresses by number, so that whoever handles flows handles one int32 an address. Addresses
 // of the configuration have the numbers that control gave them, 0 and up: their index in the table.
-// A client, and a VIP out of a prefix, has a number below 0 for as long as a flow holds it. Open
-// addressing over four words, with a keyed hash, for both kinds; no allocation for clients once the
-// first table with IPv6 has come.
+// A client, and a VIP out of a prefix, has a number below 0 for as long as a flow holds it; if a
+// table names it meanwhile, see rename-addresses.ts. Open addressing over four words, with a keyed
+// hash, for both kinds; no allocation for clients once the first table with IPv6 has come.
 
 /** No handle: of an address that is not in the book. A client's is never as low. */
 export const UNKNOWN = -0x8000_0000;
@@ -45,22 +45,29 @@ const slotCount = (entries: number): number => 1 << Math.ceil(Math.log2(entries 
 /**
  * Takes the addresses of a new table. What flows hold stays.
  * @param hasIpv6 whether there may be clients of IPv6 from now on
+ * @returns by its handle till now, the new one of each held address that is fixed now
  */
 export function fixAddresses(
   book: AddressBook,
   addresses: Int32Array,
   hasIpv6 = addresses.length > 0,
-): void {
+): Map<number, number> {
   const count = addresses.length / WORDS;
   book.fixed = addresses;
   book.fixedSlots = new Int32Array(slotCount(count));
+  const renamed = new Map<number, number>();
   for (let handle = 0; handle < count; handle++) {
-    addSlot(book.fixedSlots, hashAt(book, addresses, handle), handle);
+    const hash = hashAt(book, addresses, handle);
+    addSlot(book.fixedSlots, hash, handle);
+    const [a = 0, b = 0, c = 0, d = 0] = addresses.subarray(handle * WORDS, (handle + 1) * WORDS);
+    const entry = findIn(book.slots, book.words, hash, a, b, c, d);
+    if (entry >= 0) renamed.set(~entry, handle);
   }
-  if (!hasIpv6 || book.words.length > 0) return;
+  if (!hasIpv6 || book.words.length > 0) return renamed;
   book.words = new Int32Array(book.maximum * WORDS);
   book.holds = new Int32Array(book.maximum);
   book.slots = new Int32Array(slotCount(book.maximum));
+  return renamed;
 }
 
 /** Keyed hash of an address (a multiply-xorshift mix, as of a flow's key). */

@@ -54,7 +54,7 @@ const STAMP_SHIFT = 20;
 
 // An index word: record number + 1 (24 bits), reply key or not, NAT or not, 6 bits of the hash.
 const NUMBER_MASK = 0xffffff;
-const REPLY_BIT = 1 << 24;
+export const REPLY_BIT = 1 << 24;
 const WIDE_SHIFT = 9; // Moves NAT_BIT there: a batch's first look then takes in the whole record.
 const TAG_MASK = 0xfc000000 | 0;
 
@@ -64,7 +64,7 @@ export const MAXIMUM_FLOWS = 16_000_000;
 const EVICTION_SEARCH = 256;
 
 /** In META: the protocol is a key of IPv6, and the addresses are handles. */
-const IPV6_META_BIT = 0x40 << 8;
+export const IPV6_META_BIT = 0x40 << 8;
 
 export interface FlowTable {
   readonly maximum: number;
@@ -472,7 +472,7 @@ function wordOf({ records }: FlowTable, number: number, replyBit: number, hash: 
   return (number + 1) | replyBit | (nat << WIDE_SHIFT) | (hash & TAG_MASK);
 }
 
-function addKey(table: FlowTable, number: number, replyBit: number): void {
+export function addKey(table: FlowTable, number: number, replyBit: number): void {
   const { slots, slotMask } = table;
   const hash = hashOf(table, number, replyBit);
   let slot = hash & slotMask;
@@ -481,7 +481,7 @@ function addKey(table: FlowTable, number: number, replyBit: number): void {
 }
 
 /** Takes a key out and closes the gap, so that probe chains stay whole without tombstones. */
-function removeKey(table: FlowTable, number: number, replyBit: number): void {
+export function removeKey(table: FlowTable, number: number, replyBit: number): void {
   const { slots, slotMask } = table;
   const hash = hashOf(table, number, replyBit);
   const word = wordOf(table, number, replyBit, hash);

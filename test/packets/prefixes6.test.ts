@@ -1,8 +1,9 @@
 // Prefixes of IPv6 as VIPs: every address of them is forwarded by either method, asked for by NDP,
 // pinged and spoken of by ICMPv6 errors; a single VIP and a longer prefix go before; and nothing is
-// kept of an address when its flows are gone.
+// kept of an address when its flows are gone. Flows live on when a reload names their addresses.
 import { describe, expect, test } from 'vitest';
-import { tick } from '../../src/director/director.ts';
+import { takeTable, tick } from '../../src/director/director.ts';
+import type { ServiceLife } from '../../src/director/life.ts';
 import { VIP } from '../../src/flow/flow-table.ts';
 import { sweepFragments } from '../../src/flow/fragment-table.ts';
 import { parseMac } from '../../src/wire/address.ts';
@@ -22,6 +23,7 @@ import {
   ROUTER,
   type Scene,
   type SceneService,
+  tableOf,
 } from './scene.ts';
 import {
   CLIENT6,
@@ -284,6 +286,96 @@ describe('ICMPv6 errors reach the NAT real', () => {
 
   test('or are dropped where nobody knows', () => {
     expect(make().receive(error).verdict).toBe('drop icmp-no-flow');
+  });
+});
+
+describe('a reload that names an address for the first time', () => {
+  const held = ({ director: { flows } }: Scene) =>
+    flows.book.holds.reduce((sum, holds) => sum + holds, 0);
+  /** The services as they were, and one of each address. */
+  function reload(scene: Scene, addresses: string[], before = services('rr')): void {
+    const named = addresses.map((vip, index) => ({
+      ...before[3]!,
+      id: before.length + index,
+      vip,
+    }));
+    takeTable(scene.director, tableOf([...before, ...named]));
+    introduce6(scene, REAL);
+  }
+
+  test('as a VIP, and then no more, keeps the flows that have it as VIP or client', () => {
+    const scene = make();
+    const { flows } = scene.director;
+    const ends = { destination: '2001:db8:e:0:ffff::5', source: '2001:db8:c::9' };
+    const ask = (more: Partial<PortFields6>) => scene.receive(nat({ ...ends, ...more })).verdict;
+    const answer = () => {
+      const back = replyTcp6(REAL, { payload, destination: ends.source });
+      const expected = fromVip(tcp6, { source: ends.destination, destination: ends.source });
+      const { verdict, frame } = scene.receive(back, { arm: INSIDE });
+      return [verdict, hex(frame) === hex(expected)];
+    };
+    const livesOn = () => {
+      expect(ask({ flags: tcp.ACK })).toBe('send 1');
+      expect(answer()).toEqual(['send 0', true]);
+      const error = errorToVip6(ends.destination, fromVip(tcp6, answered));
+      expect(scene.receive(error).verdict).toBe('send 1');
+      expect([flows.active, flows.ended]).toEqual([1, 0]);
+    };
+    const answered = { source: ends.destination, destination: ends.source };
+    expect(ask(SYN)).toBe('send 1');
+    livesOn();
+    reload(scene, [ends.destination]);
+    expect(held(scene)).toBe(1);
+    livesOn();
+    reload(scene, [ends.source]);
+    expect(held(scene)).toBe(0);
+    livesOn();
+    // No service has either any more; a new flow of the address is the prefix's again.
+    reload(scene, []);
+    livesOn();
+    expect(ask({ ...SYN, sourcePort: 40_001 })).toBe('send 1');
+    expect(flows.flowsByReal[2]).toBe(2);
+    tick(scene.director, 1000 + 3_600_000);
+    expect(flows.active).toBe(0);
+    expect(flows.slots.every((word) => word === 0)).toBe(true);
+  });
+
+  test('keeps the way of a packet whose pieces come before and after', () => {
+    const scene = make();
+    const { director } = scene;
+    const ends = { destination: '2001:db8:e:0:ffff::6', source: '2001:db8:c::a' };
+    const long = { payload: new Uint8Array(3000).fill(7) };
+    scene.receive(dsrUdp6(ends));
+    const [first, ...others] = cut6(replyUdp6(REAL, { ...long, destination: ends.source }), 1232);
+    scene.receive(first!, { arm: INSIDE });
+    reload(scene, [ends.destination, ends.source]);
+    // The flow has let go of both, and the packet has not.
+    expect(held(scene)).toBe(2);
+    const gone = others.map((piece) => hex(scene.receive(piece, { arm: INSIDE }).frame));
+    const whole = fromVip(udp6, { source: ends.destination, destination: ends.source, ...long });
+    expect(gone).toEqual(cut6(whole, 1232).slice(1).map(hex));
+    sweepFragments(director.fragments, director.nowMs + 15_000, director.fragments.entries.length);
+    expect(held(scene)).toBe(0);
+  });
+
+  test('keeps a client with its real, and the count of its flows', () => {
+    const each = { prefixLength: 128 };
+    const life: ServiceLife = {
+      ...{ onePacket: false, slowStartMs: 0, sorry: -1, failOpen: false },
+      persistence: { timeoutMs: 5000, family: 6, ...each },
+      limits: { flows: 3, intervalMs: 0, burstMs: 0, ...each },
+    };
+    const [first, ...others] = services('rr');
+    const all = [{ ...first!, life }, ...others];
+    const scene = makeScene6({ services: all });
+    const ask = (sourcePort: number) =>
+      scene.receive(dsr({ source: '2001:db8:c::b', sourcePort })).verdict;
+    expect([ask(1), ask(2)]).toEqual(['send 0', 'send 0']);
+    reload(scene, ['2001:db8:c::b'], all);
+    expect([ask(1), ask(3), ask(4)]).toEqual(['send 0', 'send 0', 'drop source-limited']);
+    const { flowsByReal, clients, templates } = scene.director.flows;
+    expect([...flowsByReal.slice(0, 2)].toSorted()).toEqual([0, 3]);
+    expect([...clients!.flows, ...templates!.flows].filter((count) => count > 0)).toEqual([3, 3]);
   });
 });
 

@@ -18,7 +18,7 @@ import { createDirector, type Director, takeTable, tick } from '../../src/direct
 import { SCTP_NONE } from '../../src/flow/sctp-states.ts';
 import { ESTABLISHED, TIMEOUT_MS, UDP, UDP_NEW } from '../../src/flow/tcp-states.ts';
 import { SCHEDULER_NAMES } from '../../src/schedule/scheduler.ts';
-import { parseMac } from '../../src/wire/address.ts';
+import { type Ipv6, parseMac } from '../../src/wire/address.ts';
 import { INSIDE, OTHER_ROUTER, OUTSIDE, ROUTER, tableOf } from '../packets/scene.ts';
 import { ARMS6 } from '../packets/scene6.ts';
 import { type Clients, type Connection, createClients, type Phase } from './clients.ts';
@@ -83,6 +83,10 @@ export interface Simulation {
   aheadMs: number;
   /** Errors that came to reals. */
   errors: number;
+  /** IPv6 addresses that no service has, and that every table names from now on all the same. */
+  readonly named: Ipv6[];
+  /** Draws them: whichever they are, nothing else may go another way for it. */
+  readonly nameRandom: Random;
   /** Gives the director the services as they are now. */
   takeTable(): void;
   /** From now on no flow of these connections need stay. */
@@ -145,7 +149,11 @@ function createSimulation(seed: number, isBusy: boolean): Simulation {
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const isShort = random.chance(0.5);
   const times: typeof TIMEOUT_MS = isShort ? shortTimes() : TIMEOUT_MS;
-  const makeTable = () => tableOf(toScene(services), undefined, times, POOL);
+  const named: Ipv6[] = [];
+  const makeTable = () => {
+    const table = tableOf(toScene(services), undefined, times, POOL);
+    return { ...table, addresses6: Int32Array.from([...table.addresses6, ...named.flat()]) };
+  };
   // The clock of the director wraps in the course of the simulation.
   const aheadMs = 0x7fff_ffff - random.between(0, TROUBLE_MS);
   const director = createDirector({
@@ -161,6 +169,7 @@ function createSimulation(seed: number, isBusy: boolean): Simulation {
   const simulation: Simulation = {
     ...{ world, random, services, datapath, director, counters, clients, requests, openings },
     ...{ turn: createTurn(director, datapath), reals: makeReals(), isShort, aheadMs, errors: 0 },
+    ...{ named, nameRandom: createRandom(~seed) },
     wires: {
       toDirector,
       toClient: (frame) => world.transmit(frame, clients.arrive),

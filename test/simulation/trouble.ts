@@ -2,6 +2,7 @@
 // come back or move, a whole group that dies at once, jumps of the clock, floods.
 
 import { tcpFrame, udpFrame } from '../../lab/frame.ts';
+import { parseIpv6 } from '../../src/wire/address.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { tcp6 } from '../packets/frames6.ts';
@@ -21,6 +22,7 @@ export function makeTrouble(simulation: Simulation): void {
   const { random, reals, wires, services } = simulation;
   if (random.chance(1 / 1000)) {
     redraw(services, random);
+    nameAddress(simulation);
     simulation.takeTable();
   }
   if (random.chance(1 / 1500)) kill(simulation, random.pick(reals));
@@ -37,6 +39,17 @@ export function makeTrouble(simulation: Simulation): void {
   }
   if (random.chance(1 / 4000)) jump(simulation, random.between(1, JUMP_MS));
   if (random.chance(1 / 5000)) flood(simulation);
+}
+
+/** The next table names the client or the VIP of a connection, as if somebody had use for it. */
+function nameAddress({ nameRandom, clients, named }: Simulation): void {
+  const living = [...clients.living].filter(({ service }) => service.group.family === 6);
+  if (living.length === 0) return;
+  const { address, vip } = nameRandom.pick(living);
+  const isOfPrefix = !GROUPS.some((group) => group.vip === vip);
+  const text = isOfPrefix && nameRandom.chance(0.5) ? vip : address;
+  const words = parseIpv6(text)!;
+  if (!named.some((other) => other.join() === words.join())) named.push(words);
 }
 
 function kill(simulation: Simulation, real: SimulatedReal): void {
