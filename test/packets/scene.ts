@@ -110,13 +110,20 @@ export interface SceneReal {
 const addresses6: Ipv6[] = [];
 const handles = new Map<string, number>();
 
-function handleOf(text: string): number {
-  const known = handles.get(text);
-  if (known !== undefined) return known;
+/** The address's handle; every table names it from now on. */
+export function handleOf(text: string): number {
   const address = parseIpv6(text);
   if (address === undefined) throw new TypeError(`'${text}' is no address`);
-  handles.set(text, addresses6.length);
+  const known = handles.get(address.join());
+  if (known !== undefined) return known;
+  handles.set(address.join(), addresses6.length);
   return addresses6.push(address) - 1;
+}
+
+/** Begins anew, so that nothing depends on what came before. No scene before may be used again. */
+export function forgetAddresses6(): void {
+  addresses6.length = 0;
+  handles.clear();
 }
 
 const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);

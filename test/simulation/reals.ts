@@ -195,6 +195,11 @@ function listensOn({ method, address, group }: SimulatedReal, destination: strin
 const peerKey = (protocol: number, peer: string, port: number, own: string) =>
   `${protocol} ${peer} ${port} ${own}`;
 
+/** Whether a real knows the connection of a segment that is sent to it. UDP has none to know. */
+export const isOpenAt = ({ open }: SimulatedReal, segment: Segment): boolean =>
+  segment.protocol === 17 ||
+  open.has(peerKey(segment.protocol, segment.source, segment.sourcePort, segment.destination));
+
 /**
  * "An error about a reply reaches the real that sent it, and speaks of the packet as that real sent
  * it." The flow may have gone elsewhere since, but not if it is one that must stay.

@@ -18,8 +18,15 @@ import { createDirector, type Director, takeTable, tick } from '../../src/direct
 import { SCTP_NONE } from '../../src/flow/sctp-states.ts';
 import { ESTABLISHED, TIMEOUT_MS, UDP, UDP_NEW } from '../../src/flow/tcp-states.ts';
 import { SCHEDULER_NAMES } from '../../src/schedule/scheduler.ts';
-import { type Ipv6, parseMac } from '../../src/wire/address.ts';
-import { INSIDE, OTHER_ROUTER, OUTSIDE, ROUTER, tableOf } from '../packets/scene.ts';
+import { parseMac } from '../../src/wire/address.ts';
+import {
+  forgetAddresses6,
+  INSIDE,
+  OTHER_ROUTER,
+  OUTSIDE,
+  ROUTER,
+  tableOf,
+} from '../packets/scene.ts';
 import { ARMS6 } from '../packets/scene6.ts';
 import { type Clients, type Connection, createClients, type Phase } from './clients.ts';
 import { auditCounters, auditFlows, listFlows } from './ledger.ts';
@@ -83,9 +90,7 @@ export interface Simulation {
   aheadMs: number;
   /** Errors that came to reals. */
   errors: number;
-  /** IPv6 addresses that no service has, and that every table names from now on all the same. */
-  readonly named: Ipv6[];
-  /** Draws them: whichever they are, nothing else may go another way for it. */
+  /** Draws whom the next table names: whoever it is, nothing else may go another way for it. */
   readonly nameRandom: Random;
   /** Gives the director the services as they are now. */
   takeTable(): void;
@@ -116,8 +121,11 @@ export function simulate(seed: number): Report {
     runFor(simulation, 50);
   }
   runFor(simulation, QUIET_MS + 10_000);
-  for (const { number, phase, service } of clients.connections.slice(troubled)) {
-    if (phase === 'done') continue;
+  for (const connection of clients.connections.slice(troubled)) {
+    const { number, phase, service, answered, questions } = connection;
+    // A flow that closes gives way in a full table; its FIN then finds nobody.
+    const isClosing = phase === 'given up' && answered === questions;
+    if (phase === 'done' || (isBusy && isClosing)) continue;
     world.violations.push(`connection ${number} of service ${service.id}, in quiet, is ${phase}`);
   }
   endAll(simulation);
@@ -142,6 +150,7 @@ function shortTimes() {
 }
 
 function createSimulation(seed: number, isBusy: boolean): Simulation {
+  forgetAddresses6();
   const random = createRandom(seed);
   const world = createWorld(random);
   const services = drawServices(random, Math.abs(seed) % SCHEDULER_NAMES.length);
@@ -149,11 +158,7 @@ function createSimulation(seed: number, isBusy: boolean): Simulation {
   const counters = wrapCounters(new ArrayBuffer(counterBytes(ROOM)), ROOM);
   const isShort = random.chance(0.5);
   const times: typeof TIMEOUT_MS = isShort ? shortTimes() : TIMEOUT_MS;
-  const named: Ipv6[] = [];
-  const makeTable = () => {
-    const table = tableOf(toScene(services), undefined, times, POOL);
-    return { ...table, addresses6: Int32Array.from([...table.addresses6, ...named.flat()]) };
-  };
+  const makeTable = () => tableOf(toScene(services), undefined, times, POOL);
   // The clock of the director wraps in the course of the simulation.
   const aheadMs = 0x7fff_ffff - random.between(0, TROUBLE_MS);
   const director = createDirector({
@@ -169,7 +174,7 @@ function createSimulation(seed: number, isBusy: boolean): Simulation {
   const simulation: Simulation = {
     ...{ world, random, services, datapath, director, counters, clients, requests, openings },
     ...{ turn: createTurn(director, datapath), reals: makeReals(), isShort, aheadMs, errors: 0 },
-    ...{ named, nameRandom: createRandom(~seed) },
+    nameRandom: createRandom(~seed),
     wires: {
       toDirector,
       toClient: (frame) => world.transmit(frame, clients.arrive),

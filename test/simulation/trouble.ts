@@ -2,11 +2,10 @@
 // come back or move, a whole group that dies at once, jumps of the clock, floods.
 
 import { tcpFrame, udpFrame } from '../../lab/frame.ts';
-import { parseIpv6 } from '../../src/wire/address.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { tcp6 } from '../packets/frames6.ts';
-import { OUTSIDE, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
+import { handleOf, OUTSIDE, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
 import { sctpFrame } from '../wire/sctp-frames.ts';
 import { FLOOD_SUBNETS } from './clients.ts';
 import { GROUPS, redraw } from './network.ts';
@@ -42,14 +41,12 @@ export function makeTrouble(simulation: Simulation): void {
 }
 
 /** The next table names the client or the VIP of a connection, as if somebody had use for it. */
-function nameAddress({ nameRandom, clients, named }: Simulation): void {
+function nameAddress({ nameRandom, clients }: Simulation): void {
   const living = [...clients.living].filter(({ service }) => service.group.family === 6);
   if (living.length === 0) return;
   const { address, vip } = nameRandom.pick(living);
   const isOfPrefix = !GROUPS.some((group) => group.vip === vip);
-  const text = isOfPrefix && nameRandom.chance(0.5) ? vip : address;
-  const words = parseIpv6(text)!;
-  if (!named.some((other) => other.join() === words.join())) named.push(words);
+  handleOf(isOfPrefix && nameRandom.chance(0.5) ? vip : address);
 }
 
 function kill(simulation: Simulation, real: SimulatedReal): void {

@@ -9,7 +9,7 @@ import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import type { Clients, Connection } from './clients.ts';
 import { isDenied, numberOf, realId, type Service, SLOTS, SORRY } from './network.ts';
-import { type SimulatedReal, withoutTunnel } from './reals.ts';
+import { isOpenAt, type SimulatedReal, withoutTunnel } from './reals.ts';
 import { isPiece, readError, readSegment, type Segment } from './segments.ts';
 import type { World } from './world.ts';
 
@@ -150,7 +150,8 @@ export function watchRequests(
     if (keptBy >= 0 && keptBy !== real.index && !excused && isHeld) {
       note(`connection ${number} went from real ${keptBy} to real ${real.index}`);
     }
-    const isKept = state !== undefined && ((KEPT_STATES >>> state) & 1) !== 0;
+    // A packet whose flow is gone may open one by hash, which its real resets for not knowing it.
+    const isKept = ((KEPT_STATES >>> (state ?? 0)) & 1) !== 0 && isOpenAt(real, segment);
     if (isKept && keptBy === real.index) return;
     // Datagrams leave the sorry server as soon as they can.
     const isLoan = real.slot === SORRY && service.protocol === 17;
