@@ -47,19 +47,25 @@ export interface FlowSeen {
   readonly ports: number;
 }
 
-/** All flows that have a record, those among them whose time is over. */
-export function listFlows({ flows }: Director): FlowSeen[] {
+/** All flows that have a record, of one service or of all; those too whose time is over. */
+export function listFlows({ flows }: Director, serviceId?: number): FlowSeen[] {
   const { records, fresh } = flows;
   const found: FlowSeen[] = [];
   for (let number = 0; number < fresh; number++) {
     const at = number * RECORD_WORDS;
     const meta = records[at + META]!;
-    if (meta === 0) continue;
     const ids = records[at + IDS]!;
+    if (meta === 0 || (serviceId ?? ids >>> 16) !== ids >>> 16) continue;
+    // Plainly, for it is done at every opening: to spread parts together takes far longer.
     found.push({
-      ...{ number, state: meta & 0xff, protocol: (meta >>> 8) & 0xff },
-      ...{ realId: ids & 0xffff, serviceId: ids >>> 16 },
-      ...{ client: records[at + CLIENT]!, vip: records[at + VIP]!, ports: records[at + PORTS]! },
+      number,
+      state: meta & 0xff,
+      protocol: (meta >>> 8) & 0xff,
+      realId: ids & 0xffff,
+      serviceId: ids >>> 16,
+      client: records[at + CLIENT]!,
+      vip: records[at + VIP]!,
+      ports: records[at + PORTS]!,
     });
   }
   return found;

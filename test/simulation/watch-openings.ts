@@ -135,8 +135,7 @@ export function watchOpenings(
     const known = seen.get(id) ?? new Set<string>();
     const now = new Set<string>();
     const perClient = new Map<bigint, number>();
-    for (const flow of listFlows(director)) {
-      if (flow.serviceId !== id) continue;
+    for (const flow of listFlows(director, id)) {
       const client = clientOf(director, flow, group.family);
       const key = `${flow.number} ${client} ${flow.ports} ${flow.vip}`;
       now.add(key);
@@ -175,8 +174,7 @@ export function watchOpenings(
         judgeFull(service, slot);
         if ((service.members[slot]?.terms.upper ?? 0) > 0) bounded.push([service, slot]);
       }
-      const flowsOf = listFlows(director).filter(({ serviceId }) => serviceId === service.id);
-      const keys = flowsOf.map((flow) => {
+      const keys = listFlows(director, service.id).map((flow) => {
         const client = clientOf(director, flow, service.group.family);
         return `${flow.number} ${client} ${flow.ports} ${flow.vip}`;
       });
