@@ -1,11 +1,11 @@
 // A client that is far away, and networks of different MTUs on its way and behind the director:
-// what path MTU discovery, traceroute and fragments need to show anything. One director, three
+// what path MTU discovery, traceroute and fragments need to show anything. One director, four
 // VIPs:
 //
 //   client -- home -- edge -- middle (1400) -- core -- outside --+-- r1 r2 (DSR, VIP on lo)
 //                                                                |
 //                                             director eth0 -----+
-//                                             director eth1 ------- inside (9000) --+-- r3 (NAT)
+//                                             director eth1 ------- inside (9000) --+-- r3 (NAT, fullnat)
 //                                                                                   |
 //                                                  r4 (NAT) -- deep (1300) -- inner-+
 //
@@ -19,6 +19,9 @@ import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } f
 export const FAR_DSR_VIP = '198.51.100.100';
 export const FAR_NAT_VIP = '198.51.100.101';
 export const DEEP_NAT_VIP = '198.51.100.102';
+export const FAR_FULLNAT_VIP = '198.51.100.103';
+/** Of r3's network, and nobody's. */
+export const FAR_POOL = '10.77.0.200';
 export const NARROW_MTU = 1400;
 /** Narrower still, so that the way to r4 is found out behind the director. */
 export const DEEP_MTU = 1300;
@@ -100,6 +103,7 @@ export function farClientConfig(socket: string, datapath: 'ring' | 'cap'): strin
   const groups = [
     { name: 'dsr', vip: FAR_DSR_VIP, method: 'dsr', reals: ['198.51.100.11', '198.51.100.12'] },
     { name: 'nat', vip: FAR_NAT_VIP, method: 'nat', reals: ['10.77.0.13'] },
+    { name: 'fullnat', vip: FAR_FULLNAT_VIP, method: 'fullnat', reals: ['10.77.0.13'] },
     {
       ...{ name: 'deep', vip: DEEP_NAT_VIP, method: 'nat' },
       reals: [{ address: '10.88.0.14', interface: 'eth1' }],
@@ -114,7 +118,7 @@ export function farClientConfig(socket: string, datapath: 'ring' | 'cap'): strin
     kinds.map(({ name, ...kind }) => [`${group}-${name}`, { ...where, ...kind }]),
   );
   const config = {
-    ...{ interfaces: ['eth0', 'eth1'], datapath, socket },
+    ...{ interfaces: ['eth0', 'eth1'], datapath, socket, sourcePool: { addresses: [FAR_POOL] } },
     services: Object.fromEntries(services),
   };
   const comment = '# The director of a client that is far away.\n';

@@ -1,10 +1,10 @@
 // A client that is far away, over IPv6, where no router cuts a packet and each says by Packet Too
-// Big what it can carry (RFC 8201). One director, two VIPs:
+// Big what it can carry (RFC 8201). One director, three VIPs:
 //
 //   client -- home -- edge -- middle (1400) -- core -- outside --+-- r1 r2 (DSR, VIP on lo)
 //                                                                |
 //                                             director eth0 -----+
-//                                             director eth1 ------- inside (9000) -- r3 (NAT)
+//                                             director eth1 ------- inside (9000) -- r3 (NAT, fullnat)
 //
 // As in far-client, both ends announce longer segments than the way carries.
 import { stringify } from 'yaml';
@@ -12,6 +12,9 @@ import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } f
 
 export const FAR6_DSR_VIP = '2001:db8:3::99';
 export const FAR6_NAT_VIP = '2001:db8:3::98';
+export const FAR6_FULLNAT_VIP = '2001:db8:3::97';
+/** Of r3's network, and nobody's. */
+export const FAR6_POOL = '2001:db8:4::200';
 export const NARROW_MTU6 = 1400;
 
 const SEGMENTS = {
@@ -70,6 +73,7 @@ export function farClient6Config(socket: string, datapath: 'ring' | 'cap'): stri
       reals: ['2001:db8:3::11', '2001:db8:3::12'],
     },
     { name: 'nat', vip: FAR6_NAT_VIP, method: 'nat', reals: ['2001:db8:4::13'] },
+    { name: 'fullnat', vip: FAR6_FULLNAT_VIP, method: 'fullnat', reals: ['2001:db8:4::13'] },
   ];
   const kinds = [
     { name: 'web', port: WEB_PORT, protocol: 'tcp', scheduler: 'rr' },
@@ -80,7 +84,7 @@ export function farClient6Config(socket: string, datapath: 'ring' | 'cap'): stri
     kinds.map(({ name, ...kind }) => [`${group}-${name}`, { ...where, ...kind }]),
   );
   const config = {
-    ...{ interfaces: ['eth0', 'eth1'], datapath, socket },
+    ...{ interfaces: ['eth0', 'eth1'], datapath, socket, sourcePool: { addresses: [FAR6_POOL] } },
     services: Object.fromEntries(services),
   };
   const comment = '# The director of a client that is far away, over IPv6.\n';

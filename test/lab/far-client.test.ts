@@ -19,7 +19,9 @@ import {
   DEEP_NAT_VIP,
   FAR_CLIENT,
   FAR_DSR_VIP,
+  FAR_FULLNAT_VIP,
   FAR_NAT_VIP,
+  FAR_POOL,
   farClientConfig,
   NARROW_MTU,
 } from '../../lab/topologies/far-client.ts';
@@ -38,7 +40,7 @@ import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 
 const reason = whyNoLab([...ALL_PROGRAMS, 'traceroute']);
-const VIPS = [FAR_DSR_VIP, FAR_NAT_VIP, DEEP_NAT_VIP];
+const VIPS = [FAR_DSR_VIP, FAR_NAT_VIP, DEEP_NAT_VIP, FAR_FULLNAT_VIP];
 const CLIENT = addressOf(hostNamed(FAR_CLIENT, 'client'));
 const DIRECTOR = addressOf(hostNamed(FAR_CLIENT, 'director'));
 /** The router before the narrow network, as the director's side sees it. */
@@ -120,7 +122,7 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
         const url = `http://${vip}/1MiB`;
         const answer = await curl(lab, { host: 'client', url, localPort: 50_000 + index });
         expect(answer).toMatchObject({ ok: true, bytes: WEB_FILES['1MiB'] });
-        expect(answer.real).toBe(['r1', 'r2', 'r3', 'r4'][index]);
+        expect(answer.real).toBe(['r1', 'r2', 'r3', 'r4', 'r3'][index]);
       }
     });
 
@@ -170,6 +172,8 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
       const routers = ['203.0.113.1', '100.64.0.2'];
       const byTcp = ['-T', '-p', '80'];
       expect(await hops(...byTcp, FAR_NAT_VIP)).toEqual([...routers, DIRECTOR, FAR_NAT_VIP]);
+      const fullnat = [...routers, DIRECTOR, FAR_FULLNAT_VIP];
+      expect(await hops(...byTcp, FAR_FULLNAT_VIP)).toEqual(fullnat);
       expect(await hops(...byTcp, FAR_DSR_VIP)).toEqual([...routers, FAR_DSR_VIP]);
       // The router behind the director speaks as from the VIP, and so does a real without a server.
       const deep = [...routers, DIRECTOR, DEEP_NAT_VIP, DEEP_NAT_VIP];
@@ -194,6 +198,10 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
       // From the director, whose outer arm is narrower than its inner one; then from afar.
       expect(atR3).toContainEqual({ from: '10.77.0.1', mac, to, mtu: 1500, quotes });
       expect(atR3).toContainEqual({ from: CORE, mac, to, mtu: NARROW_MTU, quotes });
+      // By fullnat the client's network is the pool's address to the real, and speaks as such.
+      const standIn = { mac, to, quotes: expect.stringMatching(`${to}:80 to ${FAR_POOL}:`) };
+      expect(atR3).toContainEqual({ from: '10.77.0.1', mtu: 1500, ...standIn });
+      expect(atR3).toContainEqual({ from: FAR_POOL, mtu: NARROW_MTU, ...standIn });
       // From a router behind the director, which the client hears as from the VIP.
       const deep = (await toldTo('client')).filter(({ mtu }) => mtu === DEEP_MTU);
       const heard = deep.filter(({ quotes: text }) => text.includes(` to ${DEEP_NAT_VIP}:5201`));

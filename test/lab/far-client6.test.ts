@@ -16,7 +16,9 @@ import { buildTopology } from '../../lab/topologies/build.ts';
 import {
   FAR_CLIENT6,
   FAR6_DSR_VIP,
+  FAR6_FULLNAT_VIP,
   FAR6_NAT_VIP,
+  FAR6_POOL,
   farClient6Config,
   NARROW_MTU6,
 } from '../../lab/topologies/far-client6.ts';
@@ -30,7 +32,7 @@ import {
 import { dissect } from '../../lab/verify/dissect.ts';
 
 const reason = whyNoLab();
-const VIPS = [FAR6_DSR_VIP, FAR6_NAT_VIP];
+const VIPS = [FAR6_DSR_VIP, FAR6_NAT_VIP, FAR6_FULLNAT_VIP];
 const CLIENT = addressOf(hostNamed(FAR_CLIENT6, 'client'));
 const CORE = '2001:db8:3::1';
 const TOO_BIG = 'ip6[6] == 58 and ip6[40] == 2';
@@ -88,6 +90,7 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
         const { stdout } = await lab.exec('director', argv);
         expect(stdout).toContain('inet6 ff02::1:ff00:99');
         expect(stdout).toContain('inet6 ff02::1:ff00:98');
+        expect(stdout).toContain('inet6 ff02::1:ff00:97');
       }
     });
 
@@ -96,7 +99,7 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
         const url = `http://[${vip}]/1MiB`;
         const answer = await curl(lab, { host: 'client', url, localPort: 50_000 + index });
         expect(answer).toMatchObject({ ok: true, bytes: WEB_FILES['1MiB'] });
-        expect(answer.real).toBe(['r1', 'r2', 'r3'][index]);
+        expect(answer.real).toBe(['r1', 'r2', 'r3', 'r3'][index]);
       }
     });
 
@@ -133,6 +136,11 @@ describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
       // From the director, whose outer arm is narrower than its inner one; then from afar.
       expect(told[2]).toContainEqual({ from: '2001:db8:4::1', mtu: 1500, ...about });
       expect(told[2]).toContainEqual({ from: CORE, mtu: NARROW_MTU6, ...about });
+      // By fullnat the client's network is the pool's address to the real, and speaks as such.
+      const toPool = { ...quotes, destination: FAR6_POOL, destinationPort: expect.any(Number) };
+      const standIn = { ...about, quotes: toPool };
+      expect(told[2]).toContainEqual({ from: '2001:db8:4::1', mtu: 1500, ...standIn });
+      expect(told[2]).toContainEqual({ from: FAR6_POOL, mtu: NARROW_MTU6, ...standIn });
     });
 
     it('dropped nothing but what was too big', async () => {

@@ -117,6 +117,20 @@ const PAINS: readonly Pain[] = [
       ['schedule/maglev.test.ts', 'the port counts: flows of one client spread over the reals'],
     ],
   },
+  {
+    number: 18,
+    pain: 'packets are lost, and nobody says why',
+    shownBy: [['lab/tools.test.ts', 'each bad frame of scapy is dropped under its own name']],
+  },
+  {
+    number: 20,
+    pain: 'a flood fills the table: new clients are refused, old connections cut',
+    shownBy: [
+      ['lab/floods.test.ts', 'has room for new clients while SYNs flood in'],
+      ['lab/floods.test.ts', 'new clients when all places are kept'],
+      ['lab/floods.test.ts', 'let the old connection live, at its real'],
+    ],
+  },
 ];
 
 describe('each pain of forwarding is shown solved', () => {
