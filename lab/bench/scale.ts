@@ -42,7 +42,7 @@ export async function measureScale(): Promise<Scale> {
   const coreSeconds = FLOWS.map((flows) => 4 + flows / 500_000);
   const whole = WHOLE_SECONDS;
   const seconds = [...coreSeconds, 10, whole, whole];
-  const title = 'scale (two to seven minutes, by how busy the machine is)';
+  const title = 'scale (two to nine minutes, by how busy the machine is)';
   const progress = startProgress({ title, seconds }, process.stderr);
   const failures: { part: string; reason: string }[] = [];
   const attempt = async <T>(part: string, work: () => Promise<T>): Promise<T | undefined> => {

@@ -5,9 +5,11 @@
 //   client -- home -- edge -- middle (1400) -- core -- outside --+-- r1 r2 (DSR, VIP on lo)
 //                                                                |
 //                                             director eth0 -----+
-//                                             director eth1 ------- inside (9000) --+-- r3 (NAT, fullnat)
+//                                             director eth1 ------- inside (9000) --+-- r3 (NAT)
 //                                                                                   |
 //                                                  r4 (NAT) -- deep (1300) -- inner-+
+//
+// r3 is reached by fullnat too, by a VIP of its own.
 //
 // Both ends of each way announce longer segments than it can carry (`advmss`), as they do where
 // nobody clamps them: the only help is an ICMP error that finds its way. r4 is no neighbour of the

@@ -4,9 +4,9 @@
 //   client -- home -- edge -- middle (1400) -- core -- outside --+-- r1 r2 (DSR, VIP on lo)
 //                                                                |
 //                                             director eth0 -----+
-//                                             director eth1 ------- inside (9000) -- r3 (NAT, fullnat)
+//                                             director eth1 ------- inside (9000) -- r3 (NAT)
 //
-// As in far-client, both ends announce longer segments than the way carries.
+// r3 is reached by fullnat too. As in far-client, both ends announce longer segments than the way carries.
 import { stringify } from 'yaml';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';
 

@@ -67,13 +67,18 @@ function fill(
   const { index, weight } = takers;
   const largest = largestWeight(weights);
   const slots = new Uint16Array(count).fill(NOBODY);
+  // A bit for each slot that is taken: a table of a thousand reals asks 770,000 times, and so few
+  // bytes stay in the processor's first cache.
+  const takenBits = new Int32Array((count >>> 5) + 1);
   const credit = weight.map((own) => largest - own);
   for (let taken = 0; taken < count; ) {
     for (let taker = 0; taker < index.length && taken < count; taker++) {
       credit[taker] = credit[taker]! + weight[taker]!;
       if (credit[taker]! < largest) continue;
       credit[taker] = credit[taker]! - largest;
-      slots[nextFree(takers, taker, slots)] = index[taker]!;
+      const slot = nextFree(takers, taker, takenBits, count);
+      slots[slot] = index[taker]!;
+      takenBits[slot >>> 5] = takenBits[slot >>> 5]! | (1 << slot);
       taken += 1;
     }
   }
@@ -81,12 +86,13 @@ function fill(
 }
 
 /** Goes on in a taker's order to its next free slot. Their number is prime: the order has all. */
-function nextFree(takers: Takers, taker: number, slots: Uint16Array): number {
+function nextFree(takers: Takers, taker: number, takenBits: Int32Array, count: number): number {
   const skip = takers.skip[taker]!;
   let position = takers.position[taker]!;
-  while (slots[position] !== NOBODY) {
-    position += skip;
-    if (position >= slots.length) position -= slots.length;
+  while ((takenBits[position >>> 5]! >>> position) & 1) {
+    // Round and round, by sign rather than by a branch, which would be foretold wrongly too often.
+    position += skip - count;
+    position += count & (position >> 31);
   }
   takers.position[taker] = position;
   return position;
