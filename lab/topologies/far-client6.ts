@@ -6,7 +6,8 @@
 //                                             director eth0 -----+
 //                                             director eth1 ------- inside (9000) -- r3 (NAT)
 //
-// r3 is reached by fullnat too. As in far-client, both ends announce longer segments than the way carries.
+// r3 is reached by fullnat too. As in far-client, both ends announce longer segments than the way
+// carries.
 import { stringify } from 'yaml';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';
 
