@@ -3,15 +3,9 @@
 import { bytes, type Colours, count, left, right, table, wrap } from '../../src/cli/output.ts';
 import { quantile } from '../quantile.ts';
 import type { CompareResult, SoakResult, WorkloadPath } from './result.ts';
+import { ratiosOf, type WayPoint } from './way-ratios.ts';
 
 const WAYS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
-
-interface Point {
-  readonly path: WorkloadPath;
-  /** Connections, or proxies. */
-  readonly at: number;
-  readonly values: readonly number[];
-}
 
 export function renderWorkloads(result: CompareResult, colours: Colours): string {
   const { sql, cache, soaks } = result;
@@ -37,7 +31,7 @@ export function renderWorkloads(result: CompareResult, colours: Colours): string
 function section(
   title: string,
   { status, reason }: { readonly status: string; readonly reason?: string },
-  points: readonly Point[],
+  points: readonly WayPoint[],
   colours: Colours,
 ): string {
   const because = reason ? `: ${reason}` : '';
@@ -52,14 +46,14 @@ function section(
   const rows = places.map((at) => {
     const middle = (way: WorkloadPath) =>
       quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
-    const direct = middle('direct');
     return [
       String(at),
       ...WAYS.flatMap((way) => {
         const value = middle(way);
         const shown = Number.isNaN(value) ? '–' : count(value);
-        const ratio = value / direct;
-        return way === 'direct' ? [shown] : [shown, Number.isNaN(ratio) ? '' : ratio.toFixed(2)];
+        if (way === 'direct') return [shown];
+        const ratio = ratiosOf(points, way).find((each) => each.at === at)?.spread.median;
+        return [shown, ratio?.toFixed(2) ?? ''];
       }),
     ];
   });

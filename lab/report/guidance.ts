@@ -9,7 +9,7 @@ import {
   throughBalancer,
 } from '../compare/derive.ts';
 import type { CompareResult, MeasureName, PathName } from '../compare/result.ts';
-import { cacheRatios, leastFirstSecond, sqlRatios, worstOf } from './compare-ways.ts';
+import { cacheRatios, leastFirstSecond, sqlRatios, worstOf } from '../compare/way-ratios.ts';
 import { listed, measured, memory, perByte, ratio, seconds, withPrefix } from './figures.ts';
 import { noneSamples, pathNamed, samplesOf } from './look-up.ts';
 

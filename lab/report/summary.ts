@@ -1,7 +1,7 @@
 // The paragraph at the top: the few numbers that matter, and what is missing from this run.
 import { ratioToNone, spreadOfValues, throughBalancer } from '../compare/derive.ts';
 import type { CompareResult, PathName, PathResult } from '../compare/result.ts';
-import { sqlRatios, worstOf } from './compare-ways.ts';
+import { sqlRatios, worstOf } from '../compare/way-ratios.ts';
 import { listed, measured, perByte, ratio } from './figures.ts';
 import { measuredPaths, noneSamples, pathNamed, samplesOf } from './look-up.ts';
 

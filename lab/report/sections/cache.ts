@@ -1,10 +1,10 @@
 // The cache workload of the talk, measured again: memcached behind 0 to 4 proxies.
 import { spreadOf } from '../../compare/derive.ts';
 import type { CachePoint, CacheResult, WorkloadPath } from '../../compare/result.ts';
+import { type BalancedWay, cacheRatios, leastFirstSecond } from '../../compare/way-ratios.ts';
 import { type Figure, figures } from '../chart.ts';
 import { cacheChart } from '../charts/cache.ts';
 import { type Curve, lineChart } from '../charts/lines.ts';
-import { type BalancedWay, cacheRatios, leastFirstSecond } from '../compare-ways.ts';
 import { DECK_CACHE } from '../deck.ts';
 import { range, ratio, withPrefix } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';

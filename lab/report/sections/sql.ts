@@ -2,9 +2,9 @@
 // different machines with different data, so each has axes of its own; only ratios share a picture.
 import { spreadOf } from '../../compare/derive.ts';
 import type { SqlPoint, SqlResult, WorkloadPath } from '../../compare/result.ts';
+import { type BalancedWay, sqlRatios } from '../../compare/way-ratios.ts';
 import { DIM, type Figure, figures } from '../chart.ts';
 import { type Curve, lineChart } from '../charts/lines.ts';
-import { type BalancedWay, sqlRatios } from '../compare-ways.ts';
 import { DECK_SOURCE, DECK_SQL } from '../deck.ts';
 import { range, ratio, seconds, tick, withPrefix } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';

@@ -3,8 +3,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import picocolors from 'picocolors';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runReport } from '../../../lab/commands/report.ts';
+import { renderWorkloads } from '../../../lab/compare/render-workloads.ts';
 import type {
   CompareResult,
   MeasureName,
@@ -12,9 +14,9 @@ import type {
   PathResult,
   Sample,
 } from '../../../lab/compare/result.ts';
+import { cacheRatios, sqlRatios, worstOf } from '../../../lab/compare/way-ratios.ts';
 import { arrowsOf, widthOf } from '../../../lab/report/charts/flow-picture.ts';
 import { ninesOf, shareOfNines } from '../../../lab/report/charts/latency.ts';
-import { cacheRatios, sqlRatios, worstOf } from '../../../lab/report/compare-ways.ts';
 import { range, tick, withPrefix } from '../../../lab/report/figures.ts';
 import { adviseFrom, LIMITS } from '../../../lab/report/guidance.ts';
 import { besideThePage, html } from '../../../lab/report/html.ts';
@@ -366,6 +368,19 @@ describe('figures', () => {
       sqlRatios(sql, 'dsr').map(({ at, spread }) => [at, spread.median, spread.count]),
     ).toEqual([[100, 0.7, 2]]);
     expect(cacheRatios(SAMPLE.cache!, 'nat').map(({ at }) => at)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('has the same ratios in the terminal: round by round, not of medians', () => {
+    // Of medians it would be 0.80.
+    const rounds = { direct: [10, 20, 30], dsr: [9, 16, 60] };
+    const points = Object.entries(rounds).map(([path, queriesPerSecond]) => ({
+      ...{ ...SAMPLE.sql!.points[0]!, path: path as 'direct' | 'dsr', connections: 100 },
+      queriesPerSecond,
+    }));
+    const sql = { ...SAMPLE.sql!, points };
+    const text = renderWorkloads({ ...SAMPLE, sql }, picocolors.createColors(false));
+    expect(sqlRatios(sql, 'dsr')[0]!.spread.median).toBe(0.9);
+    expect(text).toMatch(/^100 +20 +16 +0\.90/m);
   });
 });
 

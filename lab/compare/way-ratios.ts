@@ -1,7 +1,7 @@
 // Ratios of the workloads: a balanced way against the direct one, at the same number of connections
 // or proxies, round by round where both have that round.
-import { type Spread, spreadOf } from '../compare/derive.ts';
-import type { CachePoint, CacheResult, SqlPoint, SqlResult } from '../compare/result.ts';
+import { type Spread, spreadOf } from './derive.ts';
+import type { CachePoint, CacheResult, SqlPoint, SqlResult, WorkloadPath } from './result.ts';
 
 export type BalancedWay = 'dsr' | 'nat';
 
@@ -13,28 +13,29 @@ export interface WayRatio {
 
 export function sqlRatios({ points }: SqlResult, way: BalancedWay): WayRatio[] {
   const rows = points.map((point: SqlPoint) => ({
-    ...{ way: point.path, at: point.connections, values: point.queriesPerSecond },
+    ...{ path: point.path, at: point.connections, values: point.queriesPerSecond },
   }));
   return ratiosOf(rows, way);
 }
 
 export function cacheRatios({ points }: CacheResult, way: BalancedWay): WayRatio[] {
   const rows = points.map((point: CachePoint) => ({
-    ...{ way: point.path, at: point.proxies, values: point.commandsPerSecond },
+    ...{ path: point.path, at: point.proxies, values: point.commandsPerSecond },
   }));
   return ratiosOf(rows, way);
 }
 
-interface Row {
-  readonly way: string;
+/** What a way reached at one number of connections or proxies, by round. */
+export interface WayPoint {
+  readonly path: WorkloadPath;
   readonly at: number;
   readonly values: readonly number[];
 }
 
-function ratiosOf(rows: readonly Row[], way: BalancedWay): WayRatio[] {
-  const own = rows.filter((row) => row.way === way).sort((a, b) => a.at - b.at);
+export function ratiosOf(rows: readonly WayPoint[], way: BalancedWay): WayRatio[] {
+  const own = rows.filter(({ path }) => path === way).sort((a, b) => a.at - b.at);
   return own.flatMap(({ at, values }) => {
-    const direct = rows.find((row) => row.way === 'direct' && row.at === at)?.values ?? [];
+    const direct = rows.find((row) => row.path === 'direct' && row.at === at)?.values ?? [];
     const ratios = values.flatMap((value, round) => {
       const other = direct[round] ?? 0;
       return other === 0 ? [] : [value / other];
