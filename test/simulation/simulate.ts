@@ -55,6 +55,9 @@ const QUIET_MS = 8000;
 const BUSY = 4;
 /** New connections in a millisecond. */
 const RATE = { busy: 0.06, other: 0.04 };
+/** Connections that open in quiet, and how many of them may find a full table full. */
+const NEW_IN_QUIET = 60;
+const MOST_GIVEN_UP = 6;
 /** Longer than any flow, template or debt of a client lives. */
 const AGE_MS = 1_000_000;
 
@@ -116,16 +119,17 @@ export function simulate(seed: number): Report {
   simulation.takeTable();
   // A real that moved while nobody heard it is found when it is asked again: 15 seconds at most.
   runFor(simulation, 16_000);
-  for (let count = 0; count < 60; count++) {
+  for (let count = 0; count < NEW_IN_QUIET; count++) {
     clients.open();
     runFor(simulation, 50);
   }
   runFor(simulation, QUIET_MS + 10_000);
-  for (const connection of clients.connections.slice(troubled)) {
-    const { number, phase, service, answered, questions } = connection;
-    // A flow that closes gives way in a full table; its FIN then finds nobody.
-    const isClosing = phase === 'given up' && answered === questions;
-    if (phase === 'done' || (isBusy && isClosing)) continue;
+  const undone = clients.connections.slice(troubled).filter(({ phase }) => phase !== 'done');
+  // A table that is full of established flows has no place for some of the new ones, and a flow that
+  // closes gives way in it, so that its FIN finds nobody.
+  const isForWantOfRoom = undone.every(({ phase }) => phase === 'given up');
+  const isExcused = isBusy && isForWantOfRoom && undone.length <= MOST_GIVEN_UP;
+  for (const { number, phase, service } of isExcused ? [] : undone) {
     world.violations.push(`connection ${number} of service ${service.id}, in quiet, is ${phase}`);
   }
   endAll(simulation);
