@@ -30,6 +30,11 @@ export interface Choice {
   readonly key: Int32Array;
   /** Whether its client shall stay with the real that was chosen. */
   persists: boolean;
+  /**
+   * Set by the caller: the packet is of a connection that may be without a flow, so its client's
+   * template must not count, which may end before that connection does.
+   */
+  isFlowless: boolean;
   /** Where flows of the packet's client are counted, or -1; see limit-clients.ts. */
   counted: number;
   /** How many lots were drawn for slow starts. */
@@ -40,6 +45,7 @@ export const createChoice = (): Choice => ({
   client: new Int32Array(4),
   key: new Int32Array(5),
   persists: false,
+  isFlowless: false,
   counted: -1,
   lots: 0,
 });
@@ -156,6 +162,9 @@ function realBefore(director: Director, service: number, persistence: Persistenc
   choice.persists = true;
   const found = findTemplate(templates, choice.key, nowMs);
   if (found < 0) return -1;
+  // Where it leads stays as it is.
+  choice.persists = !choice.isFlowless;
+  if (choice.isFlowless) return -1;
   const realId = templates.realIds[found] as number;
   const isGone = (table.realNeighbour[realId] ?? -1) < 0;
   return isGone || ((states.closed[realId] as number) & (DOWN | DRAINED)) !== 0 ? -1 : realId;

@@ -22,7 +22,7 @@ import { forwardKnown6 } from './known-flow6.ts';
 import { countForClient, isLimited } from './limit-clients.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
-import { choosesByHash, passStatelessly, strainService } from './pass-statelessly.ts';
+import { choosesByHash, isStrained, passStatelessly, strainService } from './pass-statelessly.ts';
 import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
 import { isToReset, resetFlow } from './reset-flow.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
@@ -88,15 +88,18 @@ export function processNew(
   if (isDenied(director, service)) return dropped(director, SOURCE_DENIED);
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
   const isSctp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP;
-  if (isTcp && !mayOpen(tcp.flags(frame, l4), choosesByHash(director, service))) {
-    return dropped(director, NO_FLOW);
-  }
-  if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), choosesByHash(director, service))) {
+  const byHash = choosesByHash(director, service);
+  if (isTcp && !mayOpen(tcp.flags(frame, l4), byHash)) return dropped(director, NO_FLOW);
+  if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), byHash)) {
     return dropped(director, NO_FLOW);
   }
   if (isLimited(director, service)) return dropped(director, SOURCE_LIMITED);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
+  const isOpening = isTcp
+    ? (tcp.flags(frame, l4) & tcp.SYN) !== 0
+    : !isSctp || sctp.chunkType(frame, l4, end) === sctp.INIT;
+  director.choice.isFlowless = !isOpening && isStrained(director, service);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
   const bits = bitsFor(director, realId);
@@ -190,7 +193,7 @@ function isDenied({ table, packet, choice }: Director, service: number): boolean
   return !isAllowed(sources, choice.client);
 }
 
-/** There is no room for its flow: a hash chooses now, if the scheduler did not choose by one. */
+/** There is no room for its flow: a hash chooses now, if nothing but a hash has chosen its real. */
 function processRoomless(
   director: Director,
   frame: DataView,
@@ -201,9 +204,12 @@ function processRoomless(
   arm: number,
   offload: number,
 ): Verdict {
-  const { newFlow, packet } = director;
-  if (!choosesByHash(director, service) && (newFlow.bits & flow.NAT_BIT) === 0) {
+  const { newFlow, packet, choice, table } = director;
+  const mayPersist = table.life.services[service]?.persistence !== undefined;
+  const isByHash = choosesByHash(director, service) && !mayPersist;
+  if (!isByHash && (newFlow.bits & flow.NAT_BIT) === 0) {
     strainService(director, service);
+    choice.isFlowless = true;
     const { sourceHash, destinationHash } = packet;
     const clientPort = tcp.sourcePort(frame, l4);
     const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);

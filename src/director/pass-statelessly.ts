@@ -2,7 +2,7 @@
 // on. Each of their packets is sent where the hash of its client leads, and nothing is remembered,
 // so all of them go to the same real as long as the reals stay. A service whose scheduler looks at
 // more than the packet chooses by rendezvous hash meanwhile, and for a while after, so that what
-// has begun that way ends that way. NAT cannot do without a flow: replies would not find back.
+// has begun that way ends that way; whatever its client's template says, for that may end sooner. NAT cannot do without a flow: replies would not find back.
 import { changeState, layPassing, NAT_BIT, type NewFlow } from '../flow/flow-table.ts';
 import { SCTP_NONE } from '../flow/sctp-states.ts';
 import { NONE } from '../flow/tcp-states.ts';
@@ -43,9 +43,13 @@ export function easeStrain({ strain, nowMs }: Director): void {
   strain.any = false;
 }
 
+/** True if connections to this service may be without a flow. */
+export const isStrained = ({ strain }: Director, service: number): boolean =>
+  strain.services[service] === 1;
+
 /** True if all packets of a connection to this service get the same choice without its flow. */
-export function choosesByHash({ schedulers, strain }: Director, service: number): boolean {
-  return strain.services[service] === 1 || (schedulers[service]?.consistent ?? false);
+export function choosesByHash(director: Director, service: number): boolean {
+  return isStrained(director, service) || (director.schedulers[service]?.consistent ?? false);
 }
 
 /** Notes that a service must do without its scheduler. */

@@ -18,7 +18,7 @@ import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { aheadOf, obstacle, sendToHop, sendToReal } from './onward.ts';
-import { choosesByHash } from './pass-statelessly.ts';
+import { choosesByHash, isStrained } from './pass-statelessly.ts';
 import {
   endsAtClient,
   endsAtReal,
@@ -137,6 +137,7 @@ function relayByHash(director: Director, frame: DataView, at: number, l4: number
   if (ofIpv6) noteClient6(choice, frame, destination);
   const client = ofIpv6 ? ipv6.fold(frame, destination) : receiver;
   const vip = ofIpv6 ? ipv6.fold(frame, source) : sender;
+  choice.isFlowless = isStrained(director, service);
   const realId = chooseReal(director, service, client, clientPort, vip);
   if (realId < 0) return dropped(director, ICMP_NO_FLOW);
   const method = table.realMethod[realId] as number;

@@ -2,6 +2,7 @@
 // sent on by hash without being remembered, or dropped by name where that cannot be.
 import { describe, expect, test } from 'vitest';
 import { tick } from '../../src/director/director.ts';
+import type { ServiceLife } from '../../src/director/life.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
@@ -15,6 +16,10 @@ import {
 } from './scene.ts';
 
 const SYN = { flags: tcp.SYN };
+const PERSISTENT: ServiceLife = {
+  persistence: { timeoutMs: 5000, prefixLength: 128, family: 4 },
+  ...{ onePacket: false, slowStartMs: 0, sorry: -1, failOpen: false },
+};
 const ACK = { flags: tcp.ACK | tcp.PSH, payload: Uint8Array.of(1) };
 
 /** The host that a frame was sent to, by the last two bytes of its MAC address; or the verdict. */
@@ -24,8 +29,12 @@ function to(scene: Scene, frame: Uint8Array): string {
 }
 
 /** A scene whose table is full of established connections, from port 50,000 on. */
-function fullScene(scheduler: SchedulerName, maximumFlows = 8): Scene {
-  const scene = makeScene({ services: standardServices(scheduler), maximumFlows });
+function fullScene(scheduler: SchedulerName, maximumFlows = 8, life?: ServiceLife): Scene {
+  const services = standardServices(scheduler).map((service) => ({
+    ...service,
+    ...(life && { life }),
+  }));
+  const scene = makeScene({ services, maximumFlows });
   for (let flow = 0; flow < maximumFlows; flow++) {
     for (const each of [SYN, ACK]) scene.receive(dsrTcp({ ...each, sourcePort: 50_000 + flow }));
   }
@@ -109,6 +118,29 @@ describe('where the table is full of established flows', () => {
     tick(scene.director, scene.director.nowMs + 200_000);
     expect(to(scene, dsrTcp({ ...ACK, sourcePort: 1001 }))).toBe('drop no-flow');
   });
+
+  test.each<SchedulerName>(['maglev', 'rr'])(
+    'a connection without a flow stays at its real whatever becomes of persistence, with %s',
+    (scheduler) => {
+      const scene = fullScene(scheduler, 8, PERSISTENT);
+      const { director } = scene;
+      const persistent = to(scene, dsrTcp({ ...ACK, sourcePort: 50_000 }));
+      const ports = Array.from({ length: 40 }, (_, index) => 1000 + index);
+      const open = (flags: number) =>
+        ports.map((sourcePort) => to(scene, dsrTcp({ flags, sourcePort })));
+      const reals = open(tcp.SYN);
+      expect(new Set(reals)).toEqual(new Set(['0c01', '0c02']));
+      expect(open(tcp.ACK)).toEqual(reals);
+      // There is room again, and the client's template is there: known flows keep it.
+      scene.receive(dsrTcp({ flags: tcp.RST, sourcePort: 50_001 }));
+      tick(director, director.nowMs + 20_000);
+      expect(open(tcp.ACK | tcp.PSH)).toEqual(reals);
+      // A new one with room goes where its client's flows are.
+      scene.receive(dsrTcp({ flags: tcp.RST, sourcePort: 50_002 }));
+      tick(director, director.nowMs + 20_000);
+      expect(to(scene, dsrTcp({ ...SYN, sourcePort: 60_000 }))).toBe(persistent);
+    },
+  );
 
   test('NAT cannot do without a flow', () => {
     const scene = fullScene('maglev');

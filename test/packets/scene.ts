@@ -221,7 +221,9 @@ export function tableOf(
       ports: (listens?.ports ?? [port]).flatMap((each) => parsePorts(each) ?? []),
       protocols: listens?.protocols ?? [protocol],
       schedule: schedulerNamed(scheduler).build(scheduledReals(reals), { seed: 7 }),
-      fallback: schedulerNamed('rendezvous').build(scheduledReals(reals), { seed: 7 }),
+      fallback: schedulerNamed(scheduler).consistent
+        ? undefined
+        : schedulerNamed('rendezvous').build(scheduledReals(reals), { seed: 7 }),
       reals: reals.map((real) => ({ method, ...realOf(real) })),
     }),
   );
