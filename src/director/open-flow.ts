@@ -88,18 +88,12 @@ export function processNew(
   if (isDenied(director, service)) return dropped(director, SOURCE_DENIED);
   const isTcp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_TCP;
   const isSctp = (protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP;
-  const byHash = choosesByHash(director, service);
-  if (isTcp && !mayOpen(tcp.flags(frame, l4), byHash)) return dropped(director, NO_FLOW);
-  if (isSctp && !mayOpenSctp(sctp.chunkType(frame, l4, end), byHash)) {
-    return dropped(director, NO_FLOW);
-  }
+  if (!mayOpen(director, service, frame, l4, end)) return dropped(director, NO_FLOW);
   if (isLimited(director, service)) return dropped(director, SOURCE_LIMITED);
   const { sourceHash, destinationHash } = packet;
   const clientPort = tcp.sourcePort(frame, l4);
-  const isOpening = isTcp
-    ? (tcp.flags(frame, l4) & tcp.SYN) !== 0
-    : !isSctp || sctp.chunkType(frame, l4, end) === sctp.INIT;
-  director.choice.isFlowless = !isOpening && isStrained(director, service);
+  const isFromMiddle = !isOpening(packet.protocol, frame, l4, end);
+  director.choice.isFlowless = isFromMiddle && isStrained(director, service);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
   if (realId < 0) return dropped(director, NO_REAL);
   const bits = bitsFor(director, realId);
@@ -248,10 +242,30 @@ function endOldFlow(director: Director, frame: DataView, at: number, l4: number,
  * this one before a restart) has sent those before it. A RST never opens one, as with the
  * `sloppy_tcp` of IPVS.
  */
-function mayOpen(flags: number, consistent: boolean): boolean {
+function mayOpen(
+  director: Director,
+  service: number,
+  frame: DataView,
+  l4: number,
+  end: number,
+): boolean {
+  const consistent = choosesByHash(director, service);
+  const protocol = director.packet.protocol & ~IPV6_BIT;
+  if (protocol === ipv4.PROTOCOL_SCTP) {
+    return mayOpenSctp(sctp.chunkType(frame, l4, end), consistent);
+  }
+  if (protocol !== ipv4.PROTOCOL_TCP) return true;
+  const flags = tcp.flags(frame, l4);
   if (flags & tcp.RST) return false;
   if (flags & tcp.SYN) return (flags & (tcp.ACK | tcp.FIN)) === 0;
   return consistent && (flags & tcp.ACK) !== 0;
+}
+
+/** Whether it begins something, rather than being from the middle of a connection. */
+function isOpening(key: number, frame: DataView, l4: number, end: number): boolean {
+  const protocol = key & ~IPV6_BIT;
+  if (protocol === ipv4.PROTOCOL_SCTP) return sctp.chunkType(frame, l4, end) === sctp.INIT;
+  return protocol !== ipv4.PROTOCOL_TCP || (tcp.flags(frame, l4) & tcp.SYN) !== 0;
 }
 
 function fillNewFlow(

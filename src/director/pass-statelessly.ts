@@ -2,7 +2,8 @@
 // on. Each of their packets is sent where the hash of its client leads, and nothing is remembered,
 // so all of them go to the same real as long as the reals stay. A service whose scheduler looks at
 // more than the packet chooses by rendezvous hash meanwhile, and for a while after, so that what
-// has begun that way ends that way; whatever its client's template says, for that may end sooner. NAT cannot do without a flow: replies would not find back.
+// has begun that way ends that way; whatever its client's template says, for that may end sooner.
+// NAT cannot do without a flow: replies would not find back.
 import { changeState, layPassing, NAT_BIT, type NewFlow } from '../flow/flow-table.ts';
 import { SCTP_NONE } from '../flow/sctp-states.ts';
 import { NONE } from '../flow/tcp-states.ts';

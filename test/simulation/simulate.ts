@@ -125,8 +125,8 @@ export function simulate(seed: number): Report {
   }
   runFor(simulation, QUIET_MS + 10_000);
   const undone = clients.connections.slice(troubled).filter(({ phase }) => phase !== 'done');
-  // A table that is full of established flows has no place for some of the new ones, and a flow that
-  // closes gives way in it, so that its FIN finds nobody.
+  // A table that is full of established flows has no place for some of the new ones, and a flow
+  // that closes gives way in it, so that its FIN finds nobody.
   const isForWantOfRoom = undone.every(({ phase }) => phase === 'given up');
   const isExcused = isBusy && isForWantOfRoom && undone.length <= MOST_GIVEN_UP;
   for (const { number, phase, service } of isExcused ? [] : undone) {
