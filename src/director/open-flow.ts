@@ -187,7 +187,7 @@ function isDenied({ table, packet, choice }: Director, service: number): boolean
   return !isAllowed(sources, choice.client);
 }
 
-/** There is no room for its flow: a hash chooses now, if nothing but a hash has chosen its real. */
+/** There is no room for its flow: a hash chooses now, unless a hash alone has chosen already. */
 function processRoomless(
   director: Director,
   frame: DataView,
@@ -198,11 +198,14 @@ function processRoomless(
   arm: number,
   offload: number,
 ): Verdict {
-  const { newFlow, packet, choice, table } = director;
+  const { newFlow, packet, choice, table, schedulers } = director;
   const mayPersist = table.life.services[service]?.persistence !== undefined;
-  const isByHash = choosesByHash(director, service) && !mayPersist;
-  if (!isByHash && (newFlow.bits & flow.NAT_BIT) === 0) {
-    strainService(director, service);
+  const isConsistent = schedulers[service]?.consistent === true && !mayPersist;
+  const isChosen = isStrained(director, service) && (choice.isFlowless || !mayPersist);
+  const isNat = (newFlow.bits & flow.NAT_BIT) !== 0;
+  // Each such packet prolongs the strain.
+  if (!isNat && !isConsistent) strainService(director, service);
+  if (!isNat && !isConsistent && !isChosen) {
     choice.isFlowless = true;
     const { sourceHash, destinationHash } = packet;
     const clientPort = tcp.sourcePort(frame, l4);
@@ -262,10 +265,11 @@ function mayOpen(
 }
 
 /** Whether it begins something, rather than being from the middle of a connection. */
-function isOpening(key: number, frame: DataView, l4: number, end: number): boolean {
+export function isOpening(key: number, frame: DataView, l4: number, end: number): boolean {
   const protocol = key & ~IPV6_BIT;
   if (protocol === ipv4.PROTOCOL_SCTP) return sctp.chunkType(frame, l4, end) === sctp.INIT;
-  return protocol !== ipv4.PROTOCOL_TCP || (tcp.flags(frame, l4) & tcp.SYN) !== 0;
+  if (protocol !== ipv4.PROTOCOL_TCP) return true;
+  return (tcp.flags(frame, l4) & (tcp.SYN | tcp.ACK)) === tcp.SYN;
 }
 
 function fillNewFlow(

@@ -5,8 +5,6 @@ import { DROP } from '../wire/drop-reason.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
-import * as sctp from '../wire/sctp.ts';
-import * as tcp from '../wire/tcp.ts';
 import { packetBytes } from '../wire/tunnel.ts';
 import { DOWN } from './availability.ts';
 import { cutFrame, LEAST_PIECE } from './cut-frame.ts';
@@ -21,7 +19,7 @@ import {
 } from './known-flow.ts';
 import { forwardFound6, forwardKnown6 } from './known-flow6.ts';
 import { ANY_LENGTH, mayCut, segmentBytes } from './length.ts';
-import { processNew } from './open-flow.ts';
+import { isOpening, processNew } from './open-flow.ts';
 import { isIpv6, readIpv4 } from './packet.ts';
 import { countStateless } from './pass-statelessly.ts';
 import { dropped } from './refuse.ts';
@@ -72,7 +70,8 @@ export function processPiece(
   if (known >= 0) return known;
   director.isPassing = false;
   if (!ofIpv6) readIpv4(director.packet, frame, l3);
-  const isNew = known === NOT_KNOWN || (known === NOT_RESOLVED && mayMove(director, frame, l4));
+  const isNew =
+    known === NOT_KNOWN || (known === NOT_RESOLVED && mayMove(director, frame, l4, end));
   const verdict = isNew ? processNew(director, frame, at, l4, end, arm, offload) : known;
   if (verdict === NOT_RESOLVED) return dropped(director, REAL_UNRESOLVED);
   if (verdict === TOO_LONG) {
@@ -94,16 +93,17 @@ export function endOnePacket(director: Director): void {
  * A flow whose real is down. An exchange of UDP goes to another real at once, and so does a client
  * that opens its connection anew; an established one waits until its real is back.
  */
-function mayMove({ flows, states, packet }: Director, frame: DataView, l4: number): boolean {
+function mayMove(
+  { flows, states, packet }: Director,
+  frame: DataView,
+  l4: number,
+  end: number,
+): boolean {
   const { source, destination, protocol } = packet;
   const found = findFlow(flows, source, destination, frame.getInt32(l4), protocol);
   const realId = (flows.records[(found >>> 1) * RECORD_WORDS + IDS] as number) & 0xffff;
   if (found < 0 || ((states.closed[realId] as number) & DOWN) === 0) return false;
-  if ((protocol & ~IPV6_BIT) === ipv4.PROTOCOL_SCTP) {
-    return frame.getUint8(l4 + sctp.HEADER_BYTES) === sctp.INIT;
-  }
-  if ((protocol & ~IPV6_BIT) !== ipv4.PROTOCOL_TCP) return true;
-  return (tcp.flags(frame, l4) & (tcp.SYN | tcp.ACK)) === tcp.SYN;
+  return isOpening(protocol, frame, l4, end);
 }
 
 /**

@@ -6,8 +6,10 @@ import type { ServiceLife } from '../../src/director/life.ts';
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import {
+  DSR_REALS,
   dsrTcp,
   dsrUdp,
+  introduce,
   makeScene,
   natTcp,
   natUdp,
@@ -117,6 +119,18 @@ describe('where the table is full of established flows', () => {
     expect(scene.director.flows.active).toBe(8);
     tick(scene.director, scene.director.nowMs + 200_000);
     expect(to(scene, dsrTcp({ ...ACK, sourcePort: 1001 }))).toBe('drop no-flow');
+  });
+
+  test('a connection without a flow goes on for as long as its packets come', () => {
+    const scene = fullScene('rr');
+    const by = to(scene, dsrTcp({ ...SYN, sourcePort: 1000 }));
+    for (let minute = 0; minute < 5; minute++) {
+      for (let turn = 0; turn < 3; turn++) {
+        tick(scene.director, scene.director.nowMs + 20_000);
+        for (const real of DSR_REALS) introduce(scene, real);
+      }
+      expect(to(scene, dsrTcp({ ...ACK, sourcePort: 1000 }))).toBe(by);
+    }
   });
 
   test.each<SchedulerName>(['maglev', 'rr'])(
