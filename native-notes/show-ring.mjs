@@ -9,6 +9,9 @@ const VNET_HEADER_BYTES = 10;
 /** struct tpacket_req: bytes of a block, blocks, bytes of a slot, slots. */
 const REQUEST = [8192, 1, 2048, 4];
 
+/** TP_STATUS_TS_SOFTWARE is set while any socket of the machine asks for time stamps, as ping's. */
+const ALL_BUT_TIMESTAMPED = 0xdfff_ffff;
+
 const frame = wireFrame(8);
 
 function ringOn(name, reserveBytes) {
@@ -19,16 +22,18 @@ function ringOn(name, reserveBytes) {
   return { fd, address, slot: view };
 }
 
+const statusAt = (slot, offset) => slot.getUint32(offset, true) & ALL_BUT_TIMESTAMPED;
+
 const sender = openSocket('left');
 const NAMES = ['status', 'len', 'snaplen', 'mac', 'net', 'IPv4 header at'];
 const columns = [0, 6].map((reserveBytes) => {
   const { fd, slot } = ringOn('right', reserveBytes);
-  const before = slot.getUint32(0, true);
+  const before = statusAt(slot, 0);
   send(sender, [frame]);
   const mac = slot.getUint16(12, true);
   const l3 = mac + 14;
   const cells = [
-    `${before} -> ${slot.getUint32(0, true)}`,
+    `${before} -> ${statusAt(slot, 0)}`,
     slot.getUint32(4, true),
     slot.getUint32(8, true),
     mac,
@@ -45,7 +50,7 @@ process.stdout.write(table([['PACKET_RESERVE', 0, 6], ...rows]));
 console.log('--- six frames into a ring of 4 slots, none given back');
 const ring = ringOn('right', 6);
 for (let count = 0; count < 6; count++) send(sender, [frame]);
-const statuses = () => [0, 1, 2, 3].map((slot) => ring.slot.getUint32(slot * 2048, true)).join(' ');
+const statuses = () => [0, 1, 2, 3].map((slot) => statusAt(ring.slot, slot * 2048)).join(' ');
 console.log('status words:', statuses());
 ring.slot.setUint32(0, 0, true);
 console.log('we write 0:  ', statuses());
