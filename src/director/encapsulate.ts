@@ -42,6 +42,7 @@ const FRAGMENT = 0x3fff;
 /** Brings the tunnels of all reals in line with the table. */
 export function layTunnels({ tunnels, table, arms, flows }: Director): void {
   const { source, prefixLength, source6, prefixLength6 = 128 } = table.tunnel;
+  const before = tunnels.slice();
   tunnels.fill(0);
   for (const [id, method] of table.realMethod.entries()) {
     const neighbour = table.realNeighbour[id] as number;
@@ -66,7 +67,18 @@ export function layTunnels({ tunnels, table, arms, flows }: Director): void {
     }
     const last = at + SOURCE + LAST;
     tunnels[last] = (tunnels[last] as number) & ~(tunnels[at + VARYING] as number);
+    keepRoom(tunnels, before, at);
   }
+}
+
+/** What a router told of a tunnel holds on while it is one of the same kind to the same address. */
+function keepRoom(tunnels: Int32Array, before: Int32Array, at: number): void {
+  if (tunnels[at + AHEAD] !== before[at + AHEAD]) return;
+  for (let word = at + DESTINATION; word <= at + DESTINATION + LAST; word++) {
+    if (tunnels[word] !== before[word]) return;
+  }
+  tunnels[at + NARROW] = before[at + NARROW] as number;
+  tunnels[at + NARROW_UNTIL] = before[at + NARROW_UNTIL] as number;
 }
 
 /** The bits of a word behind a prefix. */

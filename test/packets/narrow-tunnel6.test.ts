@@ -1,16 +1,19 @@
 // Tunnels over IPv6 where there is too little room: on the way, on the arm, or for a super-frame.
 import { describe, expect, test } from 'vitest';
+import { takeTable } from '../../src/director/director.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { cutUp, putTogether } from './pieces.ts';
-import { INSIDE, packetOf } from './scene.ts';
-import { ARMS6 } from './scene6.ts';
+import { INSIDE, packetOf, tableOf } from './scene.ts';
+import { ARMS6, introduce6 } from './scene6.ts';
 import {
   aheadOf,
+  GATEWAY6,
   GUE_BYTES,
   KINDS,
   type Kind,
   saying,
   sceneOf,
+  servicesOf,
   udpOf,
   viewOf,
 } from './tunnel-scene6.ts';
@@ -46,6 +49,26 @@ describe.each(KINDS.filter(({ inner }) => inner === 4))('IPv4 in IPv6 by $method
     scene.director.nowMs += 599_999;
     expect(scene.receive(frame).verdict).toBe('taken');
     scene.director.nowMs += 1;
+    expect(scene.receive(frame).verdict).toBe('send 1');
+  });
+
+  test('what a router told is remembered through a reload, for as long as the real is the same', () => {
+    const scene = sceneOf(kind);
+    const frame = udpOf(kind, loose);
+    const tell = () =>
+      scene.receive(saying(kind, scene.receive(frame).frame, 1300), { arm: INSIDE });
+    const reload = (to: Kind, address?: string) => {
+      takeTable(scene.director, tableOf(servicesOf(to, address)));
+      introduce6(scene, GATEWAY6);
+    };
+    tell();
+    reload(kind);
+    expect(scene.receive(frame).verdict).toBe('taken');
+    reload(kind, '2001:db8:7::12');
+    expect(scene.receive(frame).verdict).toBe('send 1');
+    tell();
+    expect(scene.receive(frame).verdict).toBe('taken');
+    reload({ ...kind, method: kind.method === 'ipip' ? 'gue' : 'ipip' }, '2001:db8:7::12');
     expect(scene.receive(frame).verdict).toBe('send 1');
   });
 

@@ -34,14 +34,19 @@ export const GUE_BYTES = 12;
 export const aheadOf = ({ method, outer }: Kind) =>
   (outer === 6 ? 40 : 20) + (method === 'gue' ? GUE_BYTES : 0);
 
-export function sceneOf({ method, outer, inner }: Kind, options: SceneOptions = {}): Scene {
+/** One of TCP and one of UDP, whose reals are at the address. */
+export function servicesOf({ method, outer, inner }: Kind, address: string = REALS[outer]) {
   const service = { vip: VIPS[inner], port: 80, method, scheduler: 'maglev' } as const;
   const hop = outer === 6 ? GATEWAY6.address : GATEWAY.address;
-  const real = { address: REALS[outer], port: 80, arm: INSIDE, hop };
-  const services = [
+  const real = { address, port: 80, arm: INSIDE, hop };
+  return [
     { ...service, id: 0, protocol: 6 as const, reals: [{ ...real, id: 0 }] },
     { ...service, id: 1, protocol: 17 as const, reals: [{ ...real, id: 1 }] },
   ];
+}
+
+export function sceneOf(kind: Kind, options: SceneOptions = {}): Scene {
+  const services = servicesOf(kind);
   const scene = makeScene({ services, resolved: [], arms: ARMS6, ...options });
   introduce(scene, GATEWAY);
   introduce6(scene, GATEWAY6);
