@@ -59,7 +59,7 @@ test.skipIf(given !== undefined)('the simulations had all the trouble that they 
   expect([...reasons]).toEqual(
     expect.arrayContaining([
       ...['no-flow', 'real-unresolved', 'flow-table-full', 'no-real', 'flow-reset'],
-      ...['source-denied', 'source-limited', 'fragment-timeout', 'ttl-expired'],
+      ...['source-denied', 'source-limited', 'fragment-timeout', 'ttl-expired', 'no-service'],
     ]),
   );
 });

@@ -1,7 +1,7 @@
 // What a simulated director serves: groups of reals, each behind a VIP of its own, by every method
 // and over both families, with a service for each protocol. What a service wants beside that is
 // drawn from the seed, and drawn anew, in part, at every reload: who is in the table and with which
-// weight, who is drained and how, who may come, by which scheduler.
+// weight, who is drained and how, who may come, by which scheduler; and whether it is there at all.
 import type { ClientLimits, Persistence, RealTerms } from '../../src/director/life.ts';
 import { CUT_OLD, KEEP_OLD, RESET_OLD } from '../../src/director/life.ts';
 import { buildSourceList, type SourcePrefix } from '../../src/director/source-list.ts';
@@ -61,6 +61,10 @@ export const GROUPS: readonly Group[] = KINDS.map(
 export const methodOf = ({ methods }: Group, slot: number): MethodName =>
   methods[slot % methods.length]!;
 
+/** Whether services of the group listen on this address. */
+export const hasVip = ({ vip, prefix }: Group, address: string): boolean =>
+  address === vip || (prefix !== '' && address.startsWith(prefix));
+
 /** DSR reals are where the clients' routers are; all others are behind the director. */
 export const armOf = (method: MethodName): number => (method === 'dsr' ? OUTSIDE : INSIDE);
 
@@ -93,9 +97,19 @@ export interface Service {
   limits: ClientLimits | undefined;
   scheduler: SchedulerName;
   sources: readonly SourcePrefix[];
-  /** By slot; undefined for one that the configuration does not have. */
+  /**
+   * By slot; undefined for one that the configuration does not have. Empty where it does not have
+   * the service.
+   */
   members: readonly (Member | undefined)[];
 }
+
+/** Whether the configuration has the service. */
+export const isListed = ({ members }: Service): boolean => members.length > 0;
+
+/** A real of the configuration, or that it is a service's sorry server; undefined for any other. */
+export const memberOf = (service: Service, slot: number): Member | 'sorry' | undefined =>
+  slot === SORRY && service.hasSorry && isListed(service) ? 'sorry' : service.members[slot];
 
 export const realId = ({ id }: Pick<Service, 'id'>, slot: number): number => id * SLOTS + slot;
 export const ROOM = {
@@ -162,7 +176,7 @@ function drawLimits(random: Random, { family }: Group): ClientLimits {
   };
 }
 
-/** What a reload brings: some services are as they were. */
+/** What a reload brings: some services are as they were, some are gone until a later one. */
 export function redraw(services: readonly Service[], random: Random): void {
   for (const service of services) {
     if (random.chance(0.3)) continue;
@@ -174,7 +188,12 @@ export function redraw(services: readonly Service[], random: Random): void {
     }
     service.sources = random.chance(0.2) ? drawSources(random, service.group) : [];
     if (random.chance(0.1)) service.scheduler = random.pick(SCHEDULER_NAMES);
+    if (random.chance(0.05)) service.members = [];
   }
+  // Now and then all of one VIP.
+  if (!random.chance(0.2)) return;
+  const gone = random.pick(GROUPS);
+  for (const service of services) if (service.group === gone) service.members = [];
 }
 
 function drawMember(random: Random): Member | undefined {
@@ -223,7 +242,7 @@ export function isDenied(sources: readonly SourcePrefix[], client: bigint): bool
 
 /** The services as a table is built from them. */
 export const toScene = (services: readonly Service[]): SceneService[] =>
-  services.map((service) => {
+  services.filter(isListed).map((service) => {
     const { group, protocol, scheduler, sources, members, hasSorry } = service;
     const { vip, prefix } = group;
     const { id, persistence, onePacket, slowStartMs, failOpen, limits } = service;

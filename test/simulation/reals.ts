@@ -13,7 +13,16 @@ import { GUE_PORT } from '../../src/wire/tunnel.ts';
 import { INSIDE, INSIDE_ARM, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
 import { advertisement } from '../packets/scene6.ts';
 import { tellOfRequest, tellOfTunnel } from './errors.ts';
-import { addressOf, armOf, GROUPS, type Group, methodOf, portOf, SLOTS } from './network.ts';
+import {
+  addressOf,
+  armOf,
+  GROUPS,
+  type Group,
+  hasVip,
+  methodOf,
+  portOf,
+  SLOTS,
+} from './network.ts';
 import {
   addressAt,
   buildSegment,
@@ -187,9 +196,7 @@ export function tellMac(real: SimulatedReal): Uint8Array {
 
 /** Whether this is an address of the real: its own by NAT, else one that its services have. */
 function listensOn({ method, address, group }: SimulatedReal, destination: string): boolean {
-  if (comesBack(method)) return destination === address;
-  const { vip, prefix } = group;
-  return destination === vip || (prefix !== '' && destination.startsWith(prefix));
+  return comesBack(method) ? destination === address : hasVip(group, destination);
 }
 
 const peerKey = (protocol: number, peer: string, port: number, own: string) =>

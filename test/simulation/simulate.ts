@@ -30,7 +30,16 @@ import {
 import { ARMS6 } from '../packets/scene6.ts';
 import { type Clients, type Connection, createClients, type Phase } from './clients.ts';
 import { auditCounters, auditFlows, listFlows } from './ledger.ts';
-import { calm, drawServices, ROOM, realId, type Service, SLOTS, toScene } from './network.ts';
+import {
+  calm,
+  drawServices,
+  memberOf,
+  ROOM,
+  realId,
+  type Service,
+  SLOTS,
+  toScene,
+} from './network.ts';
 import { createRandom, type Random } from './random.ts';
 import { arriveAtReal, isForMany, makeReals, type RealWires, type SimulatedReal } from './reals.ts';
 import { macNumber, macTo } from './segments.ts';
@@ -209,8 +218,8 @@ function keeperOf({ connections, living }: Clients, number: number): number {
 /** No flow need stay with a real that is not in the table. */
 function excuseAbsent({ services, requests }: Simulation): void {
   for (const service of services) {
-    for (const [slot, member] of service.members.entries()) {
-      if (member === undefined) requests.excuse(service, slot);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (memberOf(service, slot) === undefined) requests.excuse(service, slot);
     }
   }
 }
@@ -245,6 +254,7 @@ function carry(simulation: Simulation, frame: Uint8Array, arm: number) {
   if (bad !== undefined) world.violations.push(`a frame left with ${bad} wrong`);
   const to = macTo(frame);
   if (ROUTERS.includes(to)) {
+    requests.reply(frame);
     if (arm === OUTSIDE) world.transmit(frame, clients.arrive);
     else if (arm === INSIDE) world.violations.push('a frame for a router went to the inside');
     return;
@@ -273,9 +283,14 @@ function audit(simulation: Simulation): void {
   const note = (text: string) => void world.violations.push(`at ${world.nowMs} ms ${text}`);
   auditFlows(director, note);
   auditCounters(director, counters, receivedFrames(simulation), note);
-  // "A flow of one datagram ends with it, and no real is passed over but while one choice is made."
-  for (const { serviceId, number } of listFlows(director)) {
-    if (services[serviceId]?.onePacket) note(`flow ${number} of one packet is there still`);
+  // "A flow of one datagram ends with it, any flow with the next sweep once its real has left the
+  // table, and no real is passed over but while one choice is made."
+  for (const { serviceId, realId, number } of listFlows(director)) {
+    const service = services[serviceId]!;
+    if (service.onePacket) note(`flow ${number} of one packet is there still`);
+    if (memberOf(service, realId % SLOTS) === undefined) {
+      note(`flow ${number} is there still, but its real id ${realId} is not in the table`);
+    }
   }
   if (director.states.closed.some((bits) => (bits & STARTING) !== 0)) note('a real stays passed');
 }

@@ -5,7 +5,7 @@ import { type Counters, GLOBAL, OPENED_FLOWS, realAt } from '../../src/director/
 import type { Director } from '../../src/director/director.ts';
 import type { RealTerms } from '../../src/director/life.ts';
 import { type FlowSeen, listFlows } from './ledger.ts';
-import { FULLY, isDenied, REALS, realId, type Service, SLOTS, SORRY } from './network.ts';
+import { FULLY, isDenied, memberOf, REALS, realId, type Service, SLOTS, SORRY } from './network.ts';
 import type { World } from './world.ts';
 
 /** With no more than this part of the places taken, no set of eight is full. */
@@ -83,6 +83,7 @@ export function watchOpenings(
   function judgeReal(service: Service, slot: number, opened: number): void {
     const id = realId(service, slot);
     const what = `real id ${id} (${service.scheduler})`;
+    if (memberOf(service, slot) === undefined) note(`${what} is not in the table and got a flow`);
     if (slot === SORRY) {
       const other = service.members.findIndex((member, place) => {
         const each = realId(service, place);
@@ -95,8 +96,7 @@ export function watchOpenings(
       return;
     }
     const terms = service.members[slot]?.terms;
-    if (terms === undefined) note(`${what} is not in the table and got a flow`);
-    else if (terms.stopsNew) note(`${what} is drained and got a flow`);
+    if (terms?.stopsNew) note(`${what} is drained and got a flow`);
     if (!isUp(id) && !mayFailOpen(service)) note(`${what} is down and got a flow`);
     if (terms === undefined || terms.upper === 0 || service.persistence !== undefined) return;
     const now = flows.flowsByReal[id]!;

@@ -1,4 +1,4 @@
-// What the director sends to a real, judged frame by frame as it leaves.
+// What the director sends to a real, or to a client, judged frame by frame as it leaves.
 
 import type { Director } from '../../src/director/director.ts';
 import { KEEP_OLD } from '../../src/director/life.ts';
@@ -8,7 +8,17 @@ import { KEPT_STATES } from '../../src/flow/tcp-states.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import type { Clients, Connection } from './clients.ts';
-import { isDenied, numberOf, realId, type Service, SLOTS, SORRY } from './network.ts';
+import {
+  hasVip,
+  isDenied,
+  isListed,
+  memberOf,
+  numberOf,
+  realId,
+  type Service,
+  SLOTS,
+  SORRY,
+} from './network.ts';
 import { isOpenAt, type SimulatedReal, withoutTunnel } from './reals.ts';
 import { isPiece, readError, readSegment, type Segment } from './segments.ts';
 import type { World } from './world.ts';
@@ -20,6 +30,8 @@ export interface RequestWatch {
   stepBegins(nowMs: number): void;
   /** A frame leaves for a real. */
   request(real: SimulatedReal, frame: Uint8Array): void;
+  /** A frame leaves for a client. */
+  reply(frame: Uint8Array): void;
   /** The director has a new table, of the services as they are now. */
   tableTaken(nowMs: number): void;
   /** The director has had a tick. */
@@ -42,9 +54,6 @@ export function watchRequests(
   const open = new Map<number, number>();
 
   let endedBefore = 0;
-
-  const memberOf = (service: Service, slot: number) =>
-    slot === SORRY && service.hasSorry ? 'sorry' : service.members[slot];
 
   function tableTaken(nowMs: number): void {
     for (const service of services) {
@@ -181,6 +190,18 @@ export function watchRequests(
     if (service.members[slot]?.terms.stopsNew) note(`the drained real ${index} got an opening`);
   }
 
+  /** "No client hears anything of a service that is not in the table." */
+  function reply(frame: Uint8Array): void {
+    if (isPiece(frame)) return;
+    const error = readError(frame);
+    const { protocol, source, destination } = error?.quoted ?? readSegment(frame);
+    const vip = error === undefined ? source : destination;
+    const gone = services.find(
+      (each) => !isListed(each) && each.protocol === protocol && hasVip(each.group, vip),
+    );
+    if (gone !== undefined) note(`a client heard of service ${gone.id}, which is not in the table`);
+  }
+
   /** The state of its flow as the director has it. */
   function stateOf({ ends, service, sourcePort, protocol }: Connection): number | undefined {
     const { flows } = director;
@@ -197,5 +218,5 @@ export function watchRequests(
     excuseDue(nowMs);
   };
 
-  return { request, tableTaken, ticked, excuse, stepBegins };
+  return { request, reply, tableTaken, ticked, excuse, stepBegins };
 }
