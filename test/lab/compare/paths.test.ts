@@ -1,6 +1,7 @@
 // The paths of a comparison on this machine: that each opens and answers, says which processes are
 // its balancer's, carries UDP if it says so, and leaves nothing; and what a broken peer looks like.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { OpenPath, Path } from '../../../lab/compare/path.ts';
 import { PATHS } from '../../../lab/compare/paths/all.ts';
@@ -37,7 +38,8 @@ async function sendDatagrams({ lab, target }: OpenPath, count: number): Promise<
   await lab.exec('client', ['bash', '-c', script]);
 }
 
-const nameOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+/** Not its `comm`, which Node sets from version 24 on. */
+const programOf = (pid: number): string => basename(readlinkSync(`/proc/${pid}/exe`));
 
 /** Two connections at once; what sockperf says of those that got no answers. */
 async function pingPong({ lab, target }: OpenPath): Promise<string[]> {
@@ -138,7 +140,7 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
       `${name}: ${answered}`,
     ).toHaveLength(3);
     if (reals > 0) expect(new Set(answered).size, `${name}: ${answered}`).toBe(reals);
-    expect(each.processes().map(nameOf), name).toEqual(expect.arrayContaining(programs));
+    expect(each.processes().map(programOf), name).toEqual(expect.arrayContaining(programs));
     expect(each.processes().length > 0, name).toBe(programs.length > 0);
     expect(each.whyDead(), name).toBeUndefined();
     const [silent] = await Promise.all([pingPong(each), transfer(each)]);
