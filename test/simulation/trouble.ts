@@ -4,6 +4,7 @@
 import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { GUE_PORT } from '../../src/wire/tunnel.ts';
 import { tcp6 } from '../packets/frames6.ts';
 import { handleOf, OUTSIDE, OUTSIDE_ARM, ROUTER } from '../packets/scene.ts';
 import { sctpFrame } from '../wire/sctp-frames.ts';
@@ -67,7 +68,8 @@ function flood({ random, wires }: Simulation): void {
     const fields = {
       ...{ sourceMac: ROUTER.mac, destinationMac: OUTSIDE_ARM.mac, destination: vip },
       source: `${FLOOD_SUBNETS[family]}${random.between(1, 254)}`,
-      ...{ sourcePort: random.between(1024, 65_535), destinationPort: 80 },
+      // None is GUE's: an answer that goes there would be looked into as if it were a tunnel's.
+      ...{ sourcePort: random.between(GUE_PORT + 1, 65_535), destinationPort: 80 },
     };
     const protocol = random.pick(protocols);
     const chunks = [{ type: sctp.INIT }];
