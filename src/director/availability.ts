@@ -52,7 +52,11 @@ export const createRealStates = (reals: number): RealStates => ({
  */
 export function judgeReals(director: Director): void {
   const { states, table } = director;
-  for (let id = 0; id < states.closed.length; id++) judgeReal(director, id);
+  for (let id = 0; id < states.closed.length; id++) {
+    judgeReal(director, id);
+    // Now, for it may have reached a new threshold, and one flow less when somebody asks.
+    judgeFull(director, id);
+  }
   states.judged = true;
   for (const [service, life] of table.life.services.entries()) {
     if (life === undefined || life.sorry < 0) continue;

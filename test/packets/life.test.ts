@@ -208,6 +208,14 @@ describe('a real with thresholds', () => {
     expect(open(scene, 1)).toEqual(['drop no-real']);
   });
 
+  test('is full at once where a reload gives it an upper one that it has reached', () => {
+    const scene = makeScene({ services: servicesWith({}, [{}, { stopsNew: true }]) });
+    expect(open(scene, 2)).toEqual(['0c01', '0c01']);
+    take(scene, servicesWith({}, [{ upper: 2, lower: 1 }, { stopsNew: true }]));
+    for (const flags of [tcp.ACK, tcp.RST]) to(scene, dsrTcp({ flags, sourcePort: 1 }));
+    expect(open(scene, 1)).toEqual(['drop no-real']);
+  });
+
   test('without a lower one takes more below three quarters of the upper one', () => {
     const scene = makeScene({ services: servicesWith({}, [{ upper: 4 }, { stopsNew: true }]) });
     expect(open(scene, 5)).toEqual(['0c01', '0c01', '0c01', '0c01', 'drop no-real']);
