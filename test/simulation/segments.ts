@@ -208,6 +208,15 @@ export function readError(bytes: Uint8Array): ErrorSeen | undefined {
   };
 }
 
+/** Of a whole packet or a piece; of an error, the protocol of what it speaks of. */
+export function protocolOf(bytes: Uint8Array): number {
+  const error = readError(bytes);
+  if (error !== undefined) return error.quoted.protocol;
+  const frame = viewOf(bytes);
+  if (!isIpv6(bytes)) return frame.getUint8(L3 + 9);
+  return frame.getUint8(isPiece(bytes) ? L3 + 40 : L3 + 6);
+}
+
 /** What a request or a reply says. */
 export interface Message {
   readonly connection: number;

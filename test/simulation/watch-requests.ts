@@ -20,7 +20,7 @@ import {
   SORRY,
 } from './network.ts';
 import { isOpenAt, type SimulatedReal, withoutTunnel } from './reals.ts';
-import { isPiece, readError, readSegment, type Segment } from './segments.ts';
+import { isPiece, protocolOf, readError, readSegment, type Segment } from './segments.ts';
 import type { World } from './world.ts';
 
 const FAMILY_BIT = 0x40;
@@ -118,7 +118,9 @@ export function watchRequests(
 
   function request(real: SimulatedReal, frame: Uint8Array): void {
     const packet = withoutTunnel(real, frame);
-    if (packet === undefined || isPiece(packet) || readError(packet) !== undefined) return;
+    if (packet === undefined) return;
+    watchMember(real, protocolOf(packet));
+    if (isPiece(packet) || readError(packet) !== undefined) return;
     const segment = readSegment(packet);
     // A RST that the director makes has whatever number its real expects.
     if (segment.protocol === 6 && (segment.flags & tcp.RST) !== 0) return;
@@ -128,20 +130,23 @@ export function watchRequests(
     watchFlow(connection, real, segment);
   }
 
+  /** "A real that is in no table gets nothing, nor a piece of anything, nor an error." */
+  function watchMember({ group, slot, index }: SimulatedReal, protocol: number): void {
+    const service = services.find((each) => each.group === group && each.protocol === protocol);
+    if (service === undefined || memberOf(service, slot) !== undefined) return;
+    note(`real ${index} got a packet, but is not in the table`);
+  }
+
   /**
-   * "A real that is in no table gets nothing; nor does one whose old flows are cut or reset, but
-   * for RSTs; and no datagram goes to the sorry server while a real takes
-   * new flows."
+   * "Nor does one get anything whose old flows are cut or reset, but for RSTs; and no datagram goes
+   * to the sorry server while a real takes new flows."
    */
   function watchTerms(service: Service, real: SimulatedReal, segment: Segment): void {
     const { slot, group, index } = real;
     const id = realId(service, slot);
-    const member = memberOf(service, slot);
     if (group !== service.group) {
       note(`real ${index} got a packet of another service`);
-    } else if (member === undefined) {
-      note(`real ${index} got a packet, but is not in the table`);
-    } else if (member === 'sorry') {
+    } else if (memberOf(service, slot) === 'sorry') {
       const isBack = (open.get(service.id) ?? 0) > 1 && isOpen(service);
       if (segment.protocol === 17 && isBack) note(`the sorry server ${index} got a datagram`);
     } else if (spent.has(id)) {
