@@ -23,7 +23,7 @@ import { countForClient, isLimited } from './limit-clients.ts';
 import { NO_WAY, WAY_ARM, WAY_WORDS } from './neighbours.ts';
 import { isIpv6 } from './packet.ts';
 import { choosesByHash, isStrained, passStatelessly, strainService } from './pass-statelessly.ts';
-import { dropped, notForwarded, notForwarded6 } from './refuse.ts';
+import { dropped, notForwarded, notForwarded6, refuseFlow } from './refuse.ts';
 import { isToReset, resetFlow } from './reset-flow.ts';
 import { addDeltas, requestDeltas } from './rewrite.ts';
 import { requestDeltas6 } from './rewrite6.ts';
@@ -34,7 +34,6 @@ import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
 const NO_SERVICE = DROP['no-service'];
-const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
 const SOURCE_DENIED = DROP['source-denied'];
 const SOURCE_LIMITED = DROP['source-limited'];
@@ -95,7 +94,7 @@ export function processNew(
   const isFromMiddle = !isOpening(packet.protocol, frame, l4, end);
   director.choice.isFlowless = isFromMiddle && isStrained(director, service);
   const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
-  if (realId < 0) return dropped(director, NO_REAL);
+  if (realId < 0) return refuseFlow(director, frame, at, arm);
   const bits = bitsFor(director, realId);
   if ((bits & flow.NAT_BIT) !== 0 && packet.timeToLive <= 1) return NO_TIME_TO_LIVE;
   if (director.ways[realId * WAY_WORDS + WAY_ARM] === NO_WAY) {
@@ -210,7 +209,7 @@ function processRoomless(
     const { sourceHash, destinationHash } = packet;
     const clientPort = tcp.sourcePort(frame, l4);
     const realId = chooseReal(director, service, sourceHash, clientPort, destinationHash);
-    if (realId < 0) return dropped(director, NO_REAL);
+    if (realId < 0) return refuseFlow(director, frame, at, arm);
     fillNewFlow(director, frame, at, l4, service, realId, arm);
   }
   return passStatelessly(director, newFlow, frame, at, l4, end, arm, offload);

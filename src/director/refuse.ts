@@ -7,10 +7,14 @@ import * as ipv6 from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import { dropAt, GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
+import { isIpv6 } from './packet.ts';
 import { isNatReal, isVip, isVip6 } from './table.ts';
+import { tellRefused } from './tell-sender.ts';
+import { tellRefused6 } from './tell-sender6.ts';
 import { drop, PASS, type Verdict } from './verdict.ts';
 
 const NO_SERVICE = DROP['no-service'];
+const NO_REAL = DROP['no-real'];
 const NO_FLOW = DROP['no-flow'];
 const FRAGMENT_OFFSET = 0x1fff;
 /** The two ports, which come first in TCP and UDP alike. */
@@ -23,6 +27,13 @@ export function dropped(director: Director, reason: number): Verdict {
   values[at] = (values[at] as number) + 1;
   values[GLOBAL.droppedFrames] = (values[GLOBAL.droppedFrames] as number) + 1;
   return drop(reason);
+}
+
+/** Drops the packet of a new flow that no real takes, and tells its client. */
+export function refuseFlow(director: Director, frame: DataView, at: number, arm: number): Verdict {
+  const tell = isIpv6(director.packet) ? tellRefused6 : tellRefused;
+  tell(director, frame, at, arm);
+  return dropped(director, NO_REAL);
 }
 
 /**

@@ -1,8 +1,8 @@
 // ICMP errors of the director's own: a packet that NAT may not send on because its time to live is
-// over, or that is too long for the next network and must not be cut. The error goes back to the
-// station that the packet came from, which knows the way to its sender. There are rules about whom
-// never to tell (RFC 1812, 4.3.2.7), and a limit (4.3.2.8), one for each kind, so that nobody can
-// use up with one what the other needs.
+// over, that is too long for the next network and must not be cut, or that no real takes. The error
+// goes back to the station that the packet came from, which knows the way to its sender. There are
+// rules about whom never to tell (RFC 1812, 4.3.2.7), and a limit (4.3.2.8), one for each kind, so
+// that nobody can use up with one what the other needs.
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -31,9 +31,10 @@ export interface ErrorBudget {
 
 export const KIND_TIME = 0;
 export const KIND_LENGTH = 1;
+export const KIND_REFUSED = 2;
 
 export const createErrorBudget = (nowMs: number): ErrorBudget => ({
-  left: Int32Array.of(BURST, BURST),
+  left: Int32Array.of(BURST, BURST, BURST),
   filledMs: nowMs,
 });
 
@@ -41,6 +42,17 @@ export const createErrorBudget = (nowMs: number): ErrorBudget => ({
 export function tellTimeExceeded(director: Director, frame: DataView, at: number, arm: number) {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
   pushError(director, frame, at, arm, { type: icmp.TIME_EXCEEDED, code: 0, nextHopMtu: 0 });
+}
+
+/**
+ * Tells a client from the VIP that nobody serves its new flow, as IPVS does (`ip_vs_leave` in
+ * net/netfilter/ipvs/ip_vs_core.c): it need not ask again for minutes.
+ */
+export function tellRefused(director: Director, frame: DataView, at: number, arm: number) {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_REFUSED)) return;
+  const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.PORT_UNREACHABLE];
+  const vip = ipv4.destination(frame, at + ethernet.HEADER_BYTES);
+  pushError(director, frame, at, arm, { type, code, nextHopMtu: 0 }, vip);
 }
 
 /** Tells the sender of a packet how long the next one may be (RFC 1191, 4). */
@@ -117,9 +129,10 @@ function pushError(
   at: number,
   arm: number,
   error: Omit<icmp.ErrorMessage, 'quote'>,
+  source?: number,
 ): void {
   const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
-  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error);
+  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error, source);
 }
 
 /** @param l3 offset of the packet, of which no more may be there than a quote */
@@ -129,6 +142,7 @@ function pushTo(
   l3: number,
   { high, low, arm }: Hop,
   error: Omit<icmp.ErrorMessage, 'quote'>,
+  source = speakerOn(director, arm, ipv4.destination(frame, l3)),
 ): void {
   const room = LONGEST_ERROR - ipv4.HEADER_BYTES - icmp.HEADER_BYTES;
   const quoted = Math.min(room, ipv4.totalBytes(frame, l3), frame.byteLength - l3);
@@ -147,7 +161,7 @@ function pushTo(
     fragmentOffsetBytes: 0,
     timeToLive: TIME_TO_LIVE,
     protocol: ipv4.PROTOCOL_ICMP,
-    source: speakerOn(director, arm, ipv4.destination(frame, l3)),
+    source,
     destination: ipv4.source(frame, l3),
     options: NO_OPTIONS,
     payloadBytes,

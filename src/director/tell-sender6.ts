@@ -1,6 +1,6 @@
-// ICMPv6 errors of the director's own (RFC 4443): a packet whose hop limit is over, or that is too
-// long for the next network, for IPv6 is never cut on its way. The rules about whom never to tell
-// are those of RFC 4443, 2.4; the limit is that of tell-sender.ts.
+// ICMPv6 errors of the director's own (RFC 4443): a packet whose hop limit is over, that is too
+// long for the next network, for IPv6 is never cut on its way, or that no real takes. The rules
+// about whom never to tell are those of RFC 4443, 2.4; the limit is that of tell-sender.ts.
 import { findAddress } from '../flow/address-book.ts';
 import type { Ipv6 } from '../wire/address.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -13,6 +13,7 @@ import {
   GROUP_BIT,
   type Hop,
   KIND_LENGTH,
+  KIND_REFUSED,
   KIND_TIME,
   TIME_TO_LIVE,
   takeBudget,
@@ -21,7 +22,15 @@ import {
 /** Tells the sender of a packet that its hop limit is over (RFC 4443, 3.3). */
 export function tellTimeExceeded6(director: Director, frame: DataView, at: number, arm: number) {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
-  pushError(director, frame, at, arm, icmpv6.TIME_EXCEEDED, 0);
+  pushError(director, frame, at, arm, { type: icmpv6.TIME_EXCEEDED, word: 0 });
+}
+
+/** Tells a client from the VIP that nobody serves its new flow (RFC 4443, 3.1). */
+export function tellRefused6(director: Director, frame: DataView, at: number, arm: number) {
+  if (!mayTell(frame, at) || !takeBudget(director, KIND_REFUSED)) return;
+  const vip = ipv6.addressAt(frame, at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET);
+  const [type, code] = [icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE];
+  pushError(director, frame, at, arm, { type, code, word: 0 }, vip);
 }
 
 /** Tells the sender of a packet how long the next one may be (RFC 4443, 3.2). */
@@ -35,7 +44,7 @@ export function tellTooBig6(
   if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
   // Every network takes so much, and no host would believe less (RFC 8201, 4).
   const told = Math.max(ipv6.MINIMUM_MTU, mtu);
-  pushError(director, frame, at, arm, icmpv6.PACKET_TOO_BIG, told);
+  pushError(director, frame, at, arm, { type: icmpv6.PACKET_TOO_BIG, word: told });
 }
 
 /** Only to one station with an address of its own. */
@@ -51,7 +60,7 @@ const isHost = (frame: DataView, address: number): boolean =>
 export function tellClient6(director: Director, packet: Uint8Array, to: Hop, mtu: number): boolean {
   const view = new DataView(packet.buffer);
   if (!isHost(view, ipv6.SOURCE_OFFSET) || !takeBudget(director, KIND_LENGTH)) return false;
-  pushTo(director, view, 0, to, icmpv6.PACKET_TOO_BIG, mtu);
+  pushTo(director, view, 0, to, { type: icmpv6.PACKET_TOO_BIG, word: mtu });
   return true;
 }
 
@@ -61,11 +70,11 @@ function pushError(
   frame: DataView,
   at: number,
   arm: number,
-  type: number,
-  word: number,
+  error: Omit<icmpv6.Message, 'data'>,
+  source?: Ipv6,
 ): void {
   const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
-  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, type, word);
+  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error, source);
 }
 
 /** @param packet offset of the packet, of which no more may be there than a quote */
@@ -74,8 +83,8 @@ function pushTo(
   frame: DataView,
   packet: number,
   { high, low, arm }: Hop,
-  type: number,
-  word: number,
+  error: Omit<icmpv6.Message, 'data'>,
+  source = speakerOn(director, frame, packet + ipv6.DESTINATION_OFFSET, arm),
 ): void {
   const l3 = ethernet.HEADER_BYTES;
   const room = ipv6.MINIMUM_MTU - ipv6.HEADER_BYTES - icmpv6.HEADER_BYTES;
@@ -90,11 +99,11 @@ function pushTo(
   ipv6.emit(view, l3, {
     ...{ trafficClass: 0, flowLabel: 0, nextHeader: ipv6.PROTOCOL_ICMPV6, payloadBytes },
     hopLimit: TIME_TO_LIVE,
-    source: speakerOn(director, frame, packet + ipv6.DESTINATION_OFFSET, arm),
+    source,
     destination: ipv6.addressAt(frame, packet + ipv6.SOURCE_OFFSET),
   });
   const data = new Uint8Array(frame.buffer, frame.byteOffset + packet, quoted);
-  icmpv6.emit(view, l3, l3 + ipv6.HEADER_BYTES, { type, word, data });
+  icmpv6.emit(view, l3, l3 + ipv6.HEADER_BYTES, { ...error, data });
   director.outbox.push({ arm, bytes, tag: director.tag });
 }
 

@@ -20,7 +20,7 @@ export const DROP_REASONS = [
   ['icmp-type', 'an ICMP message to a VIP that is neither an echo request nor an error'],
   ['ip-protocol', 'an IP protocol to a VIP that no service can have'],
   ['no-service', 'no service has this VIP, port and protocol'],
-  ['no-real', 'the service has no real that takes new flows'],
+  ['no-real', 'the service has no real that takes new flows; its client was told'],
   ['no-flow', 'not the first packet of a connection, and no flow knows it'],
   ['flow-table-full', 'a new flow, but the flow table is at its maximum'],
   ['real-unresolved', 'the MAC address of the chosen real is not known yet'],

@@ -29,7 +29,8 @@ export const ECHO_REQUEST = 8;
 export const TIME_EXCEEDED = 11;
 export const PARAMETER_PROBLEM = 12;
 
-/** Code of DESTINATION_UNREACHABLE: fragmentation needed, but the packet forbids it. */
+/** Codes of DESTINATION_UNREACHABLE: nobody at the port; too long, and not to be cut. */
+export const PORT_UNREACHABLE = 3;
 export const FRAGMENTATION_NEEDED = 4;
 
 /** An echo request or reply as a plain object. */

@@ -31,6 +31,9 @@ export const ECHO_REPLY = 129;
 export const NEIGHBOUR_SOLICITATION = 135;
 export const NEIGHBOUR_ADVERTISEMENT = 136;
 
+/** Code of DESTINATION_UNREACHABLE: nobody at the port. */
+export const PORT_UNREACHABLE = 4;
+
 /** A message as a plain object. */
 export interface Message {
   readonly type: number;

@@ -145,6 +145,11 @@ describe.skipIf(reason !== undefined)(`recovery${reason ? `: ${reason}` : ''}`, 
     const before = await refused();
     expect(await ask(1)).toEqual({ nobody: 1 });
     expect(await refused()).toBeGreaterThan(before);
+    // 7: it could not connect, for an ICMP error says so; 28 would be that nobody had answered.
+    const argv = ['curl', '-sS', '-m', '5', `http://${VIP}/`];
+    expect((await lab.exec('client', argv, { onFailure: 'return' })).stderr).toMatch(
+      /^curl: \(7\)/,
+    );
 
     await reload({ whenAllDown: 'failOpen' });
     expect(await ask(6)).toEqual({ r1: 3, r2: 3 });

@@ -168,6 +168,7 @@ const withState: PacketCase[] = [
   refuse('arp-malformed', 'half of it', withBytes(dsrTcp(), 12, 0x08, 0x06).slice(0, 40)),
   refuse('no-real', 'all weights are 0', dsrTcp(SYN), {
     scene: () => makeScene({ services: drained() }),
+    moved: { ...droppedFor('no-real'), ownErrors: 1 },
   }),
   refuse('real-unresolved', 'nobody has answered yet', dsrTcp(SYN), {
     scene: () => makeScene({ resolved: [] }),
