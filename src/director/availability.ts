@@ -54,7 +54,7 @@ export function judgeReals(director: Director): void {
   const { states, table } = director;
   for (let id = 0; id < states.closed.length; id++) {
     judgeReal(director, id);
-    // Now, for it may have reached a new threshold, and one flow less when somebody asks.
+    // At once: by a new threshold it may be full now, and not quite when the next flow asks.
     judgeFull(director, id);
   }
   states.judged = true;

@@ -46,7 +46,7 @@ export function tellTimeExceeded(director: Director, frame: DataView, at: number
 
 /**
  * Tells a client from the VIP that nobody serves its new flow, as IPVS does (`ip_vs_leave` in
- * net/netfilter/ipvs/ip_vs_core.c): it need not ask again for minutes.
+ * net/netfilter/ipvs/ip_vs_core.c), so that it does not ask for minutes in vain.
  */
 export function tellRefused(director: Director, frame: DataView, at: number, arm: number) {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_REFUSED)) return;

@@ -12,6 +12,7 @@ import { type PacketCase, testPackets } from './packet-table.ts';
 import {
   CLIENT,
   DSR_VIP,
+  drained,
   dsrTcp,
   dsrUdp,
   INSIDE,
@@ -138,12 +139,6 @@ function refuse(
   const moved = droppedFor(reason);
   return { name: `${reason}: ${name}`, frame, verdict, checks: [unchanged], moved, ...more };
 }
-
-const drained = (): SceneService[] =>
-  standardServices().map((service) => ({
-    ...service,
-    reals: service.reals.map((real) => ({ ...real, weight: 0 })),
-  }));
 
 /** Two VIPs that share their one real: a client port can be in use by one of them at a time. */
 const twins = (): SceneService[] =>

@@ -7,6 +7,7 @@ import { icmp6 } from './frames6.ts';
 import {
   CLIENT,
   DSR_VIP,
+  drained,
   dsrTcp,
   dsrUdp,
   makeScene,
@@ -16,7 +17,6 @@ import {
   OUTSIDE_ARM,
   packetOf,
   ROUTER,
-  type SceneService,
   standardServices,
 } from './scene.ts';
 import { ARMS6, CLIENT6, DSR_VIP6, dsrTcp6, dsrUdp6, services6 } from './scene6.ts';
@@ -25,12 +25,7 @@ const SYN = { flags: tcp.SYN };
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const BACK = { sourceMac: OUTSIDE_ARM.mac, destinationMac: ROUTER.mac };
 
-const drained = (services: readonly SceneService[]): SceneService[] =>
-  services.map((service) => ({
-    ...service,
-    reals: service.reals.map((real) => ({ ...real, weight: 0 })),
-  }));
-const makeDrained = () => makeScene({ services: drained(standardServices()) });
+const makeDrained = () => makeScene({ services: drained() });
 
 const from = (vip: string, about: Uint8Array) =>
   icmpErrorFrame({

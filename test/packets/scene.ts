@@ -177,6 +177,13 @@ export const withoutReal = (services: readonly SceneService[], host: Host): Scen
     reals: service.reals.filter(({ address }) => address !== host.address),
   }));
 
+/** The same services with reals that take no new flows. */
+export const drained = (services: readonly SceneService[] = standardServices()): SceneService[] =>
+  services.map((service) => ({
+    ...service,
+    reals: service.reals.map((real) => ({ ...real, weight: 0 })),
+  }));
+
 /** A source pool for fullnat. */
 export interface ScenePool {
   readonly addresses: readonly string[];
