@@ -37,12 +37,18 @@ function conflictWarnings(conflicts: number): string[] {
   ];
 }
 
+/** Of a real behind a router it is the router that is asked, and that does not answer. */
 function realWarnings({ name, reals }: ServiceStatus): string[] {
   const unreachable = reals.filter(({ neighbour }) => neighbour === 'unreachable');
-  return unreachable.map(
-    ({ address, port, arm }) =>
-      `Real ${formatEndpoint(address, port)} of ${name} does not answer ${isIpv6Text(address) ? 'NDP' : 'ARP'} on ` +
-      `${arm}, so what is sent to it is dropped. Is it up, and on this link? ` +
-      `Try: ${isIpv6Text(address) ? `ndisc6 ${address} ${arm}` : `arping -I ${arm} ${address}`}`,
-  );
+  return unreachable.map(({ address, port, arm, gateway }) => {
+    const asked = gateway ?? address;
+    const ofIpv6 = isIpv6Text(asked);
+    const real = `${formatEndpoint(address, port)} of ${name}`;
+    const who = gateway === undefined ? `Real ${real}` : `The gateway ${gateway} of real ${real}`;
+    return (
+      `${who} does not answer ${ofIpv6 ? 'NDP' : 'ARP'} on ${arm}, so what is sent to it is ` +
+      'dropped. Is it up, and on this link? ' +
+      `Try: ${ofIpv6 ? `ndisc6 ${asked} ${arm}` : `arping -I ${arm} ${asked}`}`
+    );
+  });
 }

@@ -111,6 +111,22 @@ it('tells of an interface that is gone', () => {
   );
 });
 
+it('names the gateway of a real, which is what does not answer', () => {
+  const [service] = QUIET_STATUS.services;
+  const [real] = service!.reals;
+  const warningOf = (address: string, gateway: string) => {
+    const far = { ...real!, address, gateway, neighbour: 'unreachable', mac: null } as const;
+    const services = [{ ...service!, reals: [far] }];
+    const text = renderStatus({ ...QUIET_STATUS, services }, undefined, PLAIN);
+    return text.slice(text.indexOf('!'), text.indexOf('\n\nSERVICES')).replaceAll('\n  ', ' ');
+  };
+  expect(warningOf('203.0.113.21', '192.0.2.254')).toBe(
+    '! The gateway 192.0.2.254 of real 203.0.113.21:80 of web does not answer ARP on eth0, so what ' +
+      'is sent to it is dropped. Is it up, and on this link? Try: arping -I eth0 192.0.2.254',
+  );
+  expect(warningOf('2001:db8:7::21', '2001:db8::1')).toMatch(/NDP.* Try: ndisc6 2001:db8::1 eth0$/);
+});
+
 it('shows a drop reason that it does not know', () => {
   const status = { ...QUIET_STATUS, drops: { 'of-tomorrow': 7 } };
   expect(renderStatus(status, undefined, PLAIN)).toMatch(/^of-tomorrow +7$/m);
