@@ -42,6 +42,16 @@ const pointSchema = z.object({
   /** What went wrong with the recorder, such as a limit or a crash; null if nothing did. */
   problem: z.string().nullable(),
 });
+const trafficSchema = z.object({
+  pings: z.number(),
+  pingsAnswered: z.number(),
+  requests: z.number(),
+  requestsAnswered: z.number(),
+  transfers: z.number(),
+  transfersDone: z.number(),
+  /** The commands that failed; of a connection, or of the transfers, the first that did. */
+  failures: z.array(z.string()),
+});
 const manifestSchema = z.object({
   format: z.literal(1),
   topology: z.enum(TOPOLOGY_NAMES),
@@ -53,11 +63,15 @@ const manifestSchema = z.object({
   /** Whom the reals of fullnat see as their client. */
   sourcePool: z.object({ addresses: z.array(z.string()), ports: z.string() }).optional(),
   points: z.array(pointSchema),
+  /** Missing from manifests that were written before it was kept. */
+  traffic: trafficSchema.optional(),
 });
 
 export type HostFacts = z.infer<typeof hostSchema>;
 export type ServiceFacts = z.infer<typeof serviceSchema>;
 export type PointFacts = z.infer<typeof pointSchema>;
+/** What was sent, and what came of it as the programs themselves saw it. */
+export type TrafficReport = z.infer<typeof trafficSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The frames of one point, dissected. */

@@ -7,6 +7,7 @@ import {
   type CaptureSet,
   hostOfMac,
   hostsOf,
+  type Manifest,
   methodOf,
   ownedBy,
   targetOf,
@@ -36,6 +37,7 @@ export function judge(set: CaptureSet): Claim[] {
     checksums(findings),
     handshake(findings),
     data(findings),
+    answered(set.manifest),
   ];
 }
 
@@ -239,4 +241,30 @@ function data(findings: Findings): Claim {
   }
   draft.notes.push(`${bytes} bytes compared`);
   return conclude(draft, findings.damage);
+}
+
+/**
+ * By what the programs themselves say: what never left the client, or was dropped on its way, is no
+ * difference between captures. The claims above say why.
+ */
+export function answered({ traffic }: Pick<Manifest, 'traffic'>): Claim {
+  const { requests = 0, requestsAnswered = 0, transfers = 0, transfersDone = 0 } = traffic ?? {};
+  const failed = requests + transfers - requestsAnswered - transfersDone;
+  const counts =
+    `${requestsAnswered} of ${requests} requests, ` + `${transfersDone} of ${transfers} transfers`;
+  const failures = traffic?.failures ?? [];
+  const named = failures.length > 0 ? `, failed: ${[...new Set(failures)].join(', ')}` : '';
+  const untested = 'what the programs said of their traffic was not kept';
+  return {
+    id: 'answered',
+    sentence: 'every request and every transfer was answered',
+    verdict: traffic === undefined ? 'not-tested' : failed > 0 ? 'fails' : 'holds',
+    flows: requests + transfers,
+    frames: 0,
+    evidence: [],
+    violations: failed,
+    counterexample: [],
+    faults: [],
+    notes: [traffic === undefined ? untested : counts + named],
+  };
 }

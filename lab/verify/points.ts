@@ -46,7 +46,7 @@ function stemFor(host: Host, arm: string): string {
   return plain ? host.name : `${host.name}-${arm}`;
 }
 
-type RunFacts = Pick<Manifest, 'breakName' | 'datapath' | 'createdAt'> & {
+type RunFacts = Pick<Manifest, 'breakName' | 'datapath' | 'createdAt' | 'traffic'> & {
   readonly points: readonly PointFacts[];
 };
 

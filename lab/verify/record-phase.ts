@@ -8,9 +8,8 @@ import type { Lab } from '../net/lab.ts';
 import { setOffloads } from '../net/links.ts';
 import { UsageError } from '../requirements.ts';
 import type { Topology } from '../topologies/topology.ts';
-import type { PointFacts } from './captures.ts';
+import type { PointFacts, TrafficReport } from './captures.ts';
 import { type Tap, type TapOptions, tapsOf } from './points.ts';
-import type { TrafficReport } from './traffic.ts';
 
 /** 1,000 frames with offloads on, 40,000 with them off. */
 const RING_BYTES = 64 * 1024 * 1024;

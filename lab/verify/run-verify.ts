@@ -17,6 +17,7 @@ import {
   loadCaptures,
   MANIFEST_FILE,
   type PointFacts,
+  type TrafficReport,
 } from './captures.ts';
 import type { Claim } from './claim.ts';
 import { judge } from './claims.ts';
@@ -24,13 +25,7 @@ import { type Diagnosis, diagnose } from './diagnose.ts';
 import { manifestOf } from './points.ts';
 import { type PhaseLab, type Recorded, recordPhase, type Say } from './record-phase.ts';
 import { renderVerification } from './render.ts';
-import {
-  addReports,
-  FULL_TRAFFIC,
-  QUICK_TRAFFIC,
-  sendTraffic,
-  type TrafficReport,
-} from './traffic.ts';
+import { addReports, FULL_TRAFFIC, QUICK_TRAFFIC, sendTraffic } from './traffic.ts';
 
 export interface VerifyOptions {
   readonly topology: TopologyName;
@@ -55,7 +50,7 @@ export interface Verification {
   /** Holds the captures and their manifest. */
   readonly directory: string;
   readonly points: readonly (PointFacts & { readonly frames: number })[];
-  /** What the programs themselves say of their traffic; null when kept captures are judged. */
+  /** What the programs themselves say of their traffic; null for captures kept without it. */
   readonly traffic: TrafficReport | null;
 }
 
@@ -75,7 +70,7 @@ export async function runVerifyFrom(
   const set = await loadCaptures(directory).catch((error: Error) => {
     throw new UsageError(error.message);
   });
-  return show(verificationOf(set, directory, null), options);
+  return show(verificationOf(set, directory), options);
 }
 
 function show(result: Verification, options: { readonly json: boolean }): number {
@@ -86,14 +81,10 @@ function show(result: Verification, options: { readonly json: boolean }): number
   return result.holds ? 0 : 1;
 }
 
-function verificationOf(
-  set: CaptureSet,
-  directory: string,
-  traffic: TrafficReport | null,
-): Verification {
+function verificationOf(set: CaptureSet, directory: string): Verification {
   const claims = judge(set);
   const damage = set.captures.map(damageOf).filter((text) => text !== undefined);
-  const { topology, breakName, datapath } = set.manifest;
+  const { topology, breakName, datapath, traffic = null } = set.manifest;
   return {
     topology,
     breakName,
@@ -124,12 +115,12 @@ export async function verifyTopology(options: VerifyOptions, say: Say): Promise<
     const run: Run = { lab: serving.lab, topology, datapath, quick, directory, say };
     const { traffic, points } = await recordTraffic(run);
     const breakName = options.breakName ?? null;
-    const facts = { breakName, datapath, createdAt, points };
+    const facts = { breakName, datapath, createdAt, points, traffic };
     const manifest = JSON.stringify(manifestOf(topology, facts), null, 2);
     keepFile(join(directory, MANIFEST_FILE), `${manifest}\n`);
     kept();
     say('Judging the captures');
-    return verificationOf(await loadCaptures(directory), directory, traffic);
+    return verificationOf(await loadCaptures(directory), directory);
   } finally {
     await serving.close();
   }

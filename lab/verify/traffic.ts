@@ -1,19 +1,10 @@
 // The traffic that is judged: ping, curl over new and kept connections, iperf3 both ways, all sent
 // by programs that nobody here wrote, and bounded, so that the captures stay small. A request that
-// fails is no error here: the captures show why it failed.
+// fails is no error here: the report names it, and the captures show why it failed.
 import { untilIperf3Idle } from '../hosts/iperf3.ts';
 import type { Lab } from '../net/lab.ts';
 import { clientOf, IPERF_PORT, inUrl, type Topology } from '../topologies/topology.ts';
-
-/** What was sent, and what came of it as the programs themselves saw it. */
-export interface TrafficReport {
-  readonly pings: number;
-  readonly pingsAnswered: number;
-  readonly requests: number;
-  readonly requestsAnswered: number;
-  readonly transfers: number;
-  readonly transfersDone: number;
-}
+import type { TrafficReport } from './captures.ts';
 
 /** How much is sent. */
 export interface TrafficPlan {
@@ -87,20 +78,26 @@ export async function sendTraffic(
     names.map((name) => `http://${inUrl(topology.vip)}/${name}`);
   const kept = Array.from({ length: plan.keptConnections }, () => urls(plan.kept));
   const fresh = urls(plan.fresh).map((url) => [url]);
-  let requestsAnswered = 0;
+  const got: Outcome[] = [];
   for (const lists of [fresh, kept]) {
-    const counts = await Promise.all(lists.map((list) => get(from, list)));
-    requestsAnswered += counts.reduce((sum, count) => sum + count, 0);
+    got.push(...(await Promise.all(lists.map((list) => get(from, list)))));
   }
-  const transfersDone = await transferAll(from, plan.transfers);
+  const transferred = await transferAll(from, plan.transfers);
   return {
     pings: plan.pings,
     pingsAnswered,
     requests: plan.fresh.length + plan.keptConnections * plan.kept.length,
-    requestsAnswered,
+    requestsAnswered: got.reduce((sum, { done }) => sum + done, 0),
     transfers: plan.transfers.length,
-    transfersDone,
+    transfersDone: transferred.done,
+    failures: [...got, transferred].flatMap(({ failure }) => failure ?? []),
   };
+}
+
+/** What came of several, one after the other: how many succeeded, and the first that did not. */
+interface Outcome {
+  readonly done: number;
+  readonly failure?: string | undefined;
 }
 
 /** Who sends, and where to. */
@@ -118,6 +115,7 @@ export function addReports(a: TrafficReport, b: TrafficReport): TrafficReport {
     requestsAnswered: a.requestsAnswered + b.requestsAnswered,
     transfers: a.transfers + b.transfers,
     transfersDone: a.transfersDone + b.transfersDone,
+    failures: [...a.failures, ...b.failures],
   };
 }
 
@@ -127,23 +125,27 @@ async function ping({ lab, client, address }: Sender, pings: number): Promise<nu
   return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
 }
 
-/** Asks for all URLs on one connection; returns how many were answered with status 200. */
-async function get({ lab, client }: Sender, urls: readonly string[]): Promise<number> {
+/** Asks for all URLs on one connection; those are done that were answered with status 200. */
+async function get({ lab, client }: Sender, urls: readonly string[]): Promise<Outcome> {
   const argv = ['curl', '-sS', '--noproxy', '*', '--fail-early', '-w', '%{http_code}\\n'];
   argv.push('--connect-timeout', String(CONNECT_TIMEOUT_SECONDS));
   argv.push('-m', String(REQUEST_TIMEOUT_SECONDS));
   argv.push('--limit-rate', BYTES_PER_SECOND);
   for (const url of urls) argv.push('-o', '/dev/null', url);
   const { stdout } = await lab.exec(client, argv, { onFailure: 'return' });
-  return stdout.split('\n').filter((line) => line === '200').length;
+  const codes = stdout.split('\n');
+  const failed = urls.find((_, index) => codes[index] !== '200');
+  const failure = failed === undefined ? undefined : `curl ${failed}`;
+  return { done: codes.filter((line) => line === '200').length, failure };
 }
 
-/** How many transfers took place; after one that did not, the others would only wait in vain. */
-async function transferAll(from: Sender, transfers: TrafficPlan['transfers']): Promise<number> {
+/** After a transfer that did not take place the others would only wait in vain. */
+async function transferAll(from: Sender, transfers: TrafficPlan['transfers']): Promise<Outcome> {
   for (const [index, how] of transfers.entries()) {
-    if (!(await transfer(from, how))) return index;
+    if (await transfer(from, how)) continue;
+    return { done: index, failure: `iperf3 ${how.join(' ')}` };
   }
-  return transfers.length;
+  return { done: transfers.length };
 }
 
 /** One iperf3 test of a stated number of bytes. With -J, an error is in the report alone. */

@@ -2,7 +2,15 @@
 // host and mend. What fullnat shares with NAT is tested there.
 import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../lab/verify/diagnose.ts';
-import { claimNamed, goodTraffic, newScene, poolPort, type Scene, toReal } from './verify-scene.ts';
+import {
+  claimNamed,
+  goodTraffic,
+  newScene,
+  onFrames,
+  poolPort,
+  type Scene,
+  toReal,
+} from './verify-scene.ts';
 
 const DEFECT = 'a defect of the director';
 
@@ -12,7 +20,9 @@ describe('right captures', () => {
     expect(claims.map((claim) => [claim.id, claim.verdict])).toEqual(
       claims.map((claim) => [claim.id, 'holds']),
     );
-    expect(claims.every((claim) => claim.frames > 0 && claim.evidence.length > 0)).toBe(true);
+    expect(onFrames(claims).every((claim) => claim.frames > 0 && claim.evidence.length > 0)).toBe(
+      true,
+    );
   });
 
   test('a reply to the pool is followed to the client that it stands for', async () => {

@@ -18,7 +18,7 @@ import {
   type Topology,
   type TopologyName,
 } from '../../lab/topologies/topology.ts';
-import { loadCaptures, type Manifest } from '../../lab/verify/captures.ts';
+import { loadCaptures, type Manifest, type TrafficReport } from '../../lab/verify/captures.ts';
 import type { Claim } from '../../lab/verify/claim.ts';
 import { judge } from '../../lab/verify/claims.ts';
 import { manifestOf, tapsOf } from '../../lab/verify/points.ts';
@@ -62,6 +62,8 @@ export class Scene {
   readonly cut = new Set<Uint8Array>();
   lostFrames: Record<string, number> = {};
   offloads: 'on' | 'off' = 'on';
+  /** What the programs said; undefined as in a manifest without it. */
+  traffic: TrafficReport | undefined;
   spoil: Spoil = (_hop, _segment, bytes) => bytes;
   /** Overrides fields of frames at a hop, before they are built. */
   fields: (hop: Hop, segment: Segment) => Partial<FrameFields> = () => ({});
@@ -262,7 +264,7 @@ export class Scene {
       lostFrames: this.lostFrames[point.file] ?? 0,
     }));
     const run = { breakName: null, datapath: 'ring', createdAt: '2025-01-01T00:00:00Z' } as const;
-    return manifestOf(this.topology, { ...run, points });
+    return manifestOf(this.topology, { ...run, points, traffic: this.traffic });
   }
 
   #sender(real: string, clientPort: number, partial: boolean) {
@@ -347,6 +349,11 @@ export class Scene {
 /** The port of the pool that stands for a client's in a scene. */
 export const poolPort = (clientPort: number): number => clientPort - 20_000;
 
+export const ALL_ANSWERED: TrafficReport = {
+  ...{ pings: 1, pingsAnswered: 1, requests: 4, requestsAnswered: 4 },
+  ...{ transfers: 1, transfersDone: 1, failures: [] },
+};
+
 /** ARP, ping, a connection to each real, a UDP exchange: what every claim needs at least. */
 export function goodTraffic(scene: Scene): Scene {
   scene.arp();
@@ -354,6 +361,7 @@ export function goodTraffic(scene: Scene): Scene {
   for (const [index, real] of ['r1', 'r2', 'r3'].entries()) scene.connection(real, 40000 + index);
   scene.connection('r1', 40010, { partial: true });
   scene.datagrams('r3', 40020);
+  scene.traffic = ALL_ANSWERED;
   return scene;
 }
 
@@ -364,6 +372,10 @@ export function claimNamed(claims: readonly Claim[], id: string): Claim {
   if (claim === undefined) throw new Error(`no claim ${id}: ${claims.map((each) => each.id)}`);
   return claim;
 }
+
+/** What was answered the programs tell, all else is seen in frames. */
+export const onFrames = (claims: readonly Claim[]): Claim[] =>
+  claims.filter(({ id }) => id !== 'answered');
 
 /** The same frame with one byte wrong. */
 export function spoilByte(bytes: Uint8Array, at: number): Uint8Array {

@@ -12,7 +12,15 @@ import { renderClaims } from '../../lab/verify/render.ts';
 import { runVerifyFrom } from '../../lab/verify/run-verify.ts';
 import { compareData } from '../../lab/verify/streams.ts';
 import { PLAIN } from '../../src/cli/output.ts';
-import { ACK, claimNamed, goodTraffic, newScene, SYN, spoilByte } from './verify-scene.ts';
+import {
+  ACK,
+  ALL_ANSWERED,
+  claimNamed,
+  goodTraffic,
+  newScene,
+  SYN,
+  spoilByte,
+} from './verify-scene.ts';
 
 const FIELDS = {
   sourceMac: '02:00:00:00:01:10',
@@ -244,7 +252,7 @@ describe('judging a kept directory', () => {
     expect(log).toHaveBeenCalledTimes(1);
     const result = JSON.parse(printed());
     expect(result).toMatchObject({ topology: 'dsr', holds: true, directory, diagnosis: [] });
-    expect(result.claims).toHaveLength(14);
+    expect(result.claims).toHaveLength(15);
   });
 
   test('exit code 1, the host and the mend if one fails', async () => {
@@ -253,14 +261,30 @@ describe('judging a kept directory', () => {
       hop === 'real-out' && real === 'r2' ? undefined : bytes;
     expect(await runVerifyFrom(goodTraffic(scene).write(), { json: false })).toBe(1);
     expect(printed()).toContain('mend on r2: ip route replace default via 10.77.0.1');
-    expect(printed()).toContain('nat: 11 of 13 claims hold, 2 fail, 0 not tested');
+    expect(printed()).toContain('nat: 12 of 14 claims hold, 2 fail, 0 not tested');
   });
 
   test('a claim that was not tested is a failure too', async () => {
     const scene = newScene('dsr');
     scene.connection('r1', 40000);
     expect(await runVerifyFrom(scene.write(), { json: false })).toBe(1);
-    expect(printed()).toContain('0 fail, 2 not tested');
+    expect(printed()).toContain('0 fail, 3 not tested');
+  });
+
+  test('a transfer that was never answered fails, though all captures agree', async () => {
+    const scene = goodTraffic(newScene('dsr'));
+    const failures = ['iperf3 -n 4M -b 200M'];
+    scene.traffic = { ...ALL_ANSWERED, transfersDone: 0, failures };
+    expect(await runVerifyFrom(scene.write(), { json: false })).toBe(1);
+    expect(printed()).toContain('dsr: 14 of 15 claims hold, 1 fail, 0 not tested');
+    const said = '4 of 4 requests, 0 of 1 transfers, failed: iperf3 -n 4M -b 200M';
+    expect(printed()).toContain(said);
+  });
+
+  test('an older manifest does not say what was answered: not tested', async () => {
+    const scene = goodTraffic(newScene('nat'));
+    scene.traffic = undefined;
+    expect(claimNamed(await scene.judge(), 'answered').verdict).toBe('not-tested');
   });
 
   test('what is no kept directory is refused with its name', async () => {
