@@ -10,7 +10,7 @@ import { keepFile } from '../results-directory.ts';
 import type { Topology } from '../topologies/topology.ts';
 import { type CaptureSet, damageOf, loadCaptures, MANIFEST_FILE } from '../verify/captures.ts';
 import type { Claim } from '../verify/claim.ts';
-import { judge } from '../verify/claims.ts';
+import { answered, judge } from '../verify/claims.ts';
 import { manifestOf, tapsOf } from '../verify/points.ts';
 import { recordPhase } from '../verify/record-phase.ts';
 import { SMALL_TRAFFIC, sendTraffic, withoutUdp } from '../verify/traffic.ts';
@@ -60,13 +60,14 @@ async function record(open: OpenPath, directory: string): Promise<CaptureSet> {
   const links = linksOf(topology);
   const wereOn = await offloading(lab, links);
   try {
-    const { points } = await recordPhase(
+    const { points, traffic } = await recordPhase(
       { lab, topology, directory, say: () => {} },
       { offloads: 'off' },
       { send: () => sendTraffic(lab, topology, plan) },
     );
     const datapath = open.path.name.endsWith('-cap') ? 'cap' : 'ring';
-    const manifest = manifestOf(topology, { breakName: null, datapath, createdAt, points });
+    const facts = { breakName: null, datapath, createdAt, points, traffic } as const;
+    const manifest = manifestOf(topology, facts);
     keepFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
     return await loadCaptures(directory);
   } finally {
@@ -104,19 +105,22 @@ function claimsOf(open: OpenPath, set: CaptureSet, place: string): EvidenceClaim
     frames: claim.frames.map(({ file, frame }) => ({ file: join(place, file), frame })),
   });
   const own = open.path.name.startsWith('furiwake-');
-  const claims = own ? judge(set).map(toEvidence) : judgePeer(open.path.kind, set, open.target);
+  const claims = own
+    ? judge(set).map(toEvidence)
+    : [...judgePeer(open.path.kind, set, open.target), toEvidence(answered(set.manifest))];
   return claims.map(within);
 }
 
-function toEvidence(claim: Claim): EvidenceClaim {
-  const { sentence, verdict, evidence, counterexample, faults, frames } = claim;
+export function toEvidence(claim: Claim): EvidenceClaim {
+  const { sentence, verdict, evidence, counterexample, faults, frames, flows, notes } = claim;
   const shown = verdict === 'fails' ? counterexample : evidence;
-  const causes = faults.map(({ cause }) => `: ${cause}`);
+  const why = verdict === 'holds' ? undefined : (faults[0]?.cause ?? notes.at(-1));
+  const because = why === undefined ? '' : `: ${why}`;
   return {
-    text: `${sentence[0]?.toUpperCase()}${sentence.slice(1)}${causes[0] ?? ''}.`,
+    text: `${sentence[0]?.toUpperCase()}${sentence.slice(1)}${because}.`,
     verdict,
     frames: shown.slice(0, FRAMES_SHOWN).map(({ file, number }) => ({ file, frame: number })),
-    looked: frames,
+    looked: Math.max(frames, flows),
   };
 }
 

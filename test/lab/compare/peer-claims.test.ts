@@ -1,11 +1,20 @@
 // What is claimed of each kind of path holds on captures of that kind, and fails on captures of
 // another: a proxy that were only a router, or DSR whose replies come back, would be found out.
 import { describe, expect, test } from 'vitest';
+import { toEvidence } from '../../../lab/compare/evidence.ts';
 import { judgePeer } from '../../../lab/compare/peer-claims.ts';
 import type { EvidenceClaim, PathKind } from '../../../lab/compare/result.ts';
 import { addressOf, directorOf, hostNamed } from '../../../lab/topologies/topology.ts';
 import { loadCaptures } from '../../../lab/verify/captures.ts';
-import { goodTraffic, type Hop, newScene, type Scene, type Segment } from '../verify-scene.ts';
+import { answered } from '../../../lab/verify/claims.ts';
+import {
+  ALL_ANSWERED,
+  goodTraffic,
+  type Hop,
+  newScene,
+  type Scene,
+  type Segment,
+} from '../verify-scene.ts';
 
 async function judged(
   kind: PathKind,
@@ -121,4 +130,12 @@ test('nothing is claimed of captures without packets', async () => {
   expect(verdicts(await judged('nat', newScene('nat')))).toEqual([
     ...['not-tested', 'not-tested', 'not-tested'],
   ]);
+});
+
+test('what was not answered is a whole sentence of the evidence', () => {
+  const traffic = { ...ALL_ANSWERED, requestsAnswered: 3, failures: ['curl http://vip/64KiB'] };
+  expect(toEvidence(answered({ traffic }))).toEqual({
+    text: 'Every request and every transfer was answered: 3 of 4 requests, 1 of 1 transfers, failed: curl http://vip/64KiB.',
+    ...{ verdict: 'fails', frames: [], looked: 5 },
+  });
 });
