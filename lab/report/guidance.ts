@@ -299,8 +299,7 @@ export const LIMITS: readonly Limit[] = [
   },
   {
     limit: 'IPv4 alone.',
-    today:
-      'Lifted for DSR and NAT, which forward IPv6 as well. Full NAT and tunnels carry IPv4 so far.',
+    today: 'Lifted: DSR, NAT, full NAT and tunnels carry IPv6 as well.',
   },
   {
     limit: 'TCP health checks made MySQL block the balancer of the talk.',
