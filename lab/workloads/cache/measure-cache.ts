@@ -218,6 +218,9 @@ class CacheScene {
       );
     }
     const result = await this.#run(path, proxies, this.#seconds);
+    // A load during which the director died measured something else.
+    const died = path === 'direct' ? undefined : this.#director?.daemon.whyNot();
+    if (died !== undefined) throw new Error(died);
     const name = `proxies-${proxies}-${path}-round-${round + 1}.txt`;
     writeFileSync(join(this.#directory, name), result.report);
     return result;
