@@ -25,7 +25,8 @@ function pathEvidence(path: PathResult): Html {
     return html`<h3>${title} ${badge('not-tested')}</h3><p class="small">${reason}</p>`;
   }
   const { holds, claims, captures, tsharkComplaints } = evidence;
-  return html`<h3>${title} ${badge(holds ? 'holds' : 'fails')}</h3>
+  const fails = claims.some(({ verdict }) => verdict === 'fails');
+  return html`<h3>${title} ${badge(holds ? 'holds' : fails ? 'fails' : 'not-tested')}</h3>
 <ul class="claims">${claims.map(claimItem)}</ul>
 ${complaints(tsharkComplaints)}
 <details><summary>${captures.length} ${captures.length === 1 ? 'capture' : 'captures'}</summary>
