@@ -132,10 +132,10 @@ function lowestOf(curves: readonly Curve[]): number {
 
 function waitFigure(sql: SqlResult): Figure {
   return {
-    title: html`Waiting for an answer <span class="unit">95th percentile</span>`,
+    title: html`An event of 14 queries <span class="unit">95th percentile</span>`,
     note: 'Medians of the rounds, quartiles as whiskers.',
     chart: lineChart({
-      description: 'SQL: 95th percentile of the time of an answer, by connections',
+      description: 'SQL: 95th percentile of the time of an event of 14 queries, by connections',
       curves: ORDER.map((way) => curveOf(sql, way, (point) => point.p95Seconds)),
       x: CONNECTIONS,
       y: { name: 'p95', format: (value) => tick(value, 's'), min: 0 },
@@ -169,7 +169,7 @@ function pointsTable(sql: SqlResult): Html {
   return html`<h3>All points</h3>
 ${table([{ title: 'Connections' }, ...columns], rows)}
 <p class="small">Queries a second: median, quartiles, number of rounds; below them the 95th
-percentile of the time of an answer.</p>
+percentile of the time of an event, which is 14 queries.</p>
 ${footnotes.list()}`;
 }
 
