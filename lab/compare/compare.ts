@@ -7,7 +7,7 @@ import type { Ledger, WorkloadResults } from './ledger.ts';
 import type { Measure } from './measure.ts';
 import type { OpenPath, Path } from './path.ts';
 import { type Plan, type Turn, turnsOf } from './plan.ts';
-import type { Evidence } from './result.ts';
+import { type Evidence, MEASURES } from './result.ts';
 import { Interrupted, TooLate, within } from './within.ts';
 
 /** A workload of its own, with labs of its own, after the paths are closed. */
@@ -185,8 +185,11 @@ async function takeSamples(
   }
 }
 
-function leaveOut({ progress }: CompareContext, group: readonly Turn<OpenPath>[]): void {
-  for (const _ of group) progress.skip();
+function leaveOut({ ledger, progress }: CompareContext, group: readonly Turn<OpenPath>[]): void {
+  for (const { measure } of group) {
+    progress.skip();
+    ledger.leaveOut(MEASURES[measure.name].title);
+  }
   progress.note(`No time is left for ${group[0]?.measure.name}`);
 }
 
@@ -242,7 +245,8 @@ async function takeSample(
   const { path } = open;
   const seconds = plan.secondsPerSample;
   const mostSeconds = seconds + measure.secondsBeside + parts.limits.sampleSpareSeconds;
-  for (let attempt = 1; ; attempt++) {
+  let firstFailure: string | undefined;
+  for (;;) {
     try {
       const options = { round, seconds, soFar: ledger.soFar(path) };
       const limits = { limitMs: mostSeconds * 1000, signal };
@@ -250,16 +254,21 @@ async function takeSample(
       // A sample during which the balancer died measured something else.
       if (!checkAlive(context, open)) return;
       ledger.memory(path, residentBytes(open.processes()));
-      ledger.sample(path, measure.name, sample);
+      ledger.sample(path, measure.name, sample, firstFailure);
       return;
     } catch (error) {
       if (error instanceof Interrupted) throw error;
       const late = error instanceof TooLate;
       if (late) await parts.endSample(open);
       if (!checkAlive(context, open)) return;
-      if (attempt === 1 && !late) continue;
-      ledger.measureFailed(path, measure.name, reasonOf(error));
-      progress.note(`${path.title}, ${measure.name}: ${reasonOf(error)}`);
+      const reason = reasonOf(error);
+      if (firstFailure === undefined && !late) {
+        firstFailure = reason;
+        progress.note(`${path.title}, ${measure.name}: ${reason}; it is tried again`);
+        continue;
+      }
+      ledger.measureFailed(path, measure.name, reason);
+      progress.note(`${path.title}, ${measure.name}: ${reason}`);
       return;
     }
   }
@@ -294,6 +303,7 @@ function isTime(context: CompareContext, workload: Workload, beganMs: number): b
   const ends = (performance.now() - beganMs) / 1000 + workload.seconds;
   if (ends <= endAfterSeconds + LATE_SECONDS) return true;
   context.progress.skip();
+  context.ledger.leaveOut(workload.title);
   context.progress.note(`No time is left for ${workload.title}`);
   return false;
 }

@@ -29,6 +29,7 @@ export class Ledger {
   readonly #startedAt = new Date().toISOString();
   readonly #rows: Map<PathName, Row>;
   #workloads: WorkloadResults = {};
+  readonly #leftOut = new Set<string>();
   interrupted = false;
   /** Why the file is not as it should be, or undefined. */
   problem: string | undefined;
@@ -63,15 +64,20 @@ export class Ledger {
     this.#row(name).residentBytes = residentBytes;
   }
 
-  sample(path: Path, measure: MeasureName, sample: Sample): void {
+  /** @param firstFailure why the first attempt failed, if this is what the second gave */
+  sample(path: Path, measure: MeasureName, sample: Sample, firstFailure?: string): void {
     const samples = [...this.samplesOf(path, measure), sample];
-    this.#measured(path, measure, { status: 'measured', samples });
+    const before = this.measureOf(path, measure)?.retried ?? [];
+    const retried = firstFailure === undefined ? before : [...before, firstFailure];
+    const again = retried.length === 0 ? {} : { retried };
+    this.#measured(path, measure, { status: 'measured', samples, ...again });
   }
 
   /** What was measured before it failed is kept. */
   measureFailed(path: Path, measure: MeasureName, reason: string): void {
     const samples = this.samplesOf(path, measure);
-    this.#measured(path, measure, { status: 'failed', reason, samples });
+    const before = this.measureOf(path, measure);
+    this.#measured(path, measure, { ...before, status: 'failed', reason, samples });
   }
 
   notApplicable(path: Path, measure: MeasureName, reason: string): void {
@@ -80,6 +86,12 @@ export class Ledger {
 
   workload(found: WorkloadResults): void {
     this.#workloads = { ...this.#workloads, ...found };
+    this.save();
+  }
+
+  /** @param title of a measure or a workload for which no time is left */
+  leaveOut(title: string): void {
+    this.#leftOut.add(title);
     this.save();
   }
 
@@ -107,6 +119,7 @@ export class Ledger {
       startedAt: this.#startedAt,
       endedAt: new Date().toISOString(),
       interrupted: this.interrupted,
+      ...(this.#leftOut.size === 0 ? {} : { leftOut: [...this.#leftOut] }),
       ...{ quick, rounds, secondsPerSample },
       conditions: this.#conditions,
       paths: [...this.#rows.values()],

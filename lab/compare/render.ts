@@ -214,14 +214,15 @@ function throughCells(through: Through | null): string[] {
 const fixed = (value: number | undefined, digits: number): string =>
   value === undefined ? NO_FIGURE : value.toFixed(digits);
 
-/** Every path and measure that has no figures, or not all, with the reason. */
+/** Every path and measure that has no figures, or not all or not at once, with the reason. */
 function renderProblems(result: CompareResult, colours: Colours): string {
   const lines = result.paths.flatMap((path) => {
     const own = path.reason === undefined ? [] : [`${path.title}, ${path.status}: ${path.reason}`];
     const measures = Object.entries(path.measures).flatMap(([name, measure]) => {
-      if (measure.status === 'measured') return [];
-      const { title } = MEASURES[name as MeasureName];
-      return [`${path.title}, ${title}, ${measure.status}: ${measure.reason}`];
+      const { status, reason, retried = [] } = measure;
+      const what = `${path.title}, ${MEASURES[name as MeasureName].title}`;
+      const again = retried.map((why) => `${what}, tried again: ${why}`);
+      return status === 'measured' ? again : [...again, `${what}, ${status}: ${reason}`];
     });
     return [...own, ...measures];
   });
@@ -270,7 +271,7 @@ function firstFrame({ evidence }: PathResult): string[] {
 }
 
 function renderEnd(result: CompareResult, { directory, files }: RenderedFiles, colours: Colours) {
-  const { conditions, rounds, secondsPerSample } = result;
+  const { conditions, rounds, secondsPerSample, leftOut = [] } = result;
   const busy = busyBefore(conditions);
   const lines = [
     wrap(
@@ -280,6 +281,9 @@ function renderEnd(result: CompareResult, { directory, files }: RenderedFiles, c
       '  ',
     ),
     ...(busy === undefined ? [] : [colours.yellow(wrap(`The machine was busy: ${busy}`, '  '))]),
+    ...(leftOut.length === 0
+      ? []
+      : [colours.yellow(wrap(`No time was left for: ${leftOut.join(', ')}`, '  '))]),
     ...(result.interrupted
       ? [colours.yellow('Interrupted: this is what was measured until then.')]
       : []),

@@ -101,6 +101,8 @@ export interface MeasureResult {
   /** Why it failed, or does not apply. */
   readonly reason?: string;
   readonly samples: readonly Sample[];
+  /** Why the first attempt at a sample failed, of each that was taken by the second. */
+  readonly retried?: readonly string[];
 }
 
 /** A file that configures a path, shown in the report. */
@@ -227,6 +229,8 @@ export interface CompareResult {
   readonly startedAt: string;
   readonly endedAt: string;
   readonly interrupted: boolean;
+  /** Measures and workloads for which no time was left, by title. */
+  readonly leftOut?: readonly string[];
   readonly quick: boolean;
   readonly rounds: number;
   readonly secondsPerSample: number;

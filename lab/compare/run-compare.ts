@@ -32,7 +32,7 @@ const LINGER_MS = 3_000;
 
 /**
  * Runs the command. Resolves with its exit code: 0 if every path that is there was measured and its
- * evidence holds, 1 if not, or if it was interrupted.
+ * evidence holds, 1 if not, also for want of time, or if it was interrupted.
  */
 export async function runCompare(options: RunCompareOptions): Promise<number> {
   const plan = planFor(options, { paths: PATHS, measures: MEASURE_LIST });
@@ -168,6 +168,7 @@ export function exitCodeOf(result: CompareResult): number {
     (path) =>
       path.status === 'measured' &&
       path.evidence?.holds === true &&
+      Object.keys(path.measures).length > 0 &&
       Object.values(path.measures).every(({ status }) => status !== 'failed'),
   );
   const workloads = [sql, cache, ...soaks].filter((each) => each !== undefined);

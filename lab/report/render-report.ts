@@ -3,7 +3,7 @@
 // it. The same result always gives the same page.
 import { busyBefore } from '../compare/derive.ts';
 import type { CompareResult } from '../compare/result.ts';
-import { moment, tied } from './figures.ts';
+import { listed, moment, tied } from './figures.ts';
 import { type Html, html } from './html.ts';
 import { renderPage } from './page.ts';
 import { cacheSection } from './sections/cache.ts';
@@ -55,10 +55,11 @@ function headLine({ startedAt, conditions, rounds, secondsPerSample }: CompareRe
 ${cpuModel}; ${tied(runs)}</p>`;
 }
 
-function notices({ interrupted, quick, conditions }: CompareResult): Html[] {
+function notices({ interrupted, quick, conditions, leftOut = [] }: CompareResult): Html[] {
   const busy = busyBefore(conditions);
   return [
     ...(busy === undefined ? [] : [statement('The machine was busy', busy)]),
+    ...(leftOut.length === 0 ? [] : [statement('No time was left', `for ${listed(leftOut)}.`)]),
     ...(interrupted ? [statement('Interrupted', 'what was measured until then is here.')] : []),
     ...(quick
       ? [statement('A quick run', 'few and short samples; look for the large differences.')]

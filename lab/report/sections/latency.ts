@@ -9,7 +9,7 @@ import { type Content, html } from '../html.ts';
 import { measuredPaths, samplesOf } from '../look-up.ts';
 import { colourOf, DASHES } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
-import { absenceOf, quartileLine } from './throughput.ts';
+import { absenceOf, marksOf, quartileLine } from './throughput.ts';
 
 type LatencyMeasure = 'latency-idle' | 'latency-half';
 
@@ -73,10 +73,7 @@ function latencyCells(path: PathResult, measure: MeasureName, footnotes: Footnot
     const reason = found?.reason ?? 'Not measured.';
     return Array.from({ length: 7 }, () => footnotes.dash(reason));
   }
-  const mark =
-    found?.status === 'failed'
-      ? footnotes.mark(`${path.title} failed before all rounds were done: ${found.reason}`)
-      : '';
+  const mark = marksOf(path, measure, footnotes);
   const all = samples.flatMap((sample) => sample.latency ?? []);
   const point = (figure: (each: Latency) => number) => {
     const spread = spreadOf(all.map(figure))!;

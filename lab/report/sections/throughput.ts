@@ -131,14 +131,22 @@ export function rateCell(path: PathResult, measure: MeasureName, footnotes: Foot
   if (found === undefined || spread === null) {
     return footnotes.dash(found?.reason ?? `${MEASURES[measure].title}: not measured.`);
   }
-  const mark =
-    found.status === 'failed'
-      ? footnotes.mark(`${path.title} failed before all rounds were done: ${found.reason}`)
-      : '';
+  const mark = marksOf(path, measure, footnotes);
   const [from, to] = quartiles(spread).map((value) => measured(value, measure));
   const loss = lossOf(path, measure);
   return html`<b>${measured(spread.median, measure)}</b>${mark}
 ${quartileLine(spread, range(from!, to!))}<span class="spread">n ${spread.count}${loss}</span>`;
+}
+
+/** The marks of a figure that rests on fewer samples than it should, or on second attempts. */
+export function marksOf(path: PathResult, measure: MeasureName, footnotes: Footnotes): Content {
+  const { status, reason, retried = [] } = path.measures[measure] ?? {};
+  const failed = `${path.title} failed before all rounds were done: ${reason}`;
+  const again = `${path.title}, ${MEASURES[measure].title.toLowerCase()}: a sample was taken again after the first attempt failed (${[...new Set(retried)].join('; ')}); such samples: ${retried.length}`;
+  return [
+    status === 'failed' ? footnotes.mark(failed) : '',
+    retried.length > 0 ? footnotes.mark(again) : '',
+  ];
 }
 
 /** One sample has no quartiles. */

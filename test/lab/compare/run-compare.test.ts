@@ -131,8 +131,9 @@ describe('a comparison', () => {
       reason: 'connection refused',
       samples: [],
     });
-    expect(measures.requests).toMatchObject({ status: 'measured' });
+    expect(measures.requests).toMatchObject({ status: 'measured', retried: ['once'] });
     expect(measures.requests?.samples).toHaveLength(2);
+    expect(rowOf(result, 'none').measures.requests?.retried).toBeUndefined();
     expect(rowOf(result, 'none').measures.upload?.samples).toHaveLength(2);
     expect(exitCodeOf(result)).toBe(1);
   });
@@ -246,7 +247,17 @@ describe('a comparison', () => {
     const row = rowOf(result, 'none');
     expect(row.measures.upload?.samples).toHaveLength(1);
     expect(row.measures.requests).toBeUndefined();
+    expect(result.leftOut).toEqual(['Requests']);
+    expect(exitCodeOf(result)).toBe(0);
     expect(taken).toEqual(['soak']);
+  });
+
+  test('is not good if there was no time for anything', async () => {
+    const measures = [{ ...fakeMeasure('upload'), secondsBeside: 1000 }];
+    const options = { quick: true, paths: NAMES, measures: ['upload'] };
+    const result = await carryOut(fakeTask({ paths: fakePaths(), measures, options }));
+    expect(result.leftOut).toEqual(['Bulk upload']);
+    expect(exitCodeOf(result)).toBe(1);
   });
 });
 
@@ -258,7 +269,8 @@ test('a workload for which a quick comparison has no time is left out', async ()
   const announce = () => ({ ...SILENT, note: (text: string) => void noted.push(text) });
   const parts = { workloads: [workload] };
   const measures = [fakeMeasure('upload')];
-  await carryOut(fakeTask({ paths: fakePaths(), measures, options, parts, announce }));
+  const task = fakeTask({ paths: fakePaths(), measures, options, parts, announce });
+  expect((await carryOut(task)).leftOut).toEqual(['SQL']);
   expect(noted).toContain('No time is left for SQL');
 });
 
