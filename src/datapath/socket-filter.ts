@@ -56,8 +56,9 @@ const ICMPV6_ERRORS = [1, 2, 3, 4];
 const NDP = [135, 136];
 const WHOLE_FRAME = 0x40000;
 
-/** The kernel takes 4,096 instructions (BPF_MAXINSNS); so many may be of addresses. */
+/** The kernel takes 4,096 instructions (BPF_MAXINSNS); so many may be of addresses and VLANs. */
 const MOST_FOR_ADDRESSES = 4000;
+const PER_VLAN = 2;
 const PER_ADDRESS = 2;
 const PER_LENGTH = 2;
 const PER_ADDRESS6 = 9;
@@ -101,7 +102,7 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
     ...othersVlans(vlans),
     [LOAD_HALF, 0, 0, ETHERTYPE_AT],
     ...ifEqual(ARP, ACCEPT),
-    ...(wanted !== undefined && fits(wanted)
+    ...(wanted !== undefined && fits(wanted, vlans.length)
       ? [...wantedOfIpv6(wanted), ...wantedOfIpv4(wanted)]
       : [...ifEqual(IPV6, ACCEPT), ...ifEqual(IPV4, ACCEPT), REJECT]),
   ];
@@ -124,10 +125,11 @@ function othersVlans(vlans: readonly number[]): Instruction[] {
 
 const NONE = new Int32Array(0);
 
-function fits(wanted: Wanted): boolean {
+function fits(wanted: Wanted, vlans: number): boolean {
   const { vips, vipPrefixLengths, reals } = wanted;
   const { vips6 = NONE, reals6 = NONE, vipPrefixLengths6 } = wanted;
   const instructions =
+    vlans * PER_VLAN +
     (vips.length + reals.length) * PER_ADDRESS +
     new Set(vipPrefixLengths).size * PER_LENGTH +
     ((vips6.length + reals6.length) / 4) * PER_ADDRESS6 +
