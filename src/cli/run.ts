@@ -2,6 +2,7 @@
 // loaded only here, because it loads native code that the other commands do not need.
 import type { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import { listenForSignals } from '../control/signals.ts';
 import { invalidConfig } from './errors.ts';
 
 interface RunOptions {
@@ -36,8 +37,13 @@ Exit codes: 0 stopped as asked, 1 it had to give up, 2 it could not start as con
 }
 
 async function run(options: RunOptions): Promise<void> {
-  const result = loadConfig(options.config);
-  if (!result.ok) throw invalidConfig(options.config, result.problems);
-  const { runDirector } = await import('../control/daemon.ts');
-  process.exitCode = await runDirector(result.config, { json: options.json === true });
+  const signals = listenForSignals();
+  try {
+    const result = loadConfig(options.config);
+    if (!result.ok) throw invalidConfig(options.config, result.problems);
+    const { runDirector } = await import('../control/daemon.ts');
+    process.exitCode = await runDirector(result.config, { json: options.json === true, signals });
+  } finally {
+    signals.close();
+  }
 }

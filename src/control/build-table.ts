@@ -49,25 +49,39 @@ export const builtReals = ({ reals, sorry }: BuiltService): readonly BuiltReal[]
 export interface BuiltTable {
   readonly table: Table;
   readonly services: readonly BuiltService[];
+  /** For one that is not used after all: the next table goes on from the one before. */
+  undo(): void;
 }
 
 export interface TableBuilder {
-  /** @throws Error if a real has no arm; preflight has told the operator before */
+  /** @throws Error if a real has no arm, as preflight has told before; then nothing has changed */
   build(config: Config, arms: readonly Arm[], routes?: Routes): BuiltTable;
 }
 
 const NO_ROUTES: Routes = new Map();
 
+/** What a table takes over from the one before. */
+interface Known {
+  readonly serviceIds: ServiceIds;
+  readonly realIds: ReadonlyMap<string, number>;
+  /** The latest weight above 0 of each real, by id. */
+  readonly lastWeights: ReadonlyMap<number, number>;
+  readonly schedules: ReadonlyMap<string, Schedule>;
+}
+
 export function createTableBuilder(): TableBuilder {
-  const serviceIds = createServiceIds();
-  const realIds = new Map<string, number>();
   const book = createBook();
-  /** The latest weight above 0 of each real of the configuration before, by id. */
-  let lastWeights = new Map<number, number>();
-  let schedules: ReadonlyMap<string, Schedule> = new Map();
+  let generation = 0;
+  let known: Known = {
+    serviceIds: { byKey: new Map(), byName: new Map(), next: 0 },
+    ...{ realIds: new Map(), lastWeights: new Map(), schedules: new Map() },
+  };
   return {
     build: (config, arms, routes = NO_ROUTES) => {
-      const services = serviceIds(config.services).map(([service, id]): BuiltService => {
+      const before = known;
+      const realIds = new Map(before.realIds);
+      const [serviceIds, withIds] = giveServiceIds(config.services, before.serviceIds);
+      const services = withIds.map(([service, id]): BuiltService => {
         const only = onlyPort(service.ports);
         const build = (real: RealConfig, role: string): BuiltReal => {
           const port = real.port === only ? 0 : real.port;
@@ -81,20 +95,26 @@ export function createTableBuilder(): TableBuilder {
         const sorry = service.sorry && build(service.sorry, ' sorry');
         return { id, config: service, reals, sorry };
       });
-      lastWeights = weightsAfter(services, lastWeights);
-      const { schedule, built } = scheduleBuilder(config.hashSeed, schedules);
+      const lastWeights = weightsAfter(services, before.lastWeights);
+      const { schedule, built } = scheduleBuilder(config.hashSeed, before.schedules);
       const inputs = services.map((service) =>
         serviceInput(service, {
           ...{ lastWeights, numberOf: book.numberOf, schedule },
           workers: config.workers,
         }),
       );
-      schedules = built;
       const [tunnel, timeoutsMs] = [tunnelOf(config), timeoutsOf(config)];
       const pool = sourcePool(config, book.numberOf);
+      const table = buildTable(inputs, book.addresses6, tunnel, timeoutsMs, pool);
+      const after: Known = { serviceIds, realIds, lastWeights, schedules: built };
+      known = after;
+      generation++;
       return {
-        table: buildTable(inputs, book.addresses6, tunnel, timeoutsMs, pool),
+        table: { ...table, generation },
         services,
+        undo: () => {
+          if (known === after) known = before;
+        },
       };
     },
   };
@@ -164,26 +184,48 @@ function weightsAfter(
   return new Map(reals.map(({ id, config }) => [id, config.weight || (before.get(id) ?? 0)]));
 }
 
-/** Gives services their ids: each keeps its own as long as it keeps one thing it listens on. */
-function createServiceIds() {
-  const ids = new Map<string, number>();
-  let next = 0;
-  return (services: readonly ServiceConfig[]): [ServiceConfig, number][] => {
-    const taken = new Set<number>();
-    return services.map((service) => {
-      const keys = service.vips.flatMap((vip) =>
-        service.protocols.flatMap((protocol) =>
-          service.ports.map((ports) => `${vip} ${protocol} ${formatPorts(ports)}`),
-        ),
-      );
-      const known = keys.map((key) => ids.get(key) ?? -1);
-      const id = known.find((each) => each >= 0 && !taken.has(each)) ?? next++;
-      taken.add(id);
-      for (const key of keys) ids.set(key, id);
-      return [service, id];
-    });
-  };
+interface ServiceIds {
+  /** By what a service listens on, of all services that there ever were; by name, of the latest. */
+  readonly byKey: ReadonlyMap<string, number>;
+  readonly byName: ReadonlyMap<string, number>;
+  readonly next: number;
 }
+
+/**
+ * Gives services their ids: each keeps its own as long as it keeps one thing it listens on. Where
+ * what one listened on is shared out among several, that of the old name comes first.
+ */
+function giveServiceIds(
+  services: readonly ServiceConfig[],
+  before: ServiceIds,
+): [ServiceIds, [ServiceConfig, number][]] {
+  const idsOf = (service: ServiceConfig): number[] =>
+    keysOf(service).map((key) => before.byKey.get(key) ?? -1);
+  const named = services.map((service) => {
+    const id = before.byName.get(service.name) ?? -1;
+    return id >= 0 && idsOf(service).includes(id) ? id : -1;
+  });
+  const taken = new Set(named);
+  const byKey = new Map(before.byKey);
+  let { next } = before;
+  const given = services.map((service, index): [ServiceConfig, number] => {
+    const own = named[index] as number;
+    const found = own >= 0 ? own : idsOf(service).find((each) => each >= 0 && !taken.has(each));
+    const id = found ?? next++;
+    taken.add(id);
+    for (const key of keysOf(service)) byKey.set(key, id);
+    return [service, id];
+  });
+  const byName = new Map(given.map(([{ name }, id]) => [name, id]));
+  return [{ byKey, byName, next }, given];
+}
+
+const keysOf = ({ vips, protocols, ports }: ServiceConfig): string[] =>
+  vips.flatMap((vip) =>
+    protocols.flatMap((protocol) =>
+      ports.map((range) => `${vip} ${protocol} ${formatPorts(range)}`),
+    ),
+  );
 
 function idOf(ids: Map<string, number>, key: string): number {
   const known = ids.get(key);

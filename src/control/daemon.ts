@@ -23,11 +23,11 @@ import { type GuardKeeper, keepGuard, NO_GUARD } from './keep-guard.ts';
 import type { FromDataPlane } from './messages.ts';
 import { clearGauges, makeCounters, sumWorkers, takeCounters } from './plane-counters.ts';
 import { chooseGuard, findProblems, type GuardChoice } from './preflight.ts';
-import { reloadConfig } from './reload.ts';
+import { reloadConfig, reloadWarnings } from './reload.ts';
 import { formatBanner, formatSummary } from './report.ts';
 import { retiredSources } from './retired-sources.ts';
 import { createRunLog, type RunLog } from './run-log.ts';
-import { listenForSignals, pause, type RunSignals } from './signals.ts';
+import { pause, type RunSignals } from './signals.ts';
 import { startWorkers } from './start-workers.ts';
 import type { Status } from './status.ts';
 import { wantedGroups } from './wanted-frames.ts';
@@ -41,12 +41,16 @@ const LAST_RETRY_MS = 5000;
 const GOOD_RUN_MS = 10_000;
 /** A host that claims a VIP does so again and again; it is told of so often. */
 const CONFLICT_SILENCE_MS = 60_000;
+const NO_ROOM =
+  'with those that there were since the start these are more services or reals than there is ' +
+  'room for: restart the director';
 /** By then every worker has a new table, and counts anew who goes by what left the pool. */
 const RETIRED_PAUSE_MS = 5000;
 
 export interface RunOptions {
   /** Prints one JSON object a line instead of text. */
   readonly json: boolean;
+  readonly signals: RunSignals;
 }
 
 /**
@@ -54,18 +58,13 @@ export interface RunOptions {
  * @returns the exit code: 0 stopped as asked, 1 it had to give up, 2 it could not start as
  * configured
  */
-export async function runDirector(config: Config, { json }: RunOptions): Promise<number> {
+export function runDirector(config: Config, { json, signals }: RunOptions): Promise<number> {
   const log = createRunLog({ json });
-  const signals = listenForSignals();
-  try {
-    const facts = readHostFacts(config);
-    const problems = findProblems(config, facts);
-    for (const problem of problems) log.problem(problem);
-    if (problems.length > 0) return 2;
-    return await new Daemon({ config, facts, log, signals }).run();
-  } finally {
-    signals.close();
-  }
+  const facts = readHostFacts(config);
+  const problems = findProblems(config, facts);
+  for (const problem of problems) log.problem(problem);
+  if (problems.length > 0) return Promise.resolve(2);
+  return new Daemon({ config, facts, log, signals }).run();
 }
 
 interface DaemonOptions {
@@ -154,7 +153,7 @@ class Daemon {
       return 2;
     }
     await this.#joinGroups();
-    this.#signals.onReload = () => this.#inTurn(() => this.#reload());
+    this.#signals.onReload(() => this.#inTurn(() => this.#reload()));
     this.#stop.addEventListener('abort', () => void this.#plane?.stop());
     return this.#keepRunning();
   }
@@ -349,7 +348,7 @@ class Daemon {
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
     const known = configWarnings(old);
-    for (const warning of configWarnings(config)) {
+    for (const warning of [...reloadWarnings(old, config), ...configWarnings(config)]) {
       if (!known.includes(warning)) this.#log.event('warning', warning);
     }
     const [before, after] = [addressesOf(old.retiredSources), addressesOf(retired)];
@@ -379,11 +378,11 @@ class Daemon {
   async #put(config: Config, routes: Routes): Promise<string | undefined> {
     const built = this.#rebuild(config, routes);
     if (typeof built === 'string') return built;
-    if (!this.#hasRoom(built)) return 'more services or reals than there is room for';
     const old = this.#config;
     this.#config = config;
-    const problem = await this.#guard.update();
+    const problem = this.#hasRoom(built) ? await this.#guard.update() : NO_ROOM;
     if (problem !== undefined) {
+      built.undo();
       this.#config = old;
       return problem;
     }

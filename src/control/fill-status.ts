@@ -15,8 +15,7 @@ import {
   dropAt,
   GLOBAL,
   GLOBAL_FIELDS,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_MAC,
   NEIGHBOUR_RESOLVED,
   NEIGHBOUR_STATE,
   NEIGHBOUR_UNREACHABLE,
@@ -200,6 +199,6 @@ export function neighbourOf(
   const state = values[at + NEIGHBOUR_STATE];
   if (state === NEIGHBOUR_UNREACHABLE) return { neighbour: 'unreachable', mac: null };
   if (state !== NEIGHBOUR_RESOLVED) return { neighbour: 'resolving', mac: null };
-  const mac = formatMac(values[at + NEIGHBOUR_MAC_HIGH] ?? 0, values[at + NEIGHBOUR_MAC_LOW] ?? 0);
-  return { neighbour: 'resolved', mac };
+  const mac = values[at + NEIGHBOUR_MAC] ?? 0;
+  return { neighbour: 'resolved', mac: formatMac(mac / 0x10000, mac & 0xffff) };
 }

@@ -39,7 +39,8 @@ export function createFlowQuestions(post: (message: ToDataPlane) => void): FlowQ
         waiting.set(request, {
           resolve: (flows) => {
             clearTimeout(timer);
-            resolve(flows);
+            // Each worker gives so many.
+            resolve(flows.slice(0, limit));
           },
           reject: (error) => {
             clearTimeout(timer);

@@ -2,6 +2,7 @@
 // go on; gauges (active flows, neighbours) start anew with each data plane, whose flows they
 // describe.
 import type { Config } from '../config/config.ts';
+import { FULL } from '../director/availability.ts';
 import {
   ACTIVE_FLOWS,
   CLOSED_BITS,
@@ -10,8 +11,7 @@ import {
   counterBytes,
   DRAIN_LEFT_MS,
   GLOBAL,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_MAC,
   NEIGHBOUR_STATE,
   realAt,
   START_LEFT_MS,
@@ -19,14 +19,16 @@ import {
   wrapCounters,
 } from '../director/counters.ts';
 
-/** Room to reload configurations that are larger than the first one: 128 bytes a row. */
-const LEAST_SERVICES = 256;
-const LEAST_REALS = 2048;
+/**
+ * Room to reload configurations that are larger than the first one, and for all that come and go:
+ * no id is given twice. 128 bytes a row.
+ */
+const LEAST_SERVICES = 1024;
+const LEAST_REALS = 8192;
 
 const NEIGHBOUR_FIELDS = [
   NEIGHBOUR_STATE,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_MAC,
   CLOSED_BITS,
   START_LEFT_MS,
   DRAIN_LEFT_MS,
@@ -57,7 +59,7 @@ export function makeCounters(config: Config): SharedCounters {
   return { counters, workers, memories };
 }
 
-/** Adds up what the workers counted. What is no count is that of worker 0. */
+/** Adds up what the workers counted. What is no count is worker 0's; a real may be full in any. */
 export function sumWorkers({ counters, workers }: SharedCounters): void {
   const [leader, ...others] = workers;
   if (leader === undefined || others.length === 0) return;
@@ -68,10 +70,15 @@ export function sumWorkers({ counters, workers }: SharedCounters): void {
       values[index] = (values[index] as number) + (other.values[index] as number);
     }
   }
+  values[GLOBAL.generation] = leader.values[GLOBAL.generation] as number;
   for (let id = 0; id < room.reals; id++) {
     const row = realAt(room, id);
     for (const field of NEIGHBOUR_FIELDS) {
       values[row + field] = leader.values[row + field] as number;
+    }
+    for (const other of others) {
+      const full = (other.values[row + CLOSED_BITS] as number) & FULL;
+      values[row + CLOSED_BITS] = (values[row + CLOSED_BITS] as number) | full;
     }
   }
 }

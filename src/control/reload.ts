@@ -29,6 +29,19 @@ export function reloadConfig(running: Config): ReloadResult {
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config: loaded.config };
 }
 
+/** What a reload costs that its file does not show. */
+export function reloadWarnings(running: Config, next: Config): string[] {
+  const deals = ({ workers, services }: Config) =>
+    (['prefix', 'prefix6'] as const).map((length) =>
+      workers === 1 ? 0 : Math.min(...services.map((each) => each.persistence?.[length] ?? 128)),
+    );
+  if (deals(running).join() === deals(next).join()) return [];
+  return [
+    'the shortest prefix of persistence is another one, and by it clients are dealt out to the ' +
+      'workers: the flows of those who come to another worker are not known there',
+  ];
+}
+
 /** What the new configuration changes although a running director cannot. */
 export function fixedChanges(running: Config, next: Config): string[] {
   return FIXED.filter(([key]) => JSON.stringify(running[key]) !== JSON.stringify(next[key])).map(

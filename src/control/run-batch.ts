@@ -2,7 +2,14 @@
 // each frame in place, send, give the memory back. Beside it the tick, and what control asks for.
 import { randomBytes } from 'node:crypto';
 import type { Datapath } from '../datapath/datapath.ts';
-import { ARM_FIELDS, armAt, type Counters, dropAt, GLOBAL } from '../director/counters.ts';
+import {
+  ARM_FIELDS,
+  armAt,
+  type Counters,
+  dropAt,
+  GLOBAL,
+  ROW_STRIDE,
+} from '../director/counters.ts';
 import { createDirector, type Director, linkIsUp, takeTable, tick } from '../director/director.ts';
 import { createBatchProcessor } from '../director/process-batch.ts';
 import type { Table } from '../director/table.ts';
@@ -61,6 +68,8 @@ export function createLoop(options: LoopOptions): Loop {
   });
   options.onTables?.([director.flows.records, director.flows.slots]);
   const countRetired = createRetiredWatch(director);
+  /** The arms' counts of the data planes before this one. */
+  const armsBefore = counters.values.slice(armAt(0), armAt(datapath.arms.length));
   let linksCheckedMs = nowMs;
   return {
     turn: createTurn(director, datapath),
@@ -72,6 +81,7 @@ export function createLoop(options: LoopOptions): Loop {
         watchLinks(director, datapath, post);
       }
       tellNews(director, datapath, post);
+      countArms(counters, datapath, armsBefore);
     },
     handle: (message) => {
       if (message.type === 'stop') return false;
@@ -169,7 +179,7 @@ function watchLinks(
   }
 }
 
-/** Sends what the tick has put into the outbox, tells of conflicts, and copies the arms' counts. */
+/** Sends what the tick has put into the outbox, and tells of conflicts. */
 function tellNews(
   director: Director,
   datapath: Datapath,
@@ -180,10 +190,13 @@ function tellNews(
     const text = vip6 === undefined ? formatIpv4(vip) : formatIpv6(vip6);
     post({ type: 'conflict', vip: text, arm, mac: formatMac(macHigh, macLow) });
   }
-  const { values } = director.counters;
-  for (let arm = 0; arm < datapath.counters.length; arm++) {
-    const row = datapath.counters[arm];
-    if (row === undefined) continue;
-    for (const [index, field] of ARM_FIELDS.entries()) values[armAt(arm) + index] = row[field];
+}
+
+/** Brings the arms' rows up to date: what was counted before, and what the datapath counted. */
+function countArms({ values }: Counters, datapath: Datapath, before: Float64Array): void {
+  for (const [arm, row] of datapath.counters.entries()) {
+    for (const [index, field] of ARM_FIELDS.entries()) {
+      values[armAt(arm) + index] = (before[arm * ROW_STRIDE + index] ?? 0) + row[field];
+    }
   }
 }

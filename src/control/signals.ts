@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface RunSignals {
   /** Aborted by SIGTERM and SIGINT. */
   readonly stop: AbortSignal;
-  /** What SIGHUP does. Before this is set it does nothing: the configuration was read just now. */
-  onReload: () => void;
+  /** Says what SIGHUP does. One that came before is not forgotten: it does it at once. */
+  onReload(reload: () => void): void;
   /** Gives the signals back. */
   close(): void;
 }
@@ -14,14 +14,20 @@ export interface RunSignals {
 export function listenForSignals(): RunSignals {
   const controller = new AbortController();
   const stop = () => controller.abort();
-  const reload = () => signals.onReload();
+  let isAsked = false;
+  let onReload = () => {
+    isAsked = true;
+  };
+  const reload = () => onReload();
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload);
-  const signals: RunSignals = {
+  return {
     stop: controller.signal,
-    onReload: () => {},
+    onReload(action) {
+      onReload = action;
+      if (isAsked) action();
+    },
     close: () => void process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload),
   };
-  return signals;
 }
 
 /** Waits, but not beyond the abort. */

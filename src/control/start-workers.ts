@@ -19,6 +19,8 @@ export function startWorkers(
   const workers = memories.length;
   const gate = new SharedArrayBuffer(4);
   const planes: DataPlane[] = [];
+  /** The latest: a reload may come while not all have been started. */
+  let { table } = start;
   const merged = mergeFlows(workers, events);
   let left = 0;
   let ready = 0;
@@ -33,7 +35,7 @@ export function startWorkers(
     const share = { worker, workers, groups, leader: leader as SharedArrayBuffer, gate };
     planes.push(
       startDataPlane(
-        { ...start, maximumFlows, maximumHalfOpen, share, counters: memories[worker] },
+        { ...start, table, maximumFlows, maximumHalfOpen, share, counters: memories[worker] },
         {
           onMessage: (message) => hear(worker, message),
           onEnd: (why) => end(why),
@@ -77,6 +79,7 @@ export function startWorkers(
   return {
     childPid: undefined,
     post: (message) => {
+      if (message.type === 'table') table = message.table;
       for (const plane of planes) plane.post(message);
     },
     stop,

@@ -21,15 +21,14 @@ export const REPLY_PACKETS = 2;
 export const REPLY_BYTES = 3;
 export const OPENED_FLOWS = 4;
 export const ACTIVE_FLOWS = 5;
-/** Only in a real's row: its neighbour's state and MAC address. */
+/** Only in a real's row: its neighbour's state, and its MAC address as one number of 48 bits. */
 export const NEIGHBOUR_STATE = 6;
-export const NEIGHBOUR_MAC_HIGH = 7;
-export const NEIGHBOUR_MAC_LOW = 8;
+export const NEIGHBOUR_MAC = 7;
 /** Likewise: bits that keep it closed (availability.ts), and what is left of its slow start. */
-export const CLOSED_BITS = 9;
-export const START_LEFT_MS = 10;
+export const CLOSED_BITS = 8;
+export const START_LEFT_MS = 9;
 /** Milliseconds until the old flows of a drained real are cut or reset. */
-export const DRAIN_LEFT_MS = 11;
+export const DRAIN_LEFT_MS = 10;
 
 /** Columns of one row; rows are padded to a multiple of cache lines by this stride. */
 export const ROW_STRIDE = 16;
@@ -43,7 +42,7 @@ export const NEIGHBOUR_UNREACHABLE = 2;
  * of the director itself, and not made because too many were. `heldFrames`, `templates`,
  * `activeFlows`, `halfOpenFlows` and `retiredFlows` (by what left the source pool) is how many
  * there are now; templates are refused where their table has no room; so are clients whose flows a
- * service limits, which then are not counted.
+ * service limits, which then are not counted. `generation` is that of the table in use.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -73,6 +72,7 @@ export const GLOBAL_FIELDS = [
   'countedClients',
   'uncountedFlows',
   'retiredFlows',
+  'generation',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];
 export const GLOBAL = Object.fromEntries(

@@ -103,11 +103,9 @@ export function createNeighbours(
     neighbours.byAddress.set(key, index);
     const before = old?.byAddress.get(key);
     if (old === undefined || before === undefined) continue;
-    neighbours.state[index] = old.state[before] as number;
-    neighbours.macHigh[index] = old.macHigh[before] as number;
-    neighbours.macLow[index] = old.macLow[before] as number;
-    neighbours.dueMs[index] = old.dueMs[before] as number;
-    neighbours.asked[index] = old.asked[before] as number;
+    for (const field of ['state', 'macHigh', 'macLow', 'dueMs', 'asked'] as const) {
+      neighbours[field][index] = old[field][before] as number;
+    }
     layWay(neighbours, index);
   }
   return neighbours;
@@ -164,19 +162,20 @@ export function learnNeighbour(
 }
 
 /**
- * Takes over what another director has published of the same table's neighbours. One that it is
- * only about to ask is no news.
+ * Takes over what another director has published of the same table's neighbours, not of another
+ * table's, whose rows may be about other hosts. One that it is only about to ask is no news.
  */
 export function adoptNeighbours(neighbours: Neighbours, table: Table, from: counts.Counters): void {
   const { state, macHigh, macLow } = neighbours;
   const { values, room } = from;
+  if (values[counts.GLOBAL.generation] !== table.generation) return;
   for (let id = 0; id < table.realNeighbour.length; id++) {
     const index = table.realNeighbour[id] as number;
     const row = counts.realAt(room, id);
     const now = values[row + counts.NEIGHBOUR_STATE] as number;
     if (index < 0 || now === counts.NEIGHBOUR_RESOLVING) continue;
-    const high = values[row + counts.NEIGHBOUR_MAC_HIGH] as number;
-    const low = values[row + counts.NEIGHBOUR_MAC_LOW] as number;
+    const mac = values[row + counts.NEIGHBOUR_MAC] as number;
+    const [high, low] = [(mac / 0x10000) | 0, mac & 0xffff];
     if (state[index] === now && macHigh[index] === high && macLow[index] === low) continue;
     state[index] = now;
     macHigh[index] = high;

@@ -94,11 +94,12 @@ function publishNeighbours(director: Director): void {
     if (neighbour < 0) continue;
     const row = counts.realAt(room, id);
     // The state comes last: another worker that finds it finds the address as well.
-    values[row + counts.NEIGHBOUR_MAC_HIGH] = neighbours.macHigh[neighbour] as number;
-    values[row + counts.NEIGHBOUR_MAC_LOW] = neighbours.macLow[neighbour] as number;
+    const high = (neighbours.macHigh[neighbour] as number) >>> 0;
+    values[row + counts.NEIGHBOUR_MAC] = high * 0x10000 + (neighbours.macLow[neighbour] as number);
     values[row + counts.NEIGHBOUR_STATE] = neighbours.state[neighbour] as number;
     publishState(director, id, row);
   }
+  values[counts.GLOBAL.generation] = table.generation;
 }
 
 /** Whether a real takes new flows, and what is left of its slow start and of its drain. */

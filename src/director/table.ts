@@ -117,6 +117,8 @@ const NO_POOL: SourcePool = {
  * The table itself. All arrays named `real...` are indexed by real id, `service...` by service id.
  */
 export interface Table {
+  /** Another one for each table of a director, so that its workers know which one they speak of. */
+  readonly generation: number;
   /** Service ids by VIP, port and protocol. */
   readonly services: PortMap;
   /** The same of prefixes of IPv6. */
@@ -242,6 +244,7 @@ export function buildTable(
   const tunnelled = eachOnce(allReals.filter(isTunnelled), prefixKey);
   const vips4 = vips.filter(({ family }) => family === 4);
   const table: Table = {
+    generation: 0,
     services: buildPortMap([...vips.map(aloneEntry), ...services.flatMap(serviceEntries)]),
     prefixes6: buildPrefixMap6(services.flatMap(prefixEntries6), IPV6_BIT),
     schedules,

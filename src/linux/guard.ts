@@ -25,7 +25,8 @@ export interface GuardRules {
 
 export interface Guard {
   /**
-   * Replaces the rules of every arm, each arm in one transaction. Returns a problem, or undefined.
+   * Replaces the rules of every arm, each arm in one transaction. Returns a problem, and then the
+   * old ones are back on those that had taken the new ones; or undefined.
    */
   update(rules: GuardRules): Promise<string | undefined>;
   /** Takes all rules away. */
@@ -65,9 +66,18 @@ export async function installGuard(options: GuardOptions): Promise<GuardResult> 
     return { ok: false, problem: explain(name, errors) };
   }
   installed = true;
+  let current = rules;
   return {
     ok: true,
-    guard: { update: (next) => update(shell, interfaces, next), remove: () => shell.close() },
+    guard: {
+      update: async (next) => {
+        const problem = await update(shell, interfaces, next);
+        if (problem === undefined) current = next;
+        else await update(shell, interfaces, current);
+        return problem;
+      },
+      remove: () => shell.close(),
+    },
   };
 }
 

@@ -236,6 +236,37 @@ describe('ids', () => {
     expect(ids).toEqual([0, 1]);
   });
 
+  test('go to the part of the old name, whatever comes first in the file', () => {
+    const builder = createTableBuilder();
+    builder.build(config(service({ ports: [...at(80), ...at(443)] })), [OUT]);
+    const parts = [service({ name: 'redirect' }), service({ ports: at(443) })];
+    const ids = idsOf(builder.build(config(...parts), [OUT]).services).map(([id]) => id);
+    expect(ids).toEqual([1, 0]);
+  });
+
+  test('of a table that was not used after all change nothing', () => {
+    const [web, other] = [service(), nat({ name: 'other' })];
+    const builder = createTableBuilder();
+    const first = builder.build(config(web, other), [OUT, IN]);
+    const both = service({ vips: ['192.0.2.80', '192.0.2.81'], reals: [real('192.0.2.13')] });
+    builder.build(config(both), [OUT, IN]).undo();
+    const again = builder.build(config(web, other), [OUT, IN]);
+    expect(idsOf(again.services)).toEqual(idsOf(first.services));
+    expect(again.table.generation).not.toBe(first.table.generation);
+    // As if it had never been: the real of the other one has no id yet.
+    expect(idsOf(builder.build(config(both), [OUT, IN]).services)).toEqual([[0, 4]]);
+  });
+
+  test('of a table that could not be built change nothing', () => {
+    const builder = createTableBuilder();
+    const before = idsOf(builder.build(config(service(), nat()), [OUT, IN]).services);
+    const both = service({
+      ...{ vips: ['192.0.2.80', '192.0.2.81'], reals: [real('192.0.2.13'), real('203.0.113.1')] },
+    });
+    expect(() => builder.build(config(both), [OUT, IN])).toThrow('203.0.113.1');
+    expect(idsOf(builder.build(config(service(), nat()), [OUT, IN]).services)).toEqual(before);
+  });
+
   test('are never given again', () => {
     const builder = createTableBuilder();
     builder.build(config(service()), [OUT]);

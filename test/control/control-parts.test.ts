@@ -7,11 +7,40 @@ import { describe, expect, test } from 'vitest';
 import { createFlowQuestions } from '../../src/control/flow-questions.ts';
 import { guardRules } from '../../src/control/guard-rules.ts';
 import type { ToDataPlane } from '../../src/control/messages.ts';
-import { fixedChanges, reloadConfig } from '../../src/control/reload.ts';
+import { fixedChanges, reloadConfig, reloadWarnings } from '../../src/control/reload.ts';
+import { listenForSignals } from '../../src/control/signals.ts';
 import type { FlowStatus } from '../../src/control/status.ts';
 import { sampleConfig } from './sample-config.ts';
 
+describe('signals', () => {
+  test('a SIGHUP that comes before anybody can reload is not lost', async () => {
+    const signals = listenForSignals();
+    try {
+      process.emit('SIGHUP');
+      const asked: string[] = [];
+      signals.onReload(() => void asked.push('reload'));
+      expect(asked).toEqual(['reload']);
+      process.emit('SIGHUP');
+      expect(asked).toEqual(['reload', 'reload']);
+    } finally {
+      signals.close();
+    }
+  });
+});
+
 describe('reload', () => {
+  test('says that clients are dealt out to the workers anew', () => {
+    const persisting = (workers: number, prefix: number) => {
+      const config = sampleConfig({ workers });
+      const persistence = { timeout: 1000, prefix, prefix6: 128 };
+      const services = config.services.map((service) => ({ ...service, persistence }));
+      return { ...config, services };
+    };
+    expect(reloadWarnings(persisting(2, 32), persisting(2, 24))).toHaveLength(1);
+    expect(reloadWarnings(persisting(2, 24), persisting(2, 24))).toEqual([]);
+    expect(reloadWarnings(persisting(1, 32), persisting(1, 24))).toEqual([]);
+  });
+
   test('services may change freely', () => {
     expect(fixedChanges(sampleConfig(), sampleConfig({ services: [], hashSeed: 7 }))).toEqual([]);
   });
@@ -94,8 +123,12 @@ describe('questions for flows', () => {
       ...{ real: '10.1.0.11', realPort: 80, method: 'dsr', state: 'NEW', expiresInMs: 1 },
     };
     questions.answer(2, [flow]);
-    questions.answer(1, []);
-    expect(await first).toEqual([]);
+    // Two workers with nine each.
+    questions.answer(
+      1,
+      Array.from({ length: 18 }, () => flow),
+    );
+    expect(await first).toHaveLength(10);
     expect(await second).toEqual([flow]);
   });
 

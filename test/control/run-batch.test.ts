@@ -88,6 +88,19 @@ const question = arpFrame({
   ...{ senderAddress: ROUTER.address, targetAddress: DSR_VIP },
 });
 
+test('what the arms counted goes on from one data plane to the next', () => {
+  const { counters, arrive, loop } = start();
+  arrive([dsrTcp(SYN), dsrTcp()]);
+  loop.tick(10);
+  const received = () => readRow(counters, armAt(OUTSIDE), ARM_FIELDS).receivedFrames;
+  const before = received();
+  expect(before).toBeGreaterThanOrEqual(2);
+  const table = tableOf(standardServices());
+  const more = { datapath: openMemory(ARMS), maximumFlows: 64, nowMs: 0 };
+  createLoop({ ...more, table, counters, post: () => {} }).tick(20);
+  expect(received()).toBe(before);
+});
+
 describe('every frame is counted once by what became of it', () => {
   test('sent, answered, passed or dropped', () => {
     const running = start();

@@ -3,17 +3,23 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createTableBuilder } from '../../src/control/build-table.ts';
 import { type DirectorState, fillStatus } from '../../src/control/fill-status.ts';
-import { clearGauges, makeCounters, takeCounters } from '../../src/control/plane-counters.ts';
+import {
+  clearGauges,
+  makeCounters,
+  sumWorkers,
+  takeCounters,
+} from '../../src/control/plane-counters.ts';
 import { formatBanner, formatSummary } from '../../src/control/report.ts';
 import { watchReals } from '../../src/control/watch-reals.ts';
 import type { Arm } from '../../src/datapath/datapath.ts';
+import { DOWN, FULL } from '../../src/director/availability.ts';
 import {
   ACTIVE_FLOWS,
+  CLOSED_BITS,
   type Counters,
   dropAt,
   GLOBAL,
-  NEIGHBOUR_MAC_HIGH,
-  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_MAC,
   NEIGHBOUR_RESOLVED,
   NEIGHBOUR_RESOLVING,
   NEIGHBOUR_STATE,
@@ -48,8 +54,7 @@ const firstReal = () => realAt(counters.room, state.built.services[0]!.reals[0]!
 
 function setNeighbour(neighbourState: number): void {
   counters.values[firstReal() + NEIGHBOUR_STATE] = neighbourState;
-  counters.values[firstReal() + NEIGHBOUR_MAC_HIGH] = 0x0a0b0c0d;
-  counters.values[firstReal() + NEIGHBOUR_MAC_LOW] = 0x0e0f;
+  counters.values[firstReal() + NEIGHBOUR_MAC] = 0x0a0b_0c0d_0e0f;
 }
 
 describe('status', () => {
@@ -150,6 +155,16 @@ describe('counters over several data planes', () => {
     expect(values[firstReal() + REQUEST_PACKETS]).toBe(8);
     expect(values[firstReal() + ACTIVE_FLOWS]).toBe(1);
   });
+});
+
+test('a real that is full in any of the workers is overloaded', () => {
+  const shared = makeCounters(sampleConfig({ workers: 2 }));
+  const at = realAt(shared.counters.room, 0);
+  for (const worker of shared.workers) worker.values[at + NEIGHBOUR_STATE] = NEIGHBOUR_RESOLVED;
+  shared.workers[1]!.values[at + CLOSED_BITS] = FULL | DOWN;
+  sumWorkers(shared);
+  expect(shared.counters.values[at + CLOSED_BITS]).toBe(FULL);
+  expect(shared.counters.values[at + NEIGHBOUR_STATE]).toBe(NEIGHBOUR_RESOLVED);
 });
 
 describe('the blocks of text', () => {

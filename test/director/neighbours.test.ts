@@ -81,6 +81,32 @@ const RESOLVING = 0;
 const RESOLVED = 1;
 const UNREACHABLE = 2;
 
+describe('a follower', () => {
+  const room = { arms: 2, services: 8, reals: 16 };
+  const reals = standardServices().slice(0, 1);
+  const follow = (leader: Scene, generation: number) => {
+    const table = { ...tableOf(reals), generation };
+    const [maximumFlows, flowSeed, nowMs] = [4, 0, START_MS];
+    const counters = wrapCounters(new ArrayBuffer(counterBytes(room)), room);
+    const director = createDirector({
+      ...{ arms: ARMS, table, counters, maximumFlows, flowSeed, nowMs },
+      ...{ leader: leader.counters, worker: 1, workers: 2 },
+    });
+    tick(director, START_MS);
+    return [...director.neighbours.state];
+  };
+
+  test('takes over what its leader says of the same table, and nothing of another', () => {
+    const leader = makeScene({ services: reals, nowMs: START_MS });
+    tick(leader.director, START_MS);
+    expect(follow(leader, 0)).toEqual([RESOLVED, RESOLVED]);
+    expect(follow(leader, 1)).toEqual([RESOLVING, RESOLVING]);
+    takeTable(leader.director, { ...tableOf(reals), generation: 1 });
+    tick(leader.director, START_MS + 10);
+    expect(follow(leader, 1)).toEqual([RESOLVED, RESOLVED]);
+  });
+});
+
 describe('a real that does not answer', () => {
   test('is asked at once, then ever more slowly, then once a second', () => {
     const asked = askedAt(alone(), 5000);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Counters,
   GLOBAL,
-  NEIGHBOUR_MAC_LOW,
+  NEIGHBOUR_MAC,
   NEIGHBOUR_STATE,
   readDrops,
   readRow,
@@ -122,7 +122,7 @@ test('the row of a real says where it is', () => {
   const { room, values } = scene.counters;
   const states = [4, 5, 6, 7].map((id) => values[realAt(room, id) + NEIGHBOUR_STATE]);
   expect(states).toEqual([0, 1, 0, 1]);
-  expect(values[realAt(room, 5) + NEIGHBOUR_MAC_LOW]).toBe(0x0d02);
+  expect(values[realAt(room, 5) + NEIGHBOUR_MAC]! % 0x10000).toBe(0x0d02);
 });
 
 test('drops are read by name, and only those that happened', () => {
