@@ -299,39 +299,34 @@ export function linkIsUp(director: Director, arm: number): void {
   announceVips(director, arm);
 }
 
-/** Gratuitous ARP (RFC 5227 2.3) for each VIP on the arms where its clients can be. */
+/**
+ * Gratuitous ARP (RFC 5227, 2.3), and unsolicited advertisements (RFC 4861, 7.2.6), for each VIP on
+ * the arms where its clients can be.
+ */
 function announceVips(director: Director, only?: number): void {
-  const { arms, table, leader } = director;
+  const { arms, table, leader, outbox } = director;
   if (leader !== undefined) return;
-  announceVips6(director, only);
+  const announce = (isNear: (arm: Arm) => boolean, bytesFor: (arm: Arm) => Uint8Array) => {
+    const isAnywhere = !arms.some(isNear);
+    for (const [index, arm] of arms.entries()) {
+      if (only !== undefined && only !== index) continue;
+      if (isAnywhere || isNear(arm)) outbox.push({ arm: index, bytes: bytesFor(arm) });
+    }
+  };
   for (const [number, vip] of table.vips.entries()) {
     // A prefix has too many addresses to call them all out; its hosts ask.
     if (table.vipPrefixLengths[number] !== 32) continue;
-    const near = arms.filter(
+    announce(
       (arm) => arm.prefixLength > 0 && inSubnet(vip, arm.address, arm.prefixLength),
+      (arm) => arpRequest(arm, { target: vip, sender: vip, high: -1, low: 0xffff }),
     );
-    for (const [index, arm] of arms.entries()) {
-      if (only !== undefined && only !== index) continue;
-      if (near.length > 0 && !near.includes(arm)) continue;
-      const bytes = arpRequest(arm, { target: vip, sender: vip, high: -1, low: 0xffff });
-      director.outbox.push({ arm: index, bytes });
-    }
   }
-}
-
-/** Unsolicited advertisements (RFC 4861, 7.2.6), which are the same for IPv6. */
-function announceVips6({ arms, table, outbox }: Director, only?: number): void {
-  for (const handle of table.vips6) {
-    const vip = address6Of(table, handle);
-    const near = arms.filter(
+  for (const vip of Array.from(table.vips6, (handle) => address6Of(table, handle))) {
+    announce(
       ({ address6, prefixLength6 = 0 }) =>
         address6 !== undefined && prefixLength6 > 0 && inSubnet6(vip, address6, prefixLength6),
+      (arm) => announcement6(arm, vip),
     );
-    for (const [index, arm] of arms.entries()) {
-      if (only !== undefined && only !== index) continue;
-      if (near.length > 0 && !near.includes(arm)) continue;
-      outbox.push({ arm: index, bytes: announcement6(arm, vip) });
-    }
   }
 }
 

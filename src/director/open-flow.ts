@@ -30,6 +30,7 @@ import { requestDeltas6 } from './rewrite6.ts';
 import { isAllowed } from './source-list.ts';
 import { sourcesFor, takeSource } from './source-pool.ts';
 import { findService, findService6, IPV6_BIT } from './table.ts';
+import { isHost } from './tell-sender.ts';
 import type { Verdict } from './verdict.ts';
 
 const IPV4_CHECKSUM = DROP['ipv4-checksum'];
@@ -180,6 +181,10 @@ function areNear6({ table, choice }: Director, { subnets6 }: Arm, real: number):
 
 /** Whether the service takes no new flows from this client. */
 function isDenied({ table, packet, choice }: Director, service: number): boolean {
+  const { source, destination } = packet;
+  // What a VIP seems to ask itself could go round for ever by NAT. Two unknown ones may differ.
+  if (source === destination && source !== UNKNOWN) return true;
+  if (!isIpv6(packet) && !isHost(source)) return true;
   const sources = table.sources[service];
   if (sources === undefined) return false;
   if (!isIpv6(packet)) fillMapped(choice.client, packet.source);

@@ -52,7 +52,9 @@ export function processIpv6(
   const upper = ipv6.findUpper(frame, l3, first, ipv6.nextHeader(frame, l3), packetEnd);
   const protocol = upper === ipv6.BROKEN ? -1 : upper & 0xff;
   const l4 = l3 + (upper >>> 8);
-  if (protocol === ipv6.PROTOCOL_ICMPV6 && isNeighbourMessage(frame, l4, packetEnd)) {
+  // Not behind a Fragment header (RFC 6980, 5), and nobody sends them behind another one.
+  const isFirst = l4 === first && protocol === ipv6.PROTOCOL_ICMPV6;
+  if (isFirst && isNeighbourMessage(frame, l4, packetEnd)) {
     return answerNeighbour(director, frame, at, l4, packetEnd, arm);
   }
   if (!isOurs) return PASS;

@@ -12,7 +12,7 @@ import * as udp from '../wire/udp.ts';
 import { GLOBAL } from './counters.ts';
 import type { Director } from './director.ts';
 import { mendOuter } from './encapsulate.ts';
-import { segmentBytes } from './length.ts';
+import { mayCut, segmentBytes } from './length.ts';
 import { detailOf, restOf, segmented, type Verdict } from './verdict.ts';
 
 /**
@@ -28,7 +28,7 @@ const headerOf = (frame: DataView, l4: number, protocol: number): number =>
 
 /**
  * Bytes of payload for each segment of a super-frame whose segments shall fit `longest` bytes.
- * @returns 0 if they do not
+ * @returns 0 if they do not; those of TCP that may be cut are made to, as their sender is not told
  */
 export function segmentPayload(
   frame: DataView,
@@ -40,9 +40,10 @@ export function segmentPayload(
 ): number {
   const room = longest - (l4 - l3) - headerOf(frame, l4, protocol);
   const payload = segmentBytes(offload);
-  const isUnknown = payload === UNKNOWN_SIZE && protocol === ipv4.PROTOCOL_TCP;
-  if (room <= 0 || payload > room) return 0;
-  return isUnknown ? room : payload;
+  const isTcp = protocol === ipv4.PROTOCOL_TCP;
+  const isCut = isTcp && !ipv6.isAt(frame, l3) && mayCut(frame, l3);
+  if (room <= 0 || (payload > room && !isCut)) return 0;
+  return payload > room || (isTcp && payload === UNKNOWN_SIZE) ? room : payload;
 }
 
 /**

@@ -8,9 +8,11 @@
 // nobody outside can tell the next.
 import { hashOfHandle } from '../flow/address-book.ts';
 import { findFlow, hashKey, isOver, META, RECORD_WORDS, removeFlow } from '../flow/flow-table.ts';
-import { FROM_CLIENT, isEnded } from '../flow/tcp-states.ts';
+import { FROM_CLIENT, HALF_OPEN_STATES, isEnded } from '../flow/tcp-states.ts';
+import { PROTOCOL_TCP } from '../wire/ipv4.ts';
 import type { Director } from './director.ts';
 import { isIpv6 } from './packet.ts';
+import { IPV6_BIT } from './table.ts';
 
 /** How many ports are looked at for one flow: nine of ten in use cost fifty looks. */
 const SEARCH = 512;
@@ -20,7 +22,8 @@ const LEAST_SEARCH = 8;
 /**
  * Gives the new flow an address and a port of the pool; its real and real's port are known. If all
  * are in use that were looked at, that of a connection that is closed and only waits for its last
- * packets is taken over: its real has seen the end of it, and takes the SYN of another.
+ * packets is taken over: its real has seen the end of it, and takes the SYN of another. Or else
+ * that of one that is half open; not of UDP, whose late answers somebody else would get.
  * @returns false if there is none, as always of a family of which the pool has no addresses
  */
 export function takeSource(director: Director): boolean {
@@ -32,16 +35,19 @@ export function takeSource(director: Director): boolean {
   const first = hashKey(flows.seed, client, 0, 0, 0) >>> 0;
   const start = hashKey(flows.seed, client, real, ports, protocol) >>> 0;
   const looks = Math.min(portCount, Math.max(LEAST_SEARCH, Math.floor(SEARCH / addresses)));
-  let endedLook = -1;
+  const isTcp = (protocol & ~IPV6_BIT) === PROTOCOL_TCP;
+  let [endedLook, halfOpenLook] = [-1, -1];
   for (let look = 0; look < looks * addresses; look++) {
     setSource(director, first + Math.floor(look / looks), start + (look % looks));
     const holder = findHolder(director);
     if (holder < 0) return true;
     const state = (flows.records[holder * RECORD_WORDS + META] as number) & 0xff;
     if (endedLook < 0 && isEnded(state, FROM_CLIENT)) endedLook = look;
+    if (halfOpenLook < 0 && isTcp && (HALF_OPEN_STATES >>> state) & 1) halfOpenLook = look;
   }
-  if (endedLook < 0) return false;
-  setSource(director, first + Math.floor(endedLook / looks), start + (endedLook % looks));
+  const taken = endedLook < 0 ? halfOpenLook : endedLook;
+  if (taken < 0) return false;
+  setSource(director, first + Math.floor(taken / looks), start + (taken % looks));
   removeFlow(flows, findHolder(director));
   return true;
 }

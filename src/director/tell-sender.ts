@@ -41,7 +41,8 @@ export const createErrorBudget = (nowMs: number): ErrorBudget => ({
 /** Tells the sender of a packet that its time to live is over (RFC 792, type 11, code 0). */
 export function tellTimeExceeded(director: Director, frame: DataView, at: number, arm: number) {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
-  pushError(director, frame, at, arm, { type: icmp.TIME_EXCEEDED, code: 0, nextHopMtu: 0 });
+  const error = { type: icmp.TIME_EXCEEDED, code: 0, nextHopMtu: 0 };
+  pushTo(director, frame, at, senderOf(frame, at, arm), error);
 }
 
 /**
@@ -52,7 +53,7 @@ export function tellRefused(director: Director, frame: DataView, at: number, arm
   if (!mayTell(frame, at) || !takeBudget(director, KIND_REFUSED)) return;
   const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.PORT_UNREACHABLE];
   const vip = ipv4.destination(frame, at + ethernet.HEADER_BYTES);
-  pushError(director, frame, at, arm, { type, code, nextHopMtu: 0 }, vip);
+  pushTo(director, frame, at, senderOf(frame, at, arm), { type, code, nextHopMtu: 0 }, vip);
 }
 
 /** Tells the sender of a packet how long the next one may be (RFC 1191, 4). */
@@ -66,7 +67,7 @@ export function tellTooBig(
   if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
   const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
   const told = Math.max(SMALLEST_MTU, nextHopMtu);
-  pushError(director, frame, at, arm, { type, code, nextHopMtu: told });
+  pushTo(director, frame, at, senderOf(frame, at, arm), { type, code, nextHopMtu: told });
 }
 
 /** Never about a later fragment or a damaged header, and never to what is not one host. */
@@ -77,7 +78,7 @@ function mayTell(frame: DataView, at: number): boolean {
   return isHost(ipv4.source(frame, l3)) && ipv4.hasGoodChecksum(frame, l3);
 }
 
-function isHost(address: number): boolean {
+export function isHost(address: number): boolean {
   const firstByte = address >>> 24;
   return firstByte !== 0 && firstByte !== 127 && firstByte < 224;
 }
@@ -104,6 +105,13 @@ export interface Hop {
   readonly arm: number;
 }
 
+/** The one that a frame came from. */
+export const senderOf = (frame: DataView, at: number, arm: number): Hop => ({
+  high: ethernet.sourceHigh(frame, at),
+  low: ethernet.sourceLow(frame, at),
+  arm,
+});
+
 /**
  * Tells a client how long its packets may be for the path behind the director.
  * @param packet the beginning of one of them
@@ -118,32 +126,20 @@ export function tellClient(
   const view = new DataView(packet.buffer);
   if (!isHost(ipv4.source(view, 0)) || !takeBudget(director, KIND_LENGTH)) return false;
   const [type, code] = [icmp.DESTINATION_UNREACHABLE, icmp.FRAGMENTATION_NEEDED];
-  pushTo(director, view, 0, to, { type, code, nextHopMtu });
+  pushTo(director, view, -ethernet.HEADER_BYTES, to, { type, code, nextHopMtu });
   return true;
 }
 
-/** To the station that the packet came from. */
-function pushError(
-  director: Director,
-  frame: DataView,
-  at: number,
-  arm: number,
-  error: Omit<icmp.ErrorMessage, 'quote'>,
-  source?: number,
-): void {
-  const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
-  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error, source);
-}
-
-/** @param l3 offset of the packet, of which no more may be there than a quote */
+/** @param at offset of the frame, of which no more may be there than a quote of its packet */
 function pushTo(
   director: Director,
   frame: DataView,
-  l3: number,
+  at: number,
   { high, low, arm }: Hop,
   error: Omit<icmp.ErrorMessage, 'quote'>,
-  source = speakerOn(director, arm, ipv4.destination(frame, l3)),
+  source = speakerOn(director, arm, ipv4.destination(frame, at + ethernet.HEADER_BYTES)),
 ): void {
+  const l3 = at + ethernet.HEADER_BYTES;
   const room = LONGEST_ERROR - ipv4.HEADER_BYTES - icmp.HEADER_BYTES;
   const quoted = Math.min(room, ipv4.totalBytes(frame, l3), frame.byteLength - l3);
   const payloadBytes = icmp.HEADER_BYTES + quoted;

@@ -15,6 +15,7 @@ import {
   KIND_LENGTH,
   KIND_REFUSED,
   KIND_TIME,
+  senderOf,
   TIME_TO_LIVE,
   takeBudget,
 } from './tell-sender.ts';
@@ -22,7 +23,7 @@ import {
 /** Tells the sender of a packet that its hop limit is over (RFC 4443, 3.3). */
 export function tellTimeExceeded6(director: Director, frame: DataView, at: number, arm: number) {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_TIME)) return;
-  pushError(director, frame, at, arm, { type: icmpv6.TIME_EXCEEDED, word: 0 });
+  pushTo(director, frame, at, senderOf(frame, at, arm), { type: icmpv6.TIME_EXCEEDED, word: 0 });
 }
 
 /** Tells a client from the VIP that nobody serves its new flow (RFC 4443, 3.1). */
@@ -30,7 +31,7 @@ export function tellRefused6(director: Director, frame: DataView, at: number, ar
   if (!mayTell(frame, at) || !takeBudget(director, KIND_REFUSED)) return;
   const vip = ipv6.addressAt(frame, at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET);
   const [type, code] = [icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE];
-  pushError(director, frame, at, arm, { type, code, word: 0 }, vip);
+  pushTo(director, frame, at, senderOf(frame, at, arm), { type, code, word: 0 }, vip);
 }
 
 /** Tells the sender of a packet how long the next one may be (RFC 4443, 3.2). */
@@ -43,8 +44,8 @@ export function tellTooBig6(
 ): void {
   if (!mayTell(frame, at) || !takeBudget(director, KIND_LENGTH)) return;
   // Every network takes so much, and no host would believe less (RFC 8201, 4).
-  const told = Math.max(ipv6.MINIMUM_MTU, mtu);
-  pushError(director, frame, at, arm, { type: icmpv6.PACKET_TOO_BIG, word: told });
+  const error = { type: icmpv6.PACKET_TOO_BIG, word: Math.max(ipv6.MINIMUM_MTU, mtu) };
+  pushTo(director, frame, at, senderOf(frame, at, arm), error);
 }
 
 /** Only to one station with an address of its own. */
@@ -60,33 +61,21 @@ const isHost = (frame: DataView, address: number): boolean =>
 export function tellClient6(director: Director, packet: Uint8Array, to: Hop, mtu: number): boolean {
   const view = new DataView(packet.buffer);
   if (!isHost(view, ipv6.SOURCE_OFFSET) || !takeBudget(director, KIND_LENGTH)) return false;
-  pushTo(director, view, 0, to, { type: icmpv6.PACKET_TOO_BIG, word: mtu });
+  pushTo(director, view, -ethernet.HEADER_BYTES, to, { type: icmpv6.PACKET_TOO_BIG, word: mtu });
   return true;
 }
 
-/** To the station that the packet came from. */
-function pushError(
-  director: Director,
-  frame: DataView,
-  at: number,
-  arm: number,
-  error: Omit<icmpv6.Message, 'data'>,
-  source?: Ipv6,
-): void {
-  const to = { high: ethernet.sourceHigh(frame, at), low: ethernet.sourceLow(frame, at), arm };
-  pushTo(director, frame, at + ethernet.HEADER_BYTES, to, error, source);
-}
-
-/** @param packet offset of the packet, of which no more may be there than a quote */
+/** @param at offset of the frame, of which no more may be there than a quote of its packet */
 function pushTo(
   director: Director,
   frame: DataView,
-  packet: number,
+  at: number,
   { high, low, arm }: Hop,
   error: Omit<icmpv6.Message, 'data'>,
-  source = speakerOn(director, frame, packet + ipv6.DESTINATION_OFFSET, arm),
+  source = speakerOn(director, frame, at + ethernet.HEADER_BYTES + ipv6.DESTINATION_OFFSET, arm),
 ): void {
   const l3 = ethernet.HEADER_BYTES;
+  const packet = at + l3;
   const room = ipv6.MINIMUM_MTU - ipv6.HEADER_BYTES - icmpv6.HEADER_BYTES;
   const quoted = Math.min(room, ipv6.totalBytes(frame, packet), frame.byteLength - packet);
   const payloadBytes = icmpv6.HEADER_BYTES + quoted;

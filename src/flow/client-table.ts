@@ -107,12 +107,15 @@ export function letClientGo(table: ClientTable, clientOf: Int32Array, flow: numb
 
 /** Looks at the next `budget` entries and clears those that have nothing and owe nothing. */
 export function sweepClients(table: ClientTable, nowMs: number, budget: number): void {
-  const { keys, flows } = table;
+  const { keys, flows, debtsMs, atMs } = table;
   for (let look = 0; look < budget; look++) {
     const number = table.hand;
     table.hand = (number + 1) & (table.maximum - 1);
-    if (keys[number * KEY_WORDS] === 0 || (flows[number] as number) > 0) continue;
-    if (debtOf(table, number, nowMs) > 0) continue;
+    if (keys[number * KEY_WORDS] === 0) continue;
+    // Brought up to date: a time that lies 24 days back would look like one that is to come.
+    debtsMs[number] = debtOf(table, number, nowMs);
+    atMs[number] = nowMs;
+    if ((flows[number] as number) > 0 || (debtsMs[number] as number) > 0) continue;
     keys[number * KEY_WORDS] = 0;
     table.active--;
   }

@@ -20,7 +20,7 @@ export const DROP_REASONS = [
   ['icmp-type', 'an ICMP message to a VIP that is neither an echo request nor an error'],
   ['ip-protocol', 'an IP protocol to a VIP that no service can have'],
   ['no-service', 'no service has this VIP, port and protocol'],
-  ['no-real', 'the service has no real that takes new flows; its client was told'],
+  ['no-real', 'the service has no real that takes new flows; its client was told, but for a flood'],
   ['no-flow', 'not the first packet of a connection, and no flow knows it'],
   ['flow-table-full', 'a new flow, but the flow table is at its maximum'],
   ['real-unresolved', 'the MAC address of the chosen real is not known yet'],
@@ -46,7 +46,10 @@ export const DROP_REASONS = [
   ['sctp-truncated', 'shorter than an SCTP header and the head of a chunk'],
   ['sctp-chunk-length', 'the first SCTP chunk has a length below 4 or beyond the packet'],
   ['flow-reset', 'the last packet of a connection to a drained real; both sides got a RST'],
-  ['source-denied', 'a new flow of a client that the service does not take flows from'],
+  [
+    'source-denied',
+    'a new flow of a client whom the service does not take, or of an address of no client',
+  ],
   ['source-limited', 'a new flow of a client that has as many, or opens them as fast, as it may'],
 ] as const satisfies readonly (readonly [name: string, meaning: string])[];
 

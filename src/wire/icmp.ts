@@ -112,7 +112,8 @@ export function setType(frame: DataView, at: number, value: number): void {
   const after = (value << 8) | (before & 0xff);
   frame.setUint16(at, after);
   const delta = sums.difference16(before, after);
-  frame.setUint16(at + CHECKSUM_OFFSET, sums.apply(checksum(frame, at), delta));
+  // Of nothing but zeros it is 0xffff, which RFC 1624 does not give, and good for all others too.
+  frame.setUint16(at + CHECKSUM_OFFSET, sums.apply(checksum(frame, at), delta) || 0xffff);
 }
 
 /** Takes apart an echo message that passed `check`; `end` is the end of the IP packet. */

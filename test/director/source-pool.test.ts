@@ -9,6 +9,7 @@ import {
   makeScene,
   NAT_REALS,
   natTcp,
+  natUdp,
   replyTcp,
   type Scene,
   standardServices,
@@ -43,17 +44,19 @@ interface Living {
   readonly client: string;
   readonly port: number;
   readonly seen: Ends;
+  isHalfOpen: boolean;
   expiresMs: number;
 }
 
 const step = fc.record({
   client: fc.integer({ min: 1, max: 4 }).map((last) => `198.51.100.${last}`),
   port: fc.integer({ min: 1000, max: 1007 }),
-  kind: fc.constantFrom('syn', 'syn', 'syn', 'reply', 'pass'),
+  kind: fc.constantFrom('syn', 'syn', 'syn', 'syn', 'reply', 'ack', 'ack', 'pass'),
 });
 
 /** SYN_RECV, as long as no more than a SYN has come. */
 const HALF_OPEN_MS = 60_000;
+const ESTABLISHED_MS = 900_000;
 
 describe('the pool', () => {
   test('gives no source twice, and takes every reply to its client', () => {
@@ -71,6 +74,7 @@ describe('the pool', () => {
       for (const [key, flow] of living) if (flow.expiresMs <= nowMs) living.delete(key);
       if (kind === 'pass') on.director.nowMs += 25_000;
       else if (kind === 'syn') open(on, living, { client, port, ports });
+      else if (kind === 'ack') establish(on, living.get(`${client}:${port}`));
       else answer(on, living.get(`${client}:${port}`));
     }
   }
@@ -85,14 +89,13 @@ describe('the pool', () => {
       natTcp({ source: client, sourcePort: port, flags: tcp.SYN }),
     );
     const known = living.get(key);
-    const expiresMs = on.director.nowMs + HALF_OPEN_MS;
+    const all = [...living.entries()];
+    const countTo = (real: string, flows: readonly Living[]) =>
+      flows.filter(({ seen }) => seen.destination === real).length;
     if (verdict === 'drop no-source-port') {
       expect(known).toBeUndefined();
-      const counts = new Map<string, number>();
-      for (const { seen } of living.values()) {
-        counts.set(seen.destination, (counts.get(seen.destination) ?? 0) + 1);
-      }
-      const fullest = Math.max(...counts.values());
+      const held = [...living.values()].filter(({ isHalfOpen }) => !isHalfOpen);
+      const fullest = Math.max(...NAT_REALS.map(({ address }) => countTo(address, held)));
       expect(fullest).toBe(ports * ADDRESSES.length);
       return;
     }
@@ -100,13 +103,28 @@ describe('the pool', () => {
     const seen = endsOf(frame);
     if (known !== undefined) {
       expect(seen).toEqual(known.seen);
-      known.expiresMs = expiresMs;
+      known.expiresMs = on.director.nowMs + (known.isHalfOpen ? HALF_OPEN_MS : ESTABLISHED_MS);
       return;
     }
     expect(ADDRESSES).toContain(seen.source);
     expect(seen.sourcePort - 60_000).toBeLessThan(ports);
-    for (const other of living.values()) expect(other.seen).not.toEqual(seen);
-    living.set(key, { client, port, seen, expiresMs });
+    const taken = all.find(([, other]) => JSON.stringify(other.seen) === JSON.stringify(seen));
+    if (taken !== undefined) {
+      // Only where there was no other, and only of one that nobody has finished opening.
+      expect(taken[1].isHalfOpen).toBe(true);
+      expect(countTo(seen.destination, [...living.values()])).toBe(ports * ADDRESSES.length);
+      living.delete(taken[0]);
+    }
+    const expiresMs = on.director.nowMs + HALF_OPEN_MS;
+    living.set(key, { client, port, seen, isHalfOpen: true, expiresMs });
+  }
+
+  function establish(on: Scene, flow: Living | undefined) {
+    if (flow === undefined) return;
+    const { client: source, port: sourcePort } = flow;
+    expect(on.receive(natTcp({ source, sourcePort })).verdict).toBe('send 1');
+    flow.isHalfOpen = false;
+    flow.expiresMs = on.director.nowMs + ESTABLISHED_MS;
   }
 
   function answer(on: Scene, flow: Living | undefined) {
@@ -122,24 +140,37 @@ describe('the pool', () => {
     const { destination, destinationPort } = endsOf(frame);
     expect([destination, destinationPort]).toEqual([flow.client, flow.port]);
     // SYN_RECV lives for another minute after each packet of either side.
-    flow.expiresMs = on.director.nowMs + HALF_OPEN_MS;
+    flow.expiresMs = on.director.nowMs + (flow.isHalfOpen ? HALF_OPEN_MS : ESTABLISHED_MS);
   }
 
   const SYN = (port: number) => natTcp({ sourcePort: port, flags: tcp.SYN });
 
-  test('is used up by living flows, and a closed one gives way', () => {
-    const on = makeScene({
+  /** Two reals in turn: one port for each of them. */
+  const onePort = () =>
+    makeScene({
       services: SERVICES,
       pool: { addresses: ['10.0.0.200'], firstPort: 60_000, portCount: 1 },
     });
-    // Two reals in turn: one port for each of them.
-    expect([1, 2, 3].map((port) => on.receive(SYN(port)).verdict)).toEqual([
-      ...['send 1', 'send 1', 'drop no-source-port'],
-    ]);
-    on.receive(natTcp({ sourcePort: 1 }));
+
+  test('is used up by established flows, and a closed one gives way', () => {
+    const on = onePort();
+    for (const port of [1, 2]) {
+      expect(on.receive(SYN(port)).verdict).toBe('send 1');
+      on.receive(natTcp({ sourcePort: port }));
+    }
+    expect(on.receive(SYN(3)).verdict).toBe('drop no-source-port');
     expect(on.receive(natTcp({ sourcePort: 1, flags: tcp.RST })).verdict).toBe('send 1');
     const verdicts = [4, 5].map((port) => on.receive(SYN(port)).verdict);
     expect(verdicts.sort()).toEqual(['drop no-source-port', 'send 1']);
+  });
+
+  test('is not barred by half-open connections, but by exchanges of UDP that may be answered', () => {
+    const on = onePort();
+    const syns = [1, 2, 3, 4].map((port) => on.receive(SYN(port)).verdict);
+    expect(syns).toEqual(['send 1', 'send 1', 'send 1', 'send 1']);
+    expect(on.receive(natTcp({ sourcePort: 1 })).verdict).toBe('drop no-flow');
+    const udp = [1, 2, 3].map((port) => on.receive(natUdp({ sourcePort: port })).verdict);
+    expect(udp).toEqual(['send 1', 'send 1', 'drop no-source-port']);
   });
 
   test('gives a client the same address again, and the same port to the same flow', () => {

@@ -86,6 +86,17 @@ describe('the table of clients', () => {
     expect(opened).toBeLessThanOrEqual(705);
   });
 
+  test('owes nothing for a flow that it opened long ago and still has', () => {
+    const table = createClientTable(8, 1);
+    const share = { ...RATE_ALONE, burstMs: INTERVAL_MS };
+    const number = enterClient(table, keyOf(0, 1), 0);
+    holdClient(table, number, share, 0);
+    const DAY_MS = 86_400_000;
+    for (let day = 1; day <= 30; day++) sweepClients(table, (day * DAY_MS) | 0, 8);
+    expect(table.active).toBe(1);
+    expect(isAtLimit(table, number, share, (30 * DAY_MS) | 0)).toBe(false);
+  });
+
   test('gives up who owes least where a set is full, and never who has flows', () => {
     const table = createClientTable(8, 3);
     const enter = (client: number) => enterClient(table, keyOf(0, client), 0);

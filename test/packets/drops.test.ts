@@ -175,6 +175,9 @@ const withState: PacketCase[] = [
   refuse('source-denied', 'a client that the service does not know', dsrTcp(SYN), {
     scene: () => makeScene({ services: onlyFor('203.0.113.0/24') }),
   }),
+  ...['0.1.2.3', '127.0.0.1', '224.0.0.1', '255.255.255.255', DSR_VIP].map((source) =>
+    refuse('source-denied', `no client: ${source}`, dsrTcp({ ...SYN, source }), {}),
+  ),
   refuse('flow-table-full', 'one place, which a UDP flow has', natTcp(SYN), {
     scene: () => makeScene({ maximumFlows: 1 }),
     before: (scene) => {
@@ -191,7 +194,9 @@ const withState: PacketCase[] = [
     natTcp({ ...SYN, sourcePort: 4 }),
     {
       scene: fullnatOfOnePort,
-      before: (scene) => void scene.receive(natTcp({ ...SYN })),
+      before: (scene) => {
+        for (const frame of [natTcp(SYN), natTcp()]) scene.receive(frame);
+      },
     },
   ),
   ...[

@@ -173,7 +173,10 @@ describe('dropped:', () => {
       'one port, and the third client',
       natTcp6({ ...SYN, sourcePort: 3 }),
       (on) => {
-        for (const sourcePort of [1, 2]) on.receive(natTcp6({ ...SYN, sourcePort }));
+        for (const sourcePort of [1, 2]) {
+          on.receive(natTcp6({ ...SYN, sourcePort }));
+          on.receive(natTcp6({ sourcePort }));
+        }
       },
     ),
     drop('no-source-port', 'a pool of IPv4 alone', natTcp6(SYN), (on) => {
@@ -371,6 +374,7 @@ describe('the ports of the pool', () => {
     for (let sourcePort = 1; sourcePort <= 16; sourcePort++) {
       const { verdict, frame } = scene.receive(natTcp6({ ...SYN, sourcePort }));
       expect(verdict).toBe('send 1');
+      scene.receive(natTcp6({ sourcePort }));
       seen.add(`${sourceOf(frame).join()} ${frame[53]}`);
     }
     expect(seen.size).toBe(16);
@@ -401,9 +405,12 @@ describe('the ports of the pool', () => {
   const takenBy = (worker: number, addresses: readonly string[], portCount: number) => {
     const scene = fullnat({ pool: { addresses, firstPort: PORT, portCount } });
     Object.assign(scene.director, { worker, workers: 3 });
-    const outcomes = Array.from({ length: 30 }, (_, index) =>
-      scene.receive(natTcp6({ ...SYN, sourcePort: index + 1 })),
-    );
+    const outcomes = Array.from({ length: 30 }, (_, index) => {
+      const outcome = scene.receive(natTcp6({ ...SYN, sourcePort: index + 1 }));
+      // An established connection keeps its port.
+      scene.receive(natTcp6({ sourcePort: index + 1 }));
+      return outcome;
+    });
     const sent = outcomes.filter(({ verdict }) => verdict === 'send 1');
     const rest = outcomes.filter(({ verdict }) => verdict === 'drop no-source-port');
     expect(sent.length + rest.length).toBe(outcomes.length);

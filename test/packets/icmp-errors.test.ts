@@ -299,7 +299,7 @@ describe('without its flow, where the choice is the same everywhere', () => {
 
 describe('for any flow and any quote', () => {
   const address = fc
-    .integer({ min: 0x0100_0000, max: 0x7fff_ffff })
+    .integer({ min: 0x0100_0000, max: 0x7eff_ffff })
     .map((value) => formatIpv4(value));
   const port = fc.integer({ min: 0, max: 0xffff });
   const flow = fc.record({

@@ -174,6 +174,17 @@ describe('reals', () => {
     expect(goesTo(scene)).toBe('020000000d99');
   });
 
+  test('are not believed behind a Fragment header, not even of the whole packet', () => {
+    const scene = makeScene6();
+    const bytes = [...advertisement(moved)];
+    const fragment = [58, 0, 0, 0, 0, 0, 0, 1];
+    const [length, ofFragment] = [bytes[19]! + fragment.length, 44];
+    const behind = [...bytes.slice(0, 54), ...fragment, ...bytes.slice(54)];
+    const frame = Uint8Array.from(behind).fill(length, 19, 20).fill(ofFragment, 20, 21);
+    expect(scene.receive(frame, { arm: INSIDE }).verdict).toBe('pass');
+    expect(goesTo(scene)).toBe('020000000d01');
+  });
+
   test('keep their MAC address unless the advertisement replaces it', () => {
     const scene = makeScene6();
     scene.receive(advertisement(moved, { flags: ndp.SOLICITED }), { arm: INSIDE });

@@ -53,10 +53,10 @@ test.each([
 });
 
 test.each([
-  ['a client that is everybody', dsrUdp({ source: '255.255.255.255' })],
-  ['a station that is a group', dsrUdp({ sourceMac: '01:00:5e:00:00:01' })],
-])('never to %s', (_, frame) => {
-  expect(makeDrained().receive(frame)).toMatchObject({ verdict: 'drop no-real', own: [] });
+  ['a client that is everybody', dsrUdp({ source: '255.255.255.255' }), 'source-denied'],
+  ['a station that is a group', dsrUdp({ sourceMac: '01:00:5e:00:00:01' }), 'no-real'],
+])('never to %s', (_, frame, reason) => {
+  expect(makeDrained().receive(frame)).toMatchObject({ verdict: `drop ${reason}`, own: [] });
 });
 
 test('fifty times at once and then once a millisecond', () => {

@@ -35,6 +35,14 @@ test('builds a captured echo reply over rubbish, byte for byte', () => {
   expect([built.getUint8(0), built.getUint8(65)]).toEqual([0xa5, 0xa5]);
 });
 
+test('setType makes a good reply of an echo request that is nothing but zeros', () => {
+  const frame = new DataView(new ArrayBuffer(64));
+  frame.setUint8(0, icmp.ECHO_REQUEST);
+  icmp.refreshChecksum(frame, 0, 64);
+  icmp.setType(frame, 0, icmp.ECHO_REPLY);
+  expect(icmp.hasGoodChecksum(frame, 0, 64)).toBe(true);
+});
+
 test('setType makes of the captured request the reply that Linux gave', () => {
   const frame = captured.echoRequest();
   icmp.setType(frame, L4, icmp.ECHO_REPLY);
