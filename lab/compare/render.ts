@@ -194,7 +194,8 @@ function renderCosts(result: CompareResult, colours: Colours): string {
 
 const COST_NOTE =
   "µs/packet, s/GB: processor time of the balancer's own processes; more: of the whole machine, " +
-  'more than without a balancer; in, out: bytes at the balancer for each byte delivered';
+  'more than without a balancer; µs/packet is at saturation, at which each path lost its own share; ' +
+  'in, out: bytes at the balancer for each byte delivered';
 
 /** Where the kernel forwards there are no processes, only what the machine spends more. */
 function costCells(path: PathResult, cost: CpuCost | null, scale: number): string[] {

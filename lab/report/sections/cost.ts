@@ -5,7 +5,7 @@ import { quantile } from '../../quantile.ts';
 import { type Figure, figures } from '../chart.ts';
 import { roundAbove } from '../charts/axes.ts';
 import { type BarRow, barChart, nothingIn } from '../charts/bars.ts';
-import { memory, seconds, tick } from '../figures.ts';
+import { memory, seconds, share, tick } from '../figures.ts';
 import { html } from '../html.ts';
 import { noneSamples, samplesOf, whyAbsent } from '../look-up.ts';
 import { colourOf } from '../path-style.ts';
@@ -24,7 +24,9 @@ export function costSection(result: CompareResult): Section {
     body: html`<p>Processor time of the whole machine, both ends included, for each packet or
 gigabyte (10<sup>9</sup> bytes) that arrived; medians. The strong part of a bar is the balancer’s
 own processes. A kernel that forwards works in nobody’s process, so “above none”, the difference to
-the path without a balancer, is what compares a kernel with a program.</p>
+the path without a balancer, is what compares a kernel with a program. Small packets are a flood: their
+figure is that of a machine at saturation, where each path lost a share of its own and what was spent
+on lost packets counts too. A kernel that forwards in the sender’s softirq slows the sender down instead.</p>
 ${figures(cpu)}`,
   };
 }
@@ -37,15 +39,18 @@ interface CpuFigure {
 
 function cpuFigure(result: CompareResult, { title, measure, cost }: CpuFigure): Figure | undefined {
   const none = noneSamples(result, measure);
+  const flooded = measure === 'packets';
   const rows = result.paths.map((path) => {
     const found = cost(samplesOf(path, measure), none);
-    return costRow(path, found, whyAbsent(path, measure));
+    const row = costRow(path, found, whyAbsent(path, measure));
+    return flooded ? { ...row, cells: [...row.cells, lossOf(path)] } : row;
   });
   if (nothingIn(rows)) return undefined;
   const limit = limitFor(rows.flatMap(({ value }) => value ?? []));
   const columns = [
     { title: 'machine', width: 54 },
     { title: 'above none', width: 62 },
+    ...(flooded ? [{ title: 'lost', width: 46 }] : []),
   ];
   const format = (value: number) => tick(value, 's');
   const description = `${title}: processor time by path`;
@@ -54,6 +59,12 @@ function cpuFigure(result: CompareResult, { title, measure, cost }: CpuFigure): 
     ...(limit === undefined ? {} : { note: 'Bars with » are longer; their figures stand beside.' }),
     chart: barChart({ description, rows, columns, format, limit }),
   };
+}
+
+/** Of the small packets that were sent. */
+function lossOf(path: PathResult): string {
+  const losses = samplesOf(path, 'packets').flatMap(({ lossShare }) => lossShare ?? []);
+  return losses.length === 0 ? '' : share(quantile(losses, 0.5));
 }
 
 /** One path that costs ten times as much as the others would make all of theirs look the same. */
@@ -95,7 +106,7 @@ function memoryFigure(result: CompareResult): Figure | undefined {
   if (nothingIn(rows)) return undefined;
   return {
     title: html`Memory <span class="unit">MiB resident</span>`,
-    note: 'Of the balancer’s processes, after all measures.',
+    note: 'Of the balancer’s processes, after all measures; a page that several share counts once.',
     chart: barChart({
       description: 'Resident memory by path',
       ...{ rows, columns: [{ title: 'resident', width: 66 }] },

@@ -87,7 +87,7 @@ function lossFigure(result: CompareResult): Figure | undefined {
   if (nothingIn(rows)) return undefined;
   return {
     title: html`Small packets lost <span class="unit">share of those sent</span>`,
-    note: 'In a flood as fast as the sender can, so that every path loses what it cannot carry.',
+    note: 'In a flood as fast as the sender can. A kernel that forwards in the sender’s own softirq slows the sender down and so loses little; any other path loses what it cannot carry.',
     chart: barChart({
       description: 'Share of small packets lost, by path',
       ...{ rows, columns: [{ title: 'median', width: 60 }] },
