@@ -59,10 +59,10 @@ export async function runSoak(options: SoakCommandOptions): Promise<number> {
         seconds: options.seconds,
         intervalSeconds: options.intervalSeconds,
         signal: interruption.signal,
-        onPoint: (point) => {
+        onPoint: (point, drops) => {
           points.push(point);
           say(pointLine(point));
-          write([...done, { method, status: 'partly', reason: 'not ended', points, drops: {} }]);
+          write([...done, { method, status: 'partly', reason: 'not ended', points, drops }]);
         },
       });
       done.push(result);
@@ -113,7 +113,7 @@ function pointLine(point: SoakPoint): string {
   return inColumns([
     duration(atSeconds * 1000),
     (bitsPerSecond / 1e9).toFixed(2),
-    number(requestsPerSecond),
+    requestsPerSecond === null ? '-' : number(requestsPerSecond),
     p99Seconds === null ? '-' : (p99Seconds * 1000).toFixed(2),
     bytes(point.residentBytes),
     number(point.activeFlows),

@@ -70,6 +70,7 @@ function renderSoaks(soaks: readonly SoakResult[], colours: Colours): string {
     const first = points[0];
     const last = points.at(-1);
     const middle = (values: readonly number[]) => quantile(values, 0.5);
+    const rates = points.flatMap(({ requestsPerSecond }) => requestsPerSecond ?? []);
     if (first === undefined || last === undefined) {
       return [method, status, ...new Array<string>(6).fill('–')];
     }
@@ -78,7 +79,7 @@ function renderSoaks(soaks: readonly SoakResult[], colours: Colours): string {
       status,
       String(Math.round(last.atSeconds)),
       (middle(points.map(({ bitsPerSecond }) => bitsPerSecond)) / 1e9).toPrecision(3),
-      count(middle(points.map(({ requestsPerSecond }) => requestsPerSecond))),
+      rates.length === 0 ? '–' : count(middle(rates)),
       bytes(first.residentBytes),
       bytes(last.residentBytes),
       count(points.reduce((sum, { droppedFrames }) => sum + droppedFrames, 0)),

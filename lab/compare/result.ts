@@ -194,7 +194,8 @@ export interface SoakPoint {
   /** Since the soak began. */
   readonly atSeconds: number;
   readonly bitsPerSecond: number;
-  readonly requestsPerSecond: number;
+  /** Null, as p99Seconds, if the load of requests failed meanwhile. */
+  readonly requestsPerSecond: number | null;
   readonly p99Seconds: number | null;
   readonly residentBytes: number;
   readonly activeFlows: number;

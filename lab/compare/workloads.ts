@@ -70,8 +70,9 @@ function soaksOf(minutes: number): Workload[] {
   const done: SoakResult[] = [];
   return (['dsr', 'nat'] as const).map((method) => {
     const points: SoakPoint[] = [];
+    let drops: SoakResult['drops'] = {};
     const partly = (reason: string): SoakResult => ({
-      ...{ method, status: 'partly', reason, drops: {} },
+      ...{ method, status: 'partly', reason, drops },
       points: [...points],
     });
     return {
@@ -79,8 +80,9 @@ function soaksOf(minutes: number): Workload[] {
       seconds: seconds + SOAK_SECONDS_BESIDE,
       onTop: true,
       take: async ({ note, say, signal }) => {
-        const onPoint = (point: SoakPoint) => {
+        const onPoint = (point: SoakPoint, sinceBegin: SoakResult['drops']) => {
           points.push(point);
+          drops = sinceBegin;
           say(`soak, ${method}: ${Math.round(point.atSeconds)} of ${seconds} s`);
           note({ soaks: [...done, partly('it is not over')] });
         };

@@ -16,8 +16,8 @@ export interface SoakOptions {
   readonly seconds: number;
   /** Whole seconds from point to point; the last may come sooner. */
   readonly intervalSeconds: number;
-  /** Called for each point as soon as it is known. */
-  onPoint(point: SoakPoint): void;
+  /** Called for each point as soon as it is known, with all drops until then. */
+  onPoint(point: SoakPoint, drops: SoakResult['drops']): void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -89,7 +89,7 @@ async function soakLab(running: RunningLab, options: SoakOptions, seen: Seen): P
       };
       seen.drops = drops;
       seen.points.push(point);
-      options.onPoint(point);
+      options.onPoint(point, drops);
       goingOn(bulk);
     }
     await bulk.stop();
@@ -117,7 +117,7 @@ async function sendRequests(
     };
   } catch (error) {
     reasons.push(`point ${points.length + 1}: ${reasonOf(error)}`);
-    return { requestsPerSecond: 0, p99Seconds: null };
+    return { requestsPerSecond: null, p99Seconds: null };
   }
 }
 
