@@ -9,11 +9,11 @@ const WAYS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
 
 export function renderWorkloads(result: CompareResult, colours: Colours): string {
   const { sql, cache, soaks } = result;
-  const sqlPoints = (sql?.points ?? []).map(({ path, connections, queriesPerSecond }) => ({
-    ...{ path, at: connections, values: queriesPerSecond },
+  const sqlPoints = (sql?.points ?? []).map(({ path, connections, queriesPerSecond, rounds }) => ({
+    ...{ path, at: connections, values: queriesPerSecond, rounds },
   }));
-  const cachePoints = (cache?.points ?? []).map(({ path, proxies, commandsPerSecond }) => ({
-    ...{ path, at: proxies, values: commandsPerSecond },
+  const cachePoints = (cache?.points ?? []).map(({ path, proxies, commandsPerSecond, rounds }) => ({
+    ...{ path, at: proxies, values: commandsPerSecond, rounds },
   }));
   return [
     ...(sql === undefined

@@ -154,10 +154,12 @@ export type WorkloadPath = 'direct' | 'dsr' | 'nat';
 export interface SqlPoint {
   readonly path: WorkloadPath;
   readonly connections: number;
-  /** One value a round. */
+  /** One value for each round that did not fail. */
   readonly queriesPerSecond: readonly number[];
   /** 95th percentile of each round, seconds. */
   readonly p95Seconds: readonly number[];
+  /** Which round each value is of; in results without it, all of them in their order. */
+  readonly rounds?: readonly number[];
   readonly errors: number;
 }
 
@@ -176,6 +178,8 @@ export interface CachePoint {
   /** twemproxy processes; 0: the client talks to memcached itself. */
   readonly proxies: number;
   readonly commandsPerSecond: readonly number[];
+  /** As of `SqlPoint`. */
+  readonly rounds?: readonly number[];
   /** The first second of the first round alone: is a warm-up needed? */
   readonly firstSecondCommands: number | null;
   readonly errors: number;

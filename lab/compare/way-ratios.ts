@@ -14,6 +14,7 @@ export interface WayRatio {
 export function sqlRatios({ points }: SqlResult, way: BalancedWay): WayRatio[] {
   const rows = points.map((point: SqlPoint) => ({
     ...{ path: point.path, at: point.connections, values: point.queriesPerSecond },
+    rounds: point.rounds,
   }));
   return ratiosOf(rows, way);
 }
@@ -21,28 +22,36 @@ export function sqlRatios({ points }: SqlResult, way: BalancedWay): WayRatio[] {
 export function cacheRatios({ points }: CacheResult, way: BalancedWay): WayRatio[] {
   const rows = points.map((point: CachePoint) => ({
     ...{ path: point.path, at: point.proxies, values: point.commandsPerSecond },
+    rounds: point.rounds,
   }));
   return ratiosOf(rows, way);
 }
 
-/** What a way reached at one number of connections or proxies, by round. */
+/** What a way reached at one number of connections or proxies. */
 export interface WayPoint {
   readonly path: WorkloadPath;
   readonly at: number;
   readonly values: readonly number[];
+  /** Which round each value is of; without it, all of them in their order. */
+  readonly rounds?: readonly number[] | undefined;
 }
 
 export function ratiosOf(rows: readonly WayPoint[], way: BalancedWay): WayRatio[] {
   const own = rows.filter(({ path }) => path === way).sort((a, b) => a.at - b.at);
-  return own.flatMap(({ at, values }) => {
-    const direct = rows.find((row) => row.path === 'direct' && row.at === at)?.values ?? [];
-    const ratios = values.flatMap((value, round) => {
-      const other = direct[round] ?? 0;
+  return own.flatMap(({ at, values, rounds }) => {
+    const direct = byRound(rows.find((row) => row.path === 'direct' && row.at === at));
+    const ratios = values.flatMap((value, index) => {
+      const other = direct.get(rounds?.[index] ?? index) ?? 0;
       return other === 0 ? [] : [value / other];
     });
     const spread = spreadOf(ratios);
     return spread === null ? [] : [{ at, spread }];
   });
+}
+
+function byRound(row: WayPoint | undefined): Map<number, number> {
+  const rounds = row?.rounds;
+  return new Map(row?.values.map((value, index) => [rounds?.[index] ?? index, value]));
 }
 
 /** The point with the smallest median. */

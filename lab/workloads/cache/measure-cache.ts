@@ -101,6 +101,7 @@ class Point {
   readonly path: WorkloadPath;
   readonly proxies: number;
   readonly rates: number[] = [];
+  readonly rounds: number[] = [];
   firstSecond: number | null = null;
   errors = 0;
 
@@ -115,15 +116,16 @@ class Point {
 
   add(round: number, result: MemcaslapResult): void {
     this.rates.push(result.commandsPerSecond);
+    this.rounds.push(round);
     this.errors += result.errors;
     if (round === 0) this.firstSecond = result.firstSecondCommands;
   }
 
   result(): CachePoint {
-    const { path, proxies, rates, firstSecond, errors } = this;
+    const { path, proxies, rates, rounds, firstSecond, errors } = this;
     return {
       ...{ path, proxies, errors },
-      commandsPerSecond: rates,
+      ...{ commandsPerSecond: rates, rounds },
       firstSecondCommands: firstSecond,
     };
   }

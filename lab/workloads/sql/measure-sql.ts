@@ -88,7 +88,7 @@ interface Measured {
 }
 
 async function measureAll(bed: SqlBed, options: SqlOptions, logs: string): Promise<Measured> {
-  const runs = new Map<string, Run[]>();
+  const runs = new Map<string, RoundRun[]>();
   const reasons: string[] = [];
   const failures: Record<WorkloadPath, number> = { direct: 0, dsr: 0, nat: 0 };
   const aborted = () => options.signal?.aborted === true;
@@ -100,7 +100,8 @@ async function measureAll(bed: SqlBed, options: SqlOptions, logs: string): Promi
       const run = await measureOne(bed, step, options, logs);
       failures[step.path] = 0;
       const key = keyOf(step);
-      if (step.round > 0) runs.set(key, [...(runs.get(key) ?? []), run]);
+      const { round } = step;
+      if (round > 0) runs.set(key, [...(runs.get(key) ?? []), { ...run, round: round - 1 }]);
     } catch (error) {
       if (aborted()) break;
       failures[step.path] += 1;
@@ -147,6 +148,11 @@ interface Run {
   readonly errors: number;
 }
 
+interface RoundRun extends Run {
+  /** From 0. */
+  readonly round: number;
+}
+
 async function measureOne(
   bed: SqlBed,
   { round, path, connections }: SqlStep,
@@ -167,7 +173,7 @@ async function measureOne(
 const keyOf = ({ path, connections }: Omit<SqlStep, 'round'>) => `${path} ${connections}`;
 
 /** A point for each way and number of connections that has been measured at least once. */
-function pointsOf(options: SqlOptions, runs: ReadonlyMap<string, readonly Run[]>): SqlPoint[] {
+function pointsOf(options: SqlOptions, runs: ReadonlyMap<string, readonly RoundRun[]>): SqlPoint[] {
   return SQL_PATHS.flatMap((path) =>
     options.connections.flatMap((connections) => {
       const own = runs.get(keyOf({ path, connections }));
@@ -177,6 +183,7 @@ function pointsOf(options: SqlOptions, runs: ReadonlyMap<string, readonly Run[]>
         connections,
         queriesPerSecond: own.map((run) => run.queriesPerSecond),
         p95Seconds: own.map((run) => run.p95Seconds),
+        rounds: own.map(({ round }) => round),
         errors: own.reduce((sum, run) => sum + run.errors, 0),
       };
     }),

@@ -408,6 +408,9 @@ describe('furiwake lab report', () => {
     expect(() => runReport({ file, out: undefined })).toThrow(
       `${file}: found no paths, soaks or conditions in it`,
     );
+        // The first round of NAT failed.
+        { ...point, path: 'nat' as const, rounds: [1], queriesPerSecond: [50] },
     expect(() => runReport({ file: `${file}.gone`, out: undefined })).toThrow('ENOENT');
   });
+    expect(sqlRatios(sql, 'nat')[0]!.spread).toMatchObject({ median: 0.25, count: 1 });
 });
