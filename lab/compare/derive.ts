@@ -117,8 +117,20 @@ export function ratioToNone(samples: Samples, none: Samples): Spread | null {
   return spreadOf(ratios);
 }
 
+/** Of all samples of a path. */
+export interface MedianLatency extends Latency {
+  /** How many messages the sample with the fewest has: a tail beyond them was never seen. */
+  readonly fewest: number;
+}
+
+/** A share of 99.9 % needs so many messages for one to be beyond it. */
+const P999_MESSAGES = 1000;
+
+/** Whether each sample had messages enough for a p99.9. */
+export const hasP999 = ({ fewest }: MedianLatency): boolean => fewest >= P999_MESSAGES;
+
 /** One latency of all samples: the median of each figure; counts are sums. Null without any. */
-export function medianLatency(samples: Samples): Latency | null {
+export function medianLatency(samples: Samples): MedianLatency | null {
   const all = samples.flatMap(({ latency }) => latency ?? []);
   const [first] = all;
   if (first === undefined) return null;
@@ -133,6 +145,7 @@ export function medianLatency(samples: Samples): Latency | null {
       ([share], index) => [share, median(({ distribution }) => distribution[index]![1])] as const,
     ),
     count: all.reduce((sum, { count }) => sum + count, 0),
+    fewest: Math.min(...all.map(({ count }) => count)),
     ratePerSecond: median(({ ratePerSecond }) => ratePerSecond),
   };
 }

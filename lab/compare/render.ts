@@ -20,6 +20,7 @@ import {
   type CpuCost,
   cpuPerCount,
   cpuPerGigabyte,
+  hasP999,
   medianLatency,
   ratioToNone,
   type Spread,
@@ -164,8 +165,8 @@ function renderLatency(result: CompareResult, measure: MeasureName, colours: Col
     const latency = medianLatency(samplesOf(path, measure));
     const cells = cellsOf(result, path, measure);
     if (latency === null) return [...cells, '', '', ''];
-    const tail = [latency.p99Seconds, latency.p999Seconds].map(microseconds);
-    return [...cells, ...tail, count(latency.ratePerSecond)];
+    const p999 = hasP999(latency) ? microseconds(latency.p999Seconds) : NO_FIGURE;
+    return [...cells, microseconds(latency.p99Seconds), p999, count(latency.ratePerSecond)];
   });
   return table(columns, rows, colours);
 }

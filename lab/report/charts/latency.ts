@@ -1,12 +1,12 @@
 // Distributions of latency: the share of messages on a scale of nines (90, 99, 99.9 %, each as far
 // from the one before), against time on a logarithmic scale. Both scales make room for the tail.
-import type { Latency } from '../../compare/result.ts';
+import type { MedianLatency } from '../../compare/derive.ts';
 import type { Chart } from '../chart.ts';
 import { tick } from '../figures.ts';
 import { type Curve, lineChart } from './lines.ts';
 
 export interface LatencyCurve extends Omit<Curve, 'points'> {
-  readonly latency: Latency;
+  readonly latency: MedianLatency;
 }
 
 /** 0 for 0 %, 1 for 90 %, 2 for 99 %: how many nines a share has. */
@@ -42,9 +42,9 @@ export function latencyChart(description: string, all: readonly LatencyCurve[]):
 }
 
 /** The share of 1, the slowest message of all, has no place on the scale: it has endless nines. */
-function pointsOf({ distribution, count }: Latency) {
-  // A share that less than one message is beyond says nothing.
-  const most = Math.min(MOST_NINES, Math.log10(Math.max(1, count)));
+function pointsOf({ distribution, fewest }: MedianLatency) {
+  // A share that less than one message of a round is beyond says nothing.
+  const most = Math.min(MOST_NINES, Math.log10(Math.max(1, fewest)));
   return distribution
     .filter(([share, time]) => share < 1 && time > 0 && ninesOf(share) <= most)
     .map(([share, time]) => ({ x: ninesOf(share), y: time }));

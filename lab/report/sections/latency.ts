@@ -1,6 +1,6 @@
 // Latency of all paths, idle and at half load: the whole distribution as curves, and its usual
 // points as a table.
-import { medianLatency, spreadOf } from '../../compare/derive.ts';
+import { hasP999, medianLatency, spreadOf } from '../../compare/derive.ts';
 import type { CompareResult, Latency, MeasureName, PathResult } from '../../compare/result.ts';
 import { type Figure, figures } from '../chart.ts';
 import { latencyChart } from '../charts/latency.ts';
@@ -83,7 +83,9 @@ function latencyCells(path: PathResult, measure: MeasureName, footnotes: Footnot
   return [
     html`${point((each) => each.p50Seconds)}${mark}`,
     point((each) => each.p99Seconds),
-    point((each) => each.p999Seconds),
+    hasP999(latency)
+      ? point((each) => each.p999Seconds)
+      : footnotes.dash('A p99.9 needs 1,000 messages in every round.'),
     point((each) => each.maximumSeconds),
     withPrefix(latency.ratePerSecond, ''),
     withPrefix(latency.count, ''),

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   cpuPerCount,
   cpuPerGigabyte,
+  hasP999,
   medianLatency,
   ratioToNone,
   spreadOf,
@@ -101,7 +102,8 @@ describe('the latency of several samples', () => {
       sample({ latency: latencyOf([0, factor, 2 * factor], 100 * factor) }),
     );
     const latency = medianLatency(samples)!;
-    expect(latency).toMatchObject({ p50Seconds: 2, maximumSeconds: 4, count: 9 });
+    expect(latency).toMatchObject({ p50Seconds: 2, maximumSeconds: 4, count: 9, fewest: 3 });
+    expect(hasP999(latency)).toBe(false);
     expect(latency.ratePerSecond).toBe(200);
     expect(latency.distribution.at(-1)).toEqual([1, 4]);
     expect(latency.distribution[0]).toEqual([0, 0]);
