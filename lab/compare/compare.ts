@@ -334,12 +334,12 @@ async function runWorkload(context: CompareContext, workload: Workload): Promise
   if (signal.aborted) throw new Interrupted();
 }
 
-/** Resident memory of processes together; null without any. */
+/** Resident memory of processes together, a page that n share by 1/n each; null without any. */
 export function residentBytes(pids: readonly number[]): number | null {
   const sizes = pids.flatMap((pid) => {
     try {
-      const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-      return [Number(/^VmRSS:\s*(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024];
+      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+      return [Number(/^Pss:\s*(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024];
     } catch {
       return [];
     }
