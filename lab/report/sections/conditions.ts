@@ -40,8 +40,8 @@ export function configsSection({ paths }: CompareResult): Section {
   return {
     id: 'paths',
     title: 'Paths and their configuration',
-    body: html`<p>Every peer is configured as its own manual advises; the files are here as they
-were used.</p>
+    body: html`<p>Every peer is configured as its own manual advises, but for the flowtables of nft,
+which are not used; the files are here as they were used.</p>
 ${paths.map(pathConfigs)}`,
   };
 }
