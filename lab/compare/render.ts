@@ -88,7 +88,7 @@ const SHOWN: Readonly<
   connections: { title: 'connections/s', show: count },
   requests: { title: 'requests/s', show: count },
   'latency-idle': { title: 'idle', show: microseconds },
-  'latency-half': { title: 'half load', show: microseconds },
+  'latency-half': { title: 'half rate', show: microseconds },
 };
 
 function microseconds(seconds: number): string {

@@ -47,7 +47,7 @@ export const MEASURES: Readonly<
   connections: { title: 'New connections', unit: 'connection/s', better: 'more' },
   requests: { title: 'Requests', unit: 'request/s', better: 'more' },
   'latency-idle': { title: 'Latency, idle (median)', unit: 's', better: 'less' },
-  'latency-half': { title: 'Latency at half load (median)', unit: 's', better: 'less' },
+  'latency-half': { title: 'Latency at half the request rate (median)', unit: 's', better: 'less' },
 };
 
 /** What the balancer's host received and sent during a sample, by the kernel's count. */

@@ -258,7 +258,8 @@ function besideProxy(facts: Facts, name: PathName): Sentence {
   if (proxy === null || nat === null) return undefined;
   const resident = pathNamed(facts.result, name)?.residentBytes ?? null;
   const own = resident === null ? '' : ` and held ${memory(resident)} of memory`;
-  return `At half of its own load ${facts.title(name)} answered 99 % within ${seconds(proxy.p99Seconds)} (NAT: ${seconds(nat.p99Seconds)})${own}.`;
+  const [pace, beside] = [proxy, nat].map(({ ratePerSecond }) => withPrefix(ratePerSecond, ''));
+  return `At ${pace} messages a second, half of its own request rate, ${facts.title(name)} answered 99 % within ${seconds(proxy.p99Seconds)}${own} (NAT, at ${beside} of its own: ${seconds(nat.p99Seconds)}).`;
 }
 
 /** A limit that the talks name, and what this project does about it today. */

@@ -1,4 +1,4 @@
-// Latency of all paths, idle and at half load: the whole distribution as curves, and its usual
+// Latency of all paths, idle and at a pace: the whole distribution as curves, and its usual
 // points as a table.
 import { hasP999, medianLatency, spreadOf } from '../../compare/derive.ts';
 import type { CompareResult, Latency, MeasureName, PathResult } from '../../compare/result.ts';
@@ -15,13 +15,13 @@ type LatencyMeasure = 'latency-idle' | 'latency-half';
 
 const TITLES: Readonly<Record<LatencyMeasure, string>> = {
   'latency-idle': 'Idle',
-  'latency-half': 'At half load',
+  'latency-half': 'At half the request rate',
 };
 
 const NOTES: Readonly<Record<LatencyMeasure, string>> = {
   'latency-idle': 'One message at a time. The median of the rounds, share by share.',
   'latency-half':
-    'Each path at half of the rate that it can carry itself; the rates are in the table.',
+    'Messages on one connection, at half the rate at which the path itself answered HTTP requests: each path has a pace of its own, which is in the table.',
 };
 
 export function latencySection(result: CompareResult): Section {
