@@ -56,10 +56,17 @@ const DISCARD_RULES = `table netdev discard {
 /** Longer than any comparison, in hundredths of a second. */
 const SWITCH_REMEMBERS = 30 * 24 * 60 * 60 * 100;
 
-/** Sets the conditions of all hosts and starts the servers of all reals; waits until all listen. */
-export async function startCompareServers(lab: Lab, topology: Topology): Promise<void> {
+/**
+ * Sets the conditions of all hosts and starts the servers of all reals; waits until all listen.
+ * @param webWorkers of the web server of each real
+ */
+export async function startCompareServers(
+  lab: Lab,
+  topology: Topology,
+  webWorkers: number,
+): Promise<void> {
   await makeRoomForLoad(lab, topology);
-  await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, real)));
+  await Promise.all(realsOf(topology).flatMap((real) => serversOn(lab, real, webWorkers)));
   await teachSwitch(lab, topology);
 }
 
@@ -86,12 +93,12 @@ async function teachSwitch(lab: Lab, topology: Topology): Promise<void> {
   await Promise.all(speaking);
 }
 
-function serversOn(lab: Lab, real: Host): Promise<unknown>[] {
+function serversOn(lab: Lab, real: Host, workers: number): Promise<unknown>[] {
   // The address that clients' packets arrive for: the VIP on lo, if the real has it.
   const served = real.loopback[0] ?? addressOf(real);
   return [
     // A log of every request would be the largest file of a comparison, and cost on every path.
-    startNginx(lab, real.name, { accessLog: 'off' }),
+    startNginx(lab, real.name, { accessLog: 'off', workers }),
     startIperf3(lab, real.name, served),
     startSockperf(lab, real.name),
     lab.exec(real.name, ['nft', '-f', '-'], { input: DISCARD_RULES }),

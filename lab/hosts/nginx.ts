@@ -24,6 +24,8 @@ export interface NginxOptions {
   readonly accessLog?: 'on' | 'off';
   /** Port 80 unless given. */
   readonly ports?: readonly number[];
+  /** Processes that answer; 1 unless given. */
+  readonly workers?: number;
 }
 
 /** Starts nginx on `host` and waits until it listens on its ports of every address. */
@@ -36,8 +38,8 @@ export async function startNginx(
   const directory = join(lab.directory, `${host}-nginx`);
   mkdirSync(directory, { recursive: true });
   const config = join(directory, 'nginx.conf');
-  const { accessLog = 'on', ports = [WEB_PORT] } = options;
-  writeFileSync(config, nginxConfig({ host, directory, files, accessLog, ports }));
+  const { accessLog = 'on', ports = [WEB_PORT], workers = 1 } = options;
+  writeFileSync(config, nginxConfig({ host, directory, files, accessLog, ports, workers }));
   const daemon = lab.spawn(host, { name: 'nginx', argv: nginxArgv(directory, config) });
   for (const port of ports) {
     await until(
@@ -60,7 +62,8 @@ interface ConfigValues extends Required<NginxOptions> {
   readonly files: string;
 }
 
-function nginxConfig({ host, directory, files, accessLog, ports }: ConfigValues): string {
+function nginxConfig(values: ConfigValues): string {
+  const { host, directory, files, accessLog, ports, workers } = values;
   const listens = ports
     .map((port) => `    listen [::]:${port} backlog=4096 ipv6only=off;`)
     .join('\n');
@@ -71,7 +74,7 @@ function nginxConfig({ host, directory, files, accessLog, ports }: ConfigValues)
   return `# The web server of the lab's real ${host}.
 daemon off;
 user root;
-worker_processes 1;
+worker_processes ${workers};
 pid ${join(directory, 'nginx.pid')};
 error_log stderr warn;
 events { worker_connections 8192; }

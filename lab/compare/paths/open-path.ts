@@ -6,7 +6,7 @@ import type { Lab } from '../../net/lab.ts';
 import type { Daemon } from '../../net/processes.ts';
 import { ALL_PROGRAMS, type Program, whyNoLab } from '../../requirements.ts';
 import { buildTopology } from '../../topologies/build.ts';
-import { clientOf, type Topology } from '../../topologies/topology.ts';
+import { clientOf, realsOf, type Topology } from '../../topologies/topology.ts';
 import { until } from '../../wait.ts';
 import type { OpenPath, Path } from '../path.ts';
 import type { ConfigFile } from '../result.ts';
@@ -65,7 +65,7 @@ async function open(path: Path, plan: Plan): Promise<OpenPath> {
   const { topology, target = topology.vip, offloads = 'on', carriesUdp } = plan;
   const lab = await buildTopology(topology, { offloads });
   try {
-    await startCompareServers(lab, topology);
+    await startCompareServers(lab, topology, webWorkersFor(topology, target));
     const { daemon, configs, beside = [] } = await plan.start(lab, topology);
     const daemons = daemon === undefined ? beside : [daemon, ...beside];
     const opened: OpenPath = {
@@ -86,6 +86,10 @@ async function open(path: Path, plan: Plan): Promise<OpenPath> {
     );
   }
 }
+
+/** Where one real alone is asked, its web server has as many workers as that of three together. */
+const webWorkersFor = (topology: Topology, target: string): number =>
+  target === topology.vip ? 1 : realsOf(topology).length;
 
 async function waitForAnswer(opened: OpenPath, daemon: Daemon | undefined): Promise<void> {
   const { lab, topology, target } = opened;

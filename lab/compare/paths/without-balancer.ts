@@ -1,5 +1,6 @@
 // The two yardsticks: what the client gets from a real on its own Ethernet, with nobody between,
-// and what it gets when a host between the two does no more than route.
+// and what it gets when a host between the two does no more than route. The web server of that one
+// real has as many workers as those of all reals have behind a balancer.
 import { DSR } from '../../topologies/dsr.ts';
 import { NAT } from '../../topologies/nat.ts';
 import { addressOf, directorOf, realsOf, type Topology } from '../../topologies/topology.ts';
@@ -29,7 +30,8 @@ export const NONE: Path = pathOf({
   name: 'none',
   title: 'no balancer',
   kind: 'none',
-  summary: 'the client talks to one real on the same Ethernet; nothing is between them',
+  summary:
+    'the client talks to one real with three web workers on the same Ethernet; nothing is between them',
   topology: ONE_ETHERNET,
   target: addressOf(realsOf(ONE_ETHERNET)[0]!),
   carriesUdp: true,
@@ -40,7 +42,8 @@ export const ROUTING: Path = pathOf({
   name: 'routing',
   title: 'routing',
   kind: 'routing',
-  summary: 'the kernel of the host between routes to one real and back, and balances nothing',
+  summary:
+    'the kernel of the host between routes to one real with three web workers and back, and balances nothing',
   topology: ROUTED,
   target: addressOf(realsOf(ROUTED)[0]!),
   carriesUdp: true,
