@@ -136,6 +136,52 @@ describe('the page', () => {
     expect(PAGE).not.toContain('The machine was busy');
   });
 
+  it('says for what no time was left, and which samples were taken again', () => {
+    const page = renderReport({
+      ...withPath('none', (path) => ({
+        ...path,
+        measures: {
+          ...path.measures,
+          upload: { ...path.measures.upload!, retried: ['iperf3: refused'] },
+        },
+      })),
+      leftOut: ['SQL', 'Requests'],
+    });
+    expect(page).toContain('<b>No time was left</b>: for SQL and Requests.');
+    expect(page).toContain('after the first attempt failed (iperf3: refused); such samples: 1');
+    expect(PAGE).not.toMatch(/No time was left|first attempt/);
+  });
+
+  it('has no p99.9 of fewer than a thousand messages in a round', () => {
+    const few = withSamples('none', 'latency-idle', (sample) => ({
+      ...sample,
+      latency: { ...sample.latency!, count: 999 },
+    }));
+    expect(renderReport(few)).toContain('A p99.9 needs 1,000 messages in every round.');
+    expect(PAGE).not.toContain('A p99.9 needs');
+  });
+
+  it('calls evidence that was not tested no failure', () => {
+    const untested = withPath('none', (path) => {
+      const claims = path.evidence!.claims.map((claim) => ({
+        ...claim,
+        verdict: 'not-tested' as const,
+      }));
+      return { ...path, evidence: { ...path.evidence!, holds: false, claims } };
+    });
+    const page = renderReport(untested);
+    expect(page).toContain('no balancer <span class="badge not-tested">not tested</span></h3>');
+  });
+
+  it('draws no point of a soak whose requests failed', () => {
+    const [soak] = SAMPLE.soaks;
+    const points = soak!.points.map((point) => ({ ...point, requestsPerSecond: null }));
+    const result = { ...SAMPLE, soaks: [{ ...soak!, status: 'partly' as const, points }] };
+    expect(renderReport(result)).toContain('<b>DSR in part</b>');
+    const text = renderWorkloads(result, picocolors.createColors(false));
+    expect(text).toMatch(/^dsr +partly +600 +2\.00 +– /m);
+  });
+
   it('has no figure that is none', () => {
     expect(PAGE).not.toMatch(/NaN|undefined|Infinity/);
     const failed = { status: 'failed', reason: 'no room', points: [] } as const;
@@ -362,8 +408,11 @@ describe('figures', () => {
         { ...point, path: 'direct' as const, queriesPerSecond: [100, 200] },
         { ...point, path: 'dsr' as const, queriesPerSecond: [90, 100, 1] },
         { ...point, path: 'dsr' as const, connections: 200, queriesPerSecond: [7] },
+        // The first round of NAT failed.
+        { ...point, path: 'nat' as const, rounds: [1], queriesPerSecond: [50] },
       ],
     };
+    expect(sqlRatios(sql, 'nat')[0]!.spread).toMatchObject({ median: 0.25, count: 1 });
     expect(
       sqlRatios(sql, 'dsr').map(({ at, spread }) => [at, spread.median, spread.count]),
     ).toEqual([[100, 0.7, 2]]);
@@ -408,9 +457,6 @@ describe('furiwake lab report', () => {
     expect(() => runReport({ file, out: undefined })).toThrow(
       `${file}: found no paths, soaks or conditions in it`,
     );
-        // The first round of NAT failed.
-        { ...point, path: 'nat' as const, rounds: [1], queriesPerSecond: [50] },
     expect(() => runReport({ file: `${file}.gone`, out: undefined })).toThrow('ENOENT');
   });
-    expect(sqlRatios(sql, 'nat')[0]!.spread).toMatchObject({ median: 0.25, count: 1 });
 });
