@@ -13,21 +13,25 @@ export interface RealWatch {
 }
 
 export function watchReals(counters: Counters, log: RunLog): RealWatch {
-  /** By arm and address, because a host that serves two services is one neighbour. */
+  /** By arm and address, because a host that serves two services, or leads to two, is one. */
   const told = new Map<string, string>();
   return {
     look(built, arms) {
-      for (const { id, arm, config } of built.services.flatMap(builtReals)) {
+      for (const { id, arm, gateway, config } of built.services.flatMap(builtReals)) {
         const { neighbour, mac } = neighbourOf(counters, id);
         const armName = arms[arm]?.name ?? '';
-        const key = `${armName} ${config.address}`;
+        const asked = gateway ?? config.address;
+        const key = `${armName} ${asked}`;
         const news = mac ?? neighbour;
         if (neighbour === 'resolving' || told.get(key) === news) continue;
         told.set(key, news);
+        const who = `${gateway === undefined ? 'real' : 'the gateway'} ${asked}`;
+        const whose = gateway === undefined ? 'its packets' : 'packets through it';
+        const how = isIpv6Text(asked) ? 'NDP' : 'ARP';
         const text =
           mac === null
-            ? `real ${config.address} does not answer ${isIpv6Text(config.address) ? 'NDP' : 'ARP'} on ${armName}: its packets are dropped`
-            : `real ${config.address} is at ${mac} on ${armName}`;
+            ? `${who} does not answer ${how} on ${armName}: ${whose} are dropped`
+            : `${who} is at ${mac} on ${armName}`;
         log.event('real', text, { real: config.address, arm: armName, neighbour, mac });
       }
     },

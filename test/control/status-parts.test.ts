@@ -108,6 +108,22 @@ describe('status', () => {
 });
 
 describe('the lines about reals', () => {
+  test('name the gateway that was asked, once for all reals behind it', () => {
+    const lines: string[] = [];
+    const log = { event: (_: string, text: string) => void lines.push(text), problem: () => {} };
+    const services = state.built.services.slice(0, 1).map((service) => ({
+      ...service,
+      reals: service.reals.map((real) => ({ ...real, gateway: '10.1.0.254' })),
+    }));
+    for (const { id } of services[0]!.reals) {
+      counters.values[realAt(counters.room, id) + NEIGHBOUR_STATE] = NEIGHBOUR_UNREACHABLE;
+    }
+    watchReals(counters, log).look({ ...state.built, services }, state.arms);
+    expect(lines).toEqual([
+      'the gateway 10.1.0.254 does not answer ARP on eth0: packets through it are dropped',
+    ]);
+  });
+
   test('come once for each change, and not for a real that is being resolved', () => {
     const lines: string[] = [];
     const log = { event: (_: string, text: string) => void lines.push(text), problem: () => {} };
