@@ -19,6 +19,24 @@ export function completeChecksum(frame: DataView, at: number, end: number): bool
   return type === ethernet.TYPE_IPV6 && completeIpv6(frame, l3, end);
 }
 
+/**
+ * Finishes the checksum that a virtio_net_hdr asks for, of whatever header it is.
+ * @param start where what it covers begins, from the frame's beginning; `field` where it lies there
+ */
+export function completeAt(
+  frame: DataView,
+  at: number,
+  end: number,
+  start: number,
+  field: number,
+): void {
+  const from = at + start;
+  if (from + field + 2 > end) return;
+  const value = checksum.finish(checksum.sum(frame, from, end));
+  // Only UDP minds, and to all others it is the same.
+  frame.setUint16(from + field, value === 0 ? 0xffff : value);
+}
+
 /** What is left to do of the checksum: the sum of a pseudo-header with this length. */
 type PseudoHeader = (frame: DataView, l3: number, protocol: number, lengthBytes: number) => number;
 

@@ -12,6 +12,7 @@ import {
   VNET_HEADER_BYTES,
 } from '../linux/packet-socket-unsafe.ts';
 import { TAG_BYTES } from '../wire/ethernet.ts';
+import { completeAt } from './complete-checksum.ts';
 import {
   type Arm,
   type ArmCounters,
@@ -53,6 +54,10 @@ const VLAN_VALID = 0x10;
 const NEEDS_CSUM = 1;
 const HEADER_LENGTH_AT = 2;
 const CHECKSUM_START_AT = 6;
+const CHECKSUM_FIELD_AT = 8;
+/** Where TCP and UDP begin over IPv4 and IPv6 in nearly all frames. */
+const START_IPV4 = 34;
+const START_IPV6 = 54;
 const GSO_SIZE_AT = 4;
 /** Filter programs and frames of the director's own, up to 64 KiB of IP with all headers. */
 const SCRATCH_BYTES = 69_632;
@@ -181,7 +186,9 @@ export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): 
     batch.end[count] = at + length;
     const header = at - VNET_HEADER_BYTES;
     const segmentBytes = frame.getUint16(header + GSO_SIZE_AT, true);
-    batch.offload[count] = (segmentBytes << 1) | (frame.getUint8(header) & NEEDS_CSUM);
+    let partial = frame.getUint8(header) & NEEDS_CSUM;
+    if (partial !== 0 && segmentBytes === 0) partial = settleChecksum(frame, at, at + length);
+    batch.offload[count] = (segmentBytes << 1) | partial;
     const tagged = frame.getUint32(slot, true) & VLAN_VALID;
     batch.tag[count] = tagged === 0 ? 0 : frame.getInt32(slot + TAG_AT, true);
     bytes += length;
@@ -191,6 +198,20 @@ export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): 
   ring.counters.receivedBytes += bytes;
   if (count === 0) releaseArm(ring);
   return count;
+}
+
+/**
+ * An unfinished checksum that may be another header's than the first TCP or UDP one, such as that
+ * of a packet within VXLAN: the director would take it for the first one's, so it is finished here.
+ * @returns 1 if it is the first one's and was left as it is
+ */
+function settleChecksum(frame: DataView, at: number, end: number): number {
+  const header = at - VNET_HEADER_BYTES;
+  const start = frame.getUint16(header + CHECKSUM_START_AT, true);
+  if (start === START_IPV4 || start === START_IPV6) return 1;
+  completeAt(frame, at, end, start, frame.getUint16(header + CHECKSUM_FIELD_AT, true));
+  finishHeader(frame, at);
+  return 0;
 }
 
 /** Gives the slots of the batch back to the kernel. */

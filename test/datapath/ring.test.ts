@@ -1,6 +1,7 @@
 // The ring as every datapath, and what only it can do: two lanes in one order, offloads, links that
 // come and go, waiting without work. In a child process on real wires.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import type { ArmCounters } from '../../src/datapath/datapath.ts';
 import { whyNoNamespace } from '../linux/namespace.ts';
 import { whyNoBuild } from './compile-child.ts';
@@ -209,6 +210,23 @@ describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
         expect(partialChecksum).toBe(state === 'on');
     },
   );
+
+  test('finishes the checksum of a packet within another, of VXLAN for one', async () => {
+    const ends = { sourceMac: ARM_MACS[1], destinationMac: ARM_MACS[0], source: '10.9.0.1' };
+    const inner = { ...ends, destination: '10.9.0.2', sourcePort: 1, destinationPort: 2 };
+    const vxlan = (packet: Uint8Array) => Uint8Array.of(8, 0, 0, 0, 0, 0, 1, 0, ...packet);
+    const outer = (packet: Uint8Array) =>
+      udpFrame({
+        ...{ ...ends, destination: VIP, sourcePort: 3, destinationPort: 4789 },
+        payload: vxlan(packet),
+      });
+    const payload = Uint8Array.of(1, 2, 3, 4, 5);
+    await station.put(0, [outer(tcpFrame({ ...inner, payload, partialChecksum: true }))]);
+    await expect.poll(seenFrames, POLL).toBe(1);
+    const [seen] = await station.seen();
+    expect(seen!.partialChecksum).toBe(false);
+    expect(seen!.bytes.slice(50)).toEqual(tcpFrame({ ...inner, payload }));
+  });
 
   describe('links', () => {
     test('a link that goes down and comes back is told of, and frames come again', async () => {
