@@ -41,7 +41,7 @@ function makeRequests(): Requests {
     udpFrame({
       sourceMac: CLIENT.mac,
       destinationMac: OUTSIDE.mac,
-      source: `198.51.${100 + (flow >> 8)}.${flow & 255}`,
+      source: `198.18.${flow >> 8}.${flow & 255}`,
       destination: VIP,
       sourcePort: 1024 + flow,
       destinationPort: 80,
