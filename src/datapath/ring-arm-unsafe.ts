@@ -58,6 +58,8 @@ const CHECKSUM_FIELD_AT = 8;
 /** Where TCP and UDP begin over IPv4 and IPv6 in nearly all frames. */
 const START_IPV4 = 34;
 const START_IPV6 = 54;
+/** Where the CRC32c of SCTP lies, which is no sum. */
+const SCTP_FIELD = 8;
 const GSO_SIZE_AT = 4;
 /** Filter programs and frames of the director's own, up to 64 KiB of IP with all headers. */
 const SCRATCH_BYTES = 69_632;
@@ -208,8 +210,9 @@ export function receiveFrom(ring: RingArm, batch: Batch, maximumBytes: number): 
 function settleChecksum(frame: DataView, at: number, end: number): number {
   const header = at - VNET_HEADER_BYTES;
   const start = frame.getUint16(header + CHECKSUM_START_AT, true);
-  if (start === START_IPV4 || start === START_IPV6) return 1;
-  completeAt(frame, at, end, start, frame.getUint16(header + CHECKSUM_FIELD_AT, true));
+  const field = frame.getUint16(header + CHECKSUM_FIELD_AT, true);
+  if (start === START_IPV4 || start === START_IPV6 || field === SCTP_FIELD) return 1;
+  completeAt(frame, at, end, start, field);
   finishHeader(frame, at);
   return 0;
 }
