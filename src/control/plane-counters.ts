@@ -23,8 +23,8 @@ import {
  * Room to reload configurations that are larger than the first one, and for all that come and go:
  * no id is given twice. 128 bytes a row.
  */
-const LEAST_SERVICES = 1024;
-const LEAST_REALS = 8192;
+const LEAST_SERVICES = 512;
+const LEAST_REALS = 4096;
 
 const NEIGHBOUR_FIELDS = [
   NEIGHBOUR_STATE,
