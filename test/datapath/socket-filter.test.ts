@@ -214,6 +214,10 @@ test('holds hundreds of IPv6 addresses, and beyond that takes all IP of this hos
 test('beyond that takes all IP of this host, and still nothing else', () => {
   const program = buildSocketFilter({ wanted: many(MOST + 1), ...sizes });
   expect(program).toEqual(buildSocketFilter({ wanted: undefined, ...sizes }));
+  // What belongs to VLANs takes of the same room.
+  const vlans = Array.from({ length: 100 }, (_, index) => index + 1);
+  const tagged = buildSocketFilter({ wanted: many(MOST), ...sizes, vlans });
+  expect(tagged).toEqual(buildSocketFilter({ wanted: undefined, ...sizes, vlans }));
   expect(runClassicBpf(program, ipv4To(1))).toBeGreaterThan(0);
   expect(runClassicBpf(program, { ...ipv4To(1), packetType: 3 })).toBe(0);
 });
