@@ -344,11 +344,13 @@ class Daemon {
     const own = hostAddresses().map(({ address }) => address);
     const { kept: retired, givenUp } = retiredSources(old, result.config, own);
     const config = { ...result.config, retiredSources: retired };
+    const { table } = this.#built;
     if (!(await this.#take(config))) return;
     const text = `reloaded ${config.file}: ${config.services.map(({ name }) => name).join(', ')}`;
     this.#log.event('reload', text);
     const known = configWarnings(old);
-    for (const warning of [...reloadWarnings(old, config), ...configWarnings(config)]) {
+    const dealt = reloadWarnings(config.workers, table, this.#built.table);
+    for (const warning of [...dealt, ...configWarnings(config)]) {
       if (!known.includes(warning)) this.#log.event('warning', warning);
     }
     const [before, after] = [addressesOf(old.retiredSources), addressesOf(retired)];

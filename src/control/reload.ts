@@ -4,6 +4,8 @@
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
+import type { Table } from '../director/table.ts';
+import { wantedFrames } from './wanted-frames.ts';
 
 /** Fields fixed at start, with the name that the file has for them. */
 const FIXED = [
@@ -30,12 +32,12 @@ export function reloadConfig(running: Config): ReloadResult {
 }
 
 /** What a reload costs that its file does not show. */
-export function reloadWarnings(running: Config, next: Config): string[] {
-  const deals = ({ workers, services }: Config) =>
-    (['prefix', 'prefix6'] as const).map((length) =>
-      workers === 1 ? 0 : Math.min(...services.map((each) => each.persistence?.[length] ?? 128)),
-    );
-  if (deals(running).join() === deals(next).join()) return [];
+export function reloadWarnings(workers: number, before: Table, after: Table): string[] {
+  const [old, next] = [wantedFrames(before), wantedFrames(after)];
+  const isSame =
+    old.clientPrefixLength === next.clientPrefixLength &&
+    old.clientPrefixLength6 === next.clientPrefixLength6;
+  if (workers === 1 || isSame) return [];
   return [
     'the shortest prefix of persistence is another one, and by it clients are dealt out to the ' +
       'workers: the flows of those who come to another worker are not known there',

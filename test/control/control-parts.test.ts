@@ -4,13 +4,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createTableBuilder } from '../../src/control/build-table.ts';
 import { createFlowQuestions } from '../../src/control/flow-questions.ts';
 import { guardRules } from '../../src/control/guard-rules.ts';
 import type { ToDataPlane } from '../../src/control/messages.ts';
 import { fixedChanges, reloadConfig, reloadWarnings } from '../../src/control/reload.ts';
 import { listenForSignals } from '../../src/control/signals.ts';
 import type { FlowStatus } from '../../src/control/status.ts';
+import type { Arm } from '../../src/datapath/datapath.ts';
+import { parseIpv4 } from '../../src/wire/address.ts';
 import { sampleConfig } from './sample-config.ts';
+
+const ARM: Arm = {
+  ...{ name: 'eth0', interfaceIndex: 2, macHigh: 0x02000000, macLow: 1, mtu: 1500 },
+  ...{ address: parseIpv4('10.1.0.1')!, prefixLength: 16 },
+};
 
 describe('signals', () => {
   test('a SIGHUP that comes before anybody can reload is not lost', async () => {
@@ -30,15 +38,18 @@ describe('signals', () => {
 
 describe('reload', () => {
   test('says that clients are dealt out to the workers anew', () => {
-    const persisting = (workers: number, prefix: number) => {
-      const config = sampleConfig({ workers });
+    const persisting = (prefix: number) => {
+      const config = sampleConfig();
       const persistence = { timeout: 1000, prefix, prefix6: 128 };
       const services = config.services.map((service) => ({ ...service, persistence }));
-      return { ...config, services };
+      return createTableBuilder().build({ ...config, services }, [ARM]).table;
     };
-    expect(reloadWarnings(persisting(2, 32), persisting(2, 24))).toHaveLength(1);
-    expect(reloadWarnings(persisting(2, 24), persisting(2, 24))).toEqual([]);
-    expect(reloadWarnings(persisting(1, 32), persisting(1, 24))).toEqual([]);
+    const plain = createTableBuilder().build(sampleConfig(), [ARM]).table;
+    expect(reloadWarnings(2, persisting(32), persisting(24))).toHaveLength(1);
+    expect(reloadWarnings(2, plain, persisting(24))).toHaveLength(1);
+    expect(reloadWarnings(2, plain, persisting(32))).toEqual([]);
+    expect(reloadWarnings(2, persisting(24), persisting(24))).toEqual([]);
+    expect(reloadWarnings(1, persisting(32), persisting(24))).toEqual([]);
   });
 
   test('services may change freely', () => {

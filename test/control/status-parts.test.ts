@@ -157,12 +157,14 @@ describe('counters over several data planes', () => {
     values[firstReal() + REQUEST_PACKETS] = 5;
     values[firstReal() + ACTIVE_FLOWS] = 2;
     values[GLOBAL.activeFlows] = 2;
+    values[GLOBAL.generation] = 7;
     setNeighbour(NEIGHBOUR_RESOLVED);
     clearGauges(counters);
     const base = values.slice();
     expect(values[firstReal() + ACTIVE_FLOWS]).toBe(0);
     expect(values[firstReal() + NEIGHBOUR_STATE]).toBe(0);
     expect(values[GLOBAL.activeFlows]).toBe(0);
+    expect(values[GLOBAL.generation]).toBe(0);
     const posted = new Float64Array(values.length);
     posted[firstReal() + REQUEST_PACKETS] = 3;
     posted[firstReal() + ACTIVE_FLOWS] = 1;
