@@ -1,6 +1,6 @@
 // The ring's data plane: a worker thread that never returns to its event loop while it runs. It
-// spins a little, then sleeps in poll; control wakes it by an eventfd and its messages are fetched
-// between batches.
+// spins a little, then sleeps in poll, or rests if coalesce.ts says so; control wakes it by an
+// eventfd and its messages are fetched between batches.
 import {
   type MessagePort,
   parentPort,
@@ -11,6 +11,8 @@ import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { adviseHugePages } from '../linux/huge-pages-unsafe.ts';
+import { idleMs, processorCount } from '../linux/idle-time.ts';
+import { createCoalescing, REST_MS } from './coalesce.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
 import { inlineGenerously } from './v8-settings.ts';
@@ -58,11 +60,18 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });
+  const coalesce = createCoalescing({ idleMs, processors: processorCount() }, nowMs);
   let tickedMs = nowMs;
   for (let running = true; running; ) {
-    let batches = 0;
-    while (batches < BATCHES_PER_LOOK && loop.turn(nowMs) > 0) batches++;
-    const woken = batches < BATCHES_PER_LOOK && datapath.wait(SLEEP_MS);
+    let frames = 0;
+    let isEmpty = false;
+    for (let batches = 0; batches < BATCHES_PER_LOOK && !isEmpty; batches++) {
+      const count = loop.turn(nowMs);
+      frames += count;
+      isEmpty = count === 0;
+    }
+    const rests = coalesce(frames, nowMs);
+    const woken = isEmpty && (rests ? datapath.rest(REST_MS) : datapath.wait(SLEEP_MS));
     nowMs = clockMs();
     if (((nowMs - tickedMs) | 0) < TICK_MS && !woken) continue;
     tickedMs = nowMs;

@@ -67,6 +67,8 @@ export interface Share {
 export interface RingDatapath extends BlockingDatapath {
   /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` from any thread. */
   readonly wakeFd: number;
+  /** Lets frames gather for so long, or until control wakes the loop: then true. */
+  rest(restMs: number): boolean;
   /** Two fanout groups for each arm, for the workers that follow. */
   readonly groups: readonly number[];
 }
@@ -161,6 +163,14 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     return true;
   }
 
+  /** Polls the eventfd alone, so that no frame costs its sender a wake-up. */
+  function rest(restMs: number): boolean {
+    const wakeAt = polled.address + BigInt(descriptors.length * POLLFD_BYTES);
+    if (libc.poll(wakeAt, 1, restMs) <= 0) return false;
+    libc.read(wakeFd, wakeBytes, 8);
+    return true;
+  }
+
   function checkLinks(): boolean {
     let changed = false;
     for (const [index, ring] of rings.entries()) {
@@ -201,6 +211,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     inject: (bytes, arm) => injectInto(rings[arm] as RingArm, bytes),
     flush,
     wait,
+    rest,
     checkLinks,
     setAddresses: (next) => {
       for (const ring of rings) {
