@@ -65,7 +65,7 @@ export interface Share {
 }
 
 export interface RingDatapath extends BlockingDatapath {
-  /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` from any thread. */
+  /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` and `rest` from any thread. */
   readonly wakeFd: number;
   /** Lets frames gather for so long, or until control wakes the loop: then true. */
   rest(restMs: number): boolean;
@@ -106,6 +106,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
   const wakeFd = openEventFd(libc, releases);
   const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
   const polled = mapPolled(libc, [...descriptors, wakeFd], releases);
+  const polledWake = polled.address + BigInt(descriptors.length * POLLFD_BYTES);
   const batch = createBatch(memory.view);
   const links: LinkState[] = rings.map(({ arm }) => linkState(arm.name, arm.interfaceIndex));
   const wakeBytes = new Uint8Array(8);
@@ -165,8 +166,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
 
   /** Polls the eventfd alone, so that no frame costs its sender a wake-up. */
   function rest(restMs: number): boolean {
-    const wakeAt = polled.address + BigInt(descriptors.length * POLLFD_BYTES);
-    if (libc.poll(wakeAt, 1, restMs) <= 0) return false;
+    if (libc.poll(polledWake, 1, restMs) <= 0) return false;
     libc.read(wakeFd, wakeBytes, 8);
     return true;
   }
