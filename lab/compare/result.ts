@@ -148,8 +148,12 @@ export interface PathResult {
   readonly evidence?: Evidence;
 }
 
-/** Ways that the two decks' workloads go; `direct` is without a balancer. */
-export type WorkloadPath = 'direct' | 'dsr' | 'nat';
+/**
+ * Ways that the two decks' workloads go, in the order in which they are told: without a balancer,
+ * through furiwake by DSR and by NAT, and through the kernel of the director's host (`fwd` of nft).
+ */
+export const WORKLOAD_PATHS = ['direct', 'dsr', 'nat', 'fwd'] as const;
+export type WorkloadPath = (typeof WORKLOAD_PATHS)[number];
 
 export interface SqlPoint {
   readonly path: WorkloadPath;

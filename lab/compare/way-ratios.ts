@@ -1,9 +1,24 @@
 // Ratios of the workloads: a balanced way against the direct one, at the same number of connections
 // or proxies, round by round where both have that round.
 import { type Spread, spreadOf } from './derive.ts';
-import type { CachePoint, CacheResult, SqlPoint, SqlResult, WorkloadPath } from './result.ts';
+import {
+  type CachePoint,
+  type CacheResult,
+  type SqlPoint,
+  type SqlResult,
+  WORKLOAD_PATHS,
+  type WorkloadPath,
+} from './result.ts';
 
-export type BalancedWay = 'dsr' | 'nat';
+export type BalancedWay = Exclude<WorkloadPath, 'direct'>;
+
+/** Those that were measured at all, in the order in which they are told. */
+export const waysOf = (points: readonly { readonly path: WorkloadPath }[]): WorkloadPath[] =>
+  WORKLOAD_PATHS.filter((way) => points.some(({ path }) => path === way));
+
+/** The same without `direct`. */
+export const balancedWaysOf = (points: readonly { readonly path: WorkloadPath }[]): BalancedWay[] =>
+  waysOf(points).filter((way) => way !== 'direct');
 
 export interface WayRatio {
   /** Connections, or proxies. */

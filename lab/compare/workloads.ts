@@ -15,13 +15,12 @@ const CACHE_PROXIES = [0, 1, 2, 3, 4];
 const QUICK_CACHE_PROXIES = [1];
 /** Connections come and go in waves: a point needs longer than a transfer. */
 const LEAST_SECONDS = 3;
-const MOST_ROUNDS = 3;
 const SOAK_POINTS = 120;
 const LEAST_INTERVAL_SECONDS = 2;
 
 export function workloadsOf(plan: Plan, directory: string): Workload[] {
   const much = {
-    rounds: Math.min(plan.rounds, MOST_ROUNDS),
+    rounds: plan.rounds,
     seconds: plan.quick ? 1 : Math.max(plan.secondsPerSample, LEAST_SECONDS),
   };
   return [

@@ -45,6 +45,7 @@ export const WAYS: Readonly<Record<WorkloadPath, { title: string; colour: string
   direct: { title: 'direct', colour: colourOf('none'), dash: DASHES.none },
   dsr: { title: 'DSR', colour: colourOf('furiwake-dsr-ring'), dash: DASHES.dsr },
   nat: { title: 'NAT', colour: colourOf('furiwake-nat-ring'), dash: DASHES.nat },
+  fwd: { title: 'nft fwd', colour: colourOf('nft-fwd'), dash: DASHES.dsr },
 };
 
 /** Declarations of the colours, for one scheme. */

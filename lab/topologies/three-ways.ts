@@ -3,15 +3,18 @@
 // the machine and the hour are the same. It is the topologies dsr and nat laid together:
 //
 //   client eth0 --- outside --- eth0 director eth1 --+
-//     |                 NAT VIP                      +-- inside --- r1 r2 r3 (DSR VIP on lo)
+//     |                 NAT VIP                      +-- inside --- r1 r2 r3 (DSR VIPs on lo)
 //     +-- eth1 ------------------ direct and DSR ----+
 //
+// A second VIP of DSR is for the kernel of the director's host: what a way costs that only it goes.
 // The default route of the reals leads to the director's inner arm. The client's inner arm is on
 // their own segment, so answers to it, direct or DSR, never take that route.
 import { stringify } from 'yaml';
 import { addressOf, type Host, type HostArm, macFor, type Network, realsOf } from './topology.ts';
 
 export const DSR_VIP = '10.77.0.100';
+/** Nobody's but the kernel's of the director's host. */
+export const FORWARD_VIP = '10.77.0.101';
 export const NAT_VIP = '198.51.100.100';
 const GATEWAY = '10.77.0.1';
 
@@ -34,7 +37,7 @@ function real(name: string, address: string): Host {
     role: 'real',
     arms: [inside('eth0', address)],
     gateway: GATEWAY,
-    loopback: [DSR_VIP],
+    loopback: [DSR_VIP, FORWARD_VIP],
     sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
   };
 }

@@ -1,5 +1,6 @@
 // nftables, twice: DNAT, where conntrack remembers each connection, and rewriting at netdev
 // ingress, where nothing is remembered and the answer goes past the director.
+import { BY_CONNECTION, choice, FORWARD_SOURCE, forwardTo } from '../../hosts/nft-forward.ts';
 import type { Lab } from '../../net/lab.ts';
 import { DSR } from '../../topologies/dsr.ts';
 import { NAT } from '../../topologies/nat.ts';
@@ -26,12 +27,6 @@ function portsByClient(topology: Topology, protocol: LabService['protocol']): st
   return `{ ${ports.join(', ')} }`;
 }
 
-/** `jhash ip saddr mod 3 map { 0 : first, 1 : second, 2 : third }` */
-function choice(values: readonly string[], hash: string, seed = ''): string {
-  const map = values.map((value, index) => `${index} : ${value}`).join(', ');
-  return `${hash} mod ${values.length}${seed} map { ${map} }`;
-}
-
 function dnatRules(topology: Topology): string {
   const reals = realsOf(topology).map(addressOf);
   const byClient = choice(reals, BY_CLIENT.hash, BY_CLIENT.seed);
@@ -49,16 +44,14 @@ function dnatRules(topology: Topology): string {
 
 /** Nothing remembers a connection here, so the web goes by the client's address and port. */
 function forwardRules(topology: Topology): string {
-  const { name, mac } = directorOf(topology).arms[0]!;
+  const arm = directorOf(topology).arms[0]!;
   const reals = realsOf(topology).map((real) => real.arms[0]!.mac);
   const to = `ip daddr ${topology.vip}`;
-  const forward = (real: string) =>
-    `ether saddr set ${mac} ether daddr set ${real} fwd to "${name}"`;
-  const byConnection = forward(choice(reals, 'jhash ip saddr . tcp sport'));
-  const byClient = forward(choice(reals, BY_CLIENT.hash, BY_CLIENT.seed));
+  const byConnection = forwardTo(arm, choice(reals, BY_CONNECTION));
+  const byClient = forwardTo(arm, choice(reals, BY_CLIENT.hash, BY_CLIENT.seed));
   return `table netdev compare {
   chain ingress {
-    type filter hook ingress device "${name}" priority 0
+    type filter hook ingress device "${arm.name}" priority 0
     ${to} tcp dport ${WEB_PORT} ${byConnection}
     ${to} tcp dport ${portsByClient(topology, 'tcp')} ${byClient}
     ${to} udp dport ${portsByClient(topology, 'udp')} ${byClient}
@@ -113,11 +106,11 @@ export const NFT_FWD: Path = pathOf({
       lab,
       {
         text: forwardRules(topology),
-        source: 'nftables wiki, Load balancing: Using Direct Server Return (DSR)',
+        source: FORWARD_SOURCE,
       },
       {
         text: `# The rules take IP packets; the kernel answers ARP.\n${addVipCommand(topology)}`,
-        source: 'nftables wiki, Load balancing: Using Direct Server Return (DSR)',
+        source: FORWARD_SOURCE,
       },
     ),
 });

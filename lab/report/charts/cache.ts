@@ -4,17 +4,17 @@
 import type { CustomSeriesRenderItem, EChartsOption } from 'echarts';
 import { spreadOf } from '../../compare/derive.ts';
 import type { CachePoint, WorkloadPath } from '../../compare/result.ts';
+import { waysOf } from '../../compare/way-ratios.ts';
 import { type Chart, INK, PAPER } from '../chart.ts';
 import { tick } from '../figures.ts';
 import { WAYS } from '../path-style.ts';
 import { nameAxis, valueAxis } from './axes.ts';
 
-const ORDER: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
 const LAYOUT = { barGap: '15%', barCategoryGap: '30%' } as const;
 
 export function cacheChart(points: readonly CachePoint[]): Chart {
   const counts = [...new Set(points.map(({ proxies }) => proxies))].sort((a, b) => a - b);
-  const ways = ORDER.filter((way) => points.some(({ path }) => path === way));
+  const ways = waysOf(points);
   const option: EChartsOption = {
     grid: { left: 46, right: 8, top: 28, bottom: 44 },
     legend: {

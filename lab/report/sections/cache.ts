@@ -1,7 +1,13 @@
 // The cache workload of the talk, measured again: memcached behind 0 to 4 proxies.
 import { spreadOf } from '../../compare/derive.ts';
 import type { CachePoint, CacheResult, WorkloadPath } from '../../compare/result.ts';
-import { type BalancedWay, cacheRatios, leastFirstSecond } from '../../compare/way-ratios.ts';
+import {
+  type BalancedWay,
+  balancedWaysOf,
+  cacheRatios,
+  leastFirstSecond,
+  waysOf,
+} from '../../compare/way-ratios.ts';
 import { type Figure, figures } from '../chart.ts';
 import { cacheChart } from '../charts/cache.ts';
 import { type Curve, lineChart } from '../charts/lines.ts';
@@ -13,7 +19,6 @@ import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { quartileLine } from './throughput.ts';
 import { preamble } from './workload.ts';
 
-const ORDER: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
 const WANTED = 0.9;
 
 export function cacheSection(cache: CacheResult): Section {
@@ -46,7 +51,7 @@ function rateFigure(points: readonly CachePoint[]): Figure {
 }
 
 function ratioFigure(cache: CacheResult): Figure {
-  const curves = (['dsr', 'nat'] as const).map(
+  const curves = balancedWaysOf(cache.points).map(
     (way): Curve => ({
       ...WAYS[way],
       points: cacheRatios(cache, way).map(({ at, spread }) => ({
@@ -74,6 +79,8 @@ const mostOf = (curves: readonly Curve[]): number =>
 
 function pointsTable(cache: CacheResult): Html {
   const footnotes = new Footnotes();
+  const ways = waysOf(cache.points);
+  const balanced = balancedWaysOf(cache.points);
   const counts = [...new Set(cache.points.map(({ proxies }) => proxies))].sort((a, b) => a - b);
   const rows = counts.map((proxies): TableRow => {
     const at = (way: WorkloadPath) =>
@@ -86,16 +93,20 @@ function pointsTable(cache: CacheResult): Html {
       const found = cacheRatios(cache, way).find((each) => each.at === proxies);
       return found === undefined ? missing() : ratio(found.spread.median);
     };
-    const errors = ORDER.map((way) => at(way)?.errors ?? 0).reduce((sum, each) => sum + each, 0);
+    const errors = ways.map((way) => at(way)?.errors ?? 0).reduce((sum, each) => sum + each, 0);
     return {
       name: String(proxies),
       cells: [
-        ...ORDER.map((way) => rateCell(at(way)) ?? missing()),
-        ...[ratioAt('dsr'), ratioAt('nat'), errors],
+        ...ways.map((way) => rateCell(at(way)) ?? missing()),
+        ...[...balanced.map(ratioAt), errors],
       ],
     };
   });
-  const titles = ['direct', 'DSR', 'NAT', 'DSR to direct', 'NAT to direct', 'errors'];
+  const titles = [
+    ...ways.map((way) => WAYS[way].title),
+    ...balanced.map((way) => `${WAYS[way].title} to direct`),
+    'errors',
+  ];
   const columns = titles.map((title) => ({ title, align: 'right' as const }));
   return html`<h3>All points</h3>
 ${table([{ title: 'Proxies' }, ...columns], rows)}

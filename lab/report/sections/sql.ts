@@ -2,7 +2,7 @@
 // different machines with different data, so each has axes of its own; only ratios share a picture.
 import { spreadOf } from '../../compare/derive.ts';
 import type { SqlPoint, SqlResult, WorkloadPath } from '../../compare/result.ts';
-import { type BalancedWay, sqlRatios } from '../../compare/way-ratios.ts';
+import { type BalancedWay, balancedWaysOf, sqlRatios, waysOf } from '../../compare/way-ratios.ts';
 import { DIM, type Figure, figures } from '../chart.ts';
 import { type Curve, lineChart } from '../charts/lines.ts';
 import { DECK_SOURCE, DECK_SQL } from '../deck.ts';
@@ -13,10 +13,9 @@ import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { quartileLine } from './throughput.ts';
 import { preamble } from './workload.ts';
 
-const ORDER: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
 const CONNECTIONS = { name: 'connections', format: String };
 /** What the director shall keep of the direct rate at every point. */
-const WANTED: Readonly<Record<BalancedWay, number>> = { dsr: 0.95, nat: 0.9 };
+const WANTED = { dsr: 0.95, nat: 0.9 } as const;
 
 export function sqlSection(sql: SqlResult): Section {
   return {
@@ -33,7 +32,7 @@ ${figures([rateFigure(sql), deckFigure(), ratioFigure(sql), waitFigure(sql)])}
 ${pointsTable(sql)}`;
 }
 
-function verdict(sql: SqlResult, way: BalancedWay): string {
+function verdict(sql: SqlResult, way: keyof typeof WANTED): string {
   const ratios = sqlRatios(sql, way);
   if (ratios.length === 0) return `${WAYS[way].title} has no figures.`;
   const good = ratios.filter(({ spread }) => spread.median >= WANTED[way]).length;
@@ -66,7 +65,7 @@ function rateFigure(sql: SqlResult): Figure {
     note: 'Medians of the rounds, quartiles as whiskers.',
     chart: lineChart({
       description: 'SQL: queries a second by connections, measured here',
-      curves: ORDER.map((way) => curveOf(sql, way, (point) => point.queriesPerSecond)),
+      curves: waysOf(sql.points).map((way) => curveOf(sql, way, (point) => point.queriesPerSecond)),
       x: CONNECTIONS,
       y: { name: 'queries/s', format: (value) => tick(value, ''), min: 0 },
     }),
@@ -92,7 +91,7 @@ function deckFigure(): Figure {
 }
 
 function ratioFigure(sql: SqlResult): Figure {
-  const curves = (['dsr', 'nat'] as const).map(
+  const curves = balancedWaysOf(sql.points).map(
     (way): Curve => ({
       ...WAYS[way],
       points: sqlRatios(sql, way).map(({ at, spread }) => ({
@@ -136,7 +135,7 @@ function waitFigure(sql: SqlResult): Figure {
     note: 'Medians of the rounds, quartiles as whiskers.',
     chart: lineChart({
       description: 'SQL: 95th percentile of the time of an event of 14 queries, by connections',
-      curves: ORDER.map((way) => curveOf(sql, way, (point) => point.p95Seconds)),
+      curves: waysOf(sql.points).map((way) => curveOf(sql, way, (point) => point.p95Seconds)),
       x: CONNECTIONS,
       y: { name: 'p95', format: (value) => tick(value, 's'), min: 0 },
     }),
@@ -145,6 +144,8 @@ function waitFigure(sql: SqlResult): Figure {
 
 function pointsTable(sql: SqlResult): Html {
   const footnotes = new Footnotes();
+  const ways = waysOf(sql.points);
+  const balanced = balancedWaysOf(sql.points);
   const counts = [...new Set(sql.points.map(({ connections }) => connections))];
   const rows = counts
     .sort((a, b) => a - b)
@@ -155,16 +156,20 @@ function pointsTable(sql: SqlResult): Html {
         const found = sqlRatios(sql, way).find((each) => each.at === connections);
         return found === undefined ? footnotes.dash('Not measured.') : ratio(found.spread.median);
       };
-      const errors = ORDER.map((way) => at(way)?.errors ?? 0).reduce((sum, each) => sum + each, 0);
+      const errors = ways.map((way) => at(way)?.errors ?? 0).reduce((sum, each) => sum + each, 0);
       return {
         name: String(connections),
         cells: [
-          ...ORDER.map((way) => rateCell(at(way), footnotes)),
-          ...[ratioAt('dsr'), ratioAt('nat'), errors],
+          ...ways.map((way) => rateCell(at(way), footnotes)),
+          ...[...balanced.map(ratioAt), errors],
         ],
       };
     });
-  const titles = ['direct', 'DSR', 'NAT', 'DSR to direct', 'NAT to direct', 'errors'];
+  const titles = [
+    ...ways.map((way) => WAYS[way].title),
+    ...balanced.map((way) => `${WAYS[way].title} to direct`),
+    'errors',
+  ];
   const columns = titles.map((title) => ({ title, align: 'right' as const }));
   return html`<h3>All points</h3>
 ${table([{ title: 'Connections' }, ...columns], rows)}

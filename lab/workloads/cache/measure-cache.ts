@@ -1,10 +1,17 @@
 // The cache workload of the talk, measured again: memcached behind one to four proxies, which the
-// client knows by a list (direct) or as one VIP (DSR and NAT). The ways take turns, so that all of
-// them meet the same machine. Before its first load each way gets a director that was started just
-// then and has carried nothing: the first second tells whether a balancer needs a warm-up.
+// client knows by a list (direct) or as one VIP (DSR, NAT, and the kernel's own forwarding). The
+// ways take turns, so that all of them meet the same machine. Before its first load DSR, and then
+// NAT, gets a director that was started just then and has carried nothing: the first second tells
+// whether a balancer needs a warm-up.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CachePoint, CacheResult, ConfigFile, WorkloadPath } from '../../compare/result.ts';
+import {
+  type CachePoint,
+  type CacheResult,
+  type ConfigFile,
+  WORKLOAD_PATHS,
+  type WorkloadPath,
+} from '../../compare/result.ts';
 import { type Director, startDirectorWith } from '../../hosts/director.ts';
 import { MEMCACHED_ARGV, startMemcached } from '../../hosts/memcached.ts';
 import {
@@ -13,6 +20,7 @@ import {
   type MemcaslapResult,
   runMemcaslap,
 } from '../../hosts/memcaslap.ts';
+import { FORWARD_SOURCE, forwardRules, startNftForward } from '../../hosts/nft-forward.ts';
 import { nutcrackerConfig, startNutcracker } from '../../hosts/nutcracker.ts';
 import type { Lab } from '../../net/lab.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../requirements.ts';
@@ -22,6 +30,7 @@ import {
   CACHE_HOST,
   CACHE_NETWORK,
   directorConfig,
+  forwardOptions,
   MEMCACHED,
   MOST_PROXIES,
   proxyHosts,
@@ -54,16 +63,18 @@ const DIRECTOR_SECONDS = 1.5;
 const threadsFor = (proxies: number): number => 2 * Math.max(1, proxies);
 
 const pathsFor = (proxies: number): readonly WorkloadPath[] =>
-  proxies === 0 ? ['direct'] : ['direct', 'dsr', 'nat'];
+  proxies === 0 ? ['direct'] : WORKLOAD_PATHS;
+
+const needsDirector = (path: WorkloadPath): boolean => path === 'dsr' || path === 'nat';
 
 /** About how long `measureCache` takes. */
 export function cacheSeconds(options: Pick<CacheOptions, 'proxies' | 'rounds' | 'seconds'>) {
   const { proxies, rounds, seconds } = options;
   const each = proxies.map((count) => {
-    const ways = pathsFor(count).length;
+    const ways = pathsFor(count);
     const warm = WARM_SECONDS + MEMCASLAP_SECONDS_BESIDE;
-    const loads = rounds * ways * (seconds + MEMCASLAP_SECONDS_BESIDE);
-    return warm + loads + (ways - 1) * DIRECTOR_SECONDS;
+    const loads = rounds * ways.length * (seconds + MEMCASLAP_SECONDS_BESIDE);
+    return warm + loads + ways.filter(needsDirector).length * DIRECTOR_SECONDS;
   });
   return Math.ceil(each.reduce((sum, value) => sum + value, BUILD_SECONDS));
 }
@@ -213,7 +224,10 @@ class CacheScene {
   }
 
   async load({ path, proxies }: Point, round: number): Promise<MemcaslapResult> {
-    if (path !== 'direct' && (round === 0 || !this.#director?.daemon.running)) {
+    if (path === 'fwd' && round === 0) {
+      await startNftForward(this.#lab, CACHE_NETWORK, forwardOptions(proxies));
+    }
+    if (needsDirector(path) && (round === 0 || !this.#director?.daemon.running)) {
       await this.#director?.stop();
       this.#director = await startDirectorWith(this.#lab, CACHE_NETWORK, (socket) =>
         directorConfig(proxies, socket),
@@ -221,7 +235,7 @@ class CacheScene {
     }
     const result = await this.#run(path, proxies, this.#seconds);
     // A load during which the director died measured something else.
-    const died = path === 'direct' ? undefined : this.#director?.daemon.whyNot();
+    const died = needsDirector(path) ? this.#director?.daemon.whyNot() : undefined;
     if (died !== undefined) throw new Error(died);
     const name = `proxies-${proxies}-${path}-round-${round + 1}.txt`;
     writeFileSync(join(this.#directory, name), result.report);
@@ -246,7 +260,9 @@ class CacheScene {
 const CONDITIONS: readonly string[] = [
   'Client, director, proxies and memcached are hosts of one lab; every way reaches the same ones.',
   'Each proxy is a nutcracker (twemproxy) on a host of its own; one memcached is behind them all.',
-  'Direct, the client has the list of proxies; with DSR and NAT, one VIP stands for all of them.',
+  'Direct, the client has the list of proxies; on the other ways one VIP stands for all of them.',
+  'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
+    'remembers nothing and takes a proxy by the client’s port. So much costs the way itself.',
   `The load is memcaslap: ${CONNECTIONS} connections, each with one command under way at a time; ` +
     'keys of 64 bytes, values of 1 KiB, nine gets for each set, hits only.',
   'It has two threads for each proxy, direct and balanced alike.',
@@ -256,6 +272,7 @@ const CONDITIONS: readonly string[] = [
 ];
 
 function configFiles(proxies: number): ConfigFile[] {
+  const most = Math.min(MOST_PROXIES, Math.max(1, proxies));
   const memcached = MEMCACHED_ARGV.join(' ');
   return [
     {
@@ -275,8 +292,13 @@ function configFiles(proxies: number): ConfigFile[] {
     },
     {
       name: 'furiwake.yaml',
-      text: directorConfig(Math.min(MOST_PROXIES, Math.max(1, proxies)), '/run/furiwake.sock'),
+      text: directorConfig(most, '/run/furiwake.sock'),
       source: 'furiwake example',
+    },
+    {
+      name: 'nftables.conf',
+      text: forwardRules(CACHE_NETWORK, forwardOptions(most)),
+      source: FORWARD_SOURCE,
     },
   ];
 }

@@ -3,8 +3,15 @@
 
 import type { WorkloadPath } from '../../compare/result.ts';
 import { MEMCACHED_PORT } from '../../hosts/memcached.ts';
+import type { NftForwardOptions } from '../../hosts/nft-forward.ts';
 import { NUTCRACKER_PORT } from '../../hosts/nutcracker.ts';
-import { DSR_VIP, NAT_VIP, THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import {
+  DSR_VIP,
+  FORWARD_VIP,
+  NAT_VIP,
+  THREE_WAYS,
+  threeWaysConfig,
+} from '../../topologies/three-ways.ts';
 import {
   addressOf,
   clientOf,
@@ -29,7 +36,7 @@ function realLike(name: string, address: string, loopback: readonly string[]): H
 }
 
 const PROXIES = Array.from({ length: MOST_PROXIES }, (_, index) =>
-  realLike(`p${index + 1}`, `10.77.0.${11 + index}`, [DSR_VIP]),
+  realLike(`p${index + 1}`, `10.77.0.${11 + index}`, [DSR_VIP, FORWARD_VIP]),
 );
 
 export const CACHE_NETWORK: Network = {
@@ -54,6 +61,7 @@ export function serversFor(path: WorkloadPath, proxies: number): string[] {
   if (proxies === 0) return [MEMCACHED];
   if (path === 'dsr') return [`${DSR_VIP}:${NUTCRACKER_PORT}`];
   if (path === 'nat') return [`${NAT_VIP}:${NUTCRACKER_PORT}`];
+  if (path === 'fwd') return [`${FORWARD_VIP}:${NUTCRACKER_PORT}`];
   return proxyHosts(proxies).map((host) => `${addressOf(host)}:${NUTCRACKER_PORT}`);
 }
 
@@ -61,3 +69,9 @@ export function serversFor(path: WorkloadPath, proxies: number): string[] {
 export function directorConfig(proxies: number, socket: string): string {
   return threeWaysConfig({ port: NUTCRACKER_PORT, socket, reals: proxyHosts(proxies) });
 }
+
+/** The same for the kernel's own forwarding. */
+export const forwardOptions = (proxies: number): NftForwardOptions => ({
+  ...{ vip: FORWARD_VIP, port: NUTCRACKER_PORT },
+  reals: proxyHosts(proxies),
+});

@@ -1,15 +1,22 @@
 // What the SQL workload runs on: one lab with three databases of the same rows, a director before
-// them, and a client that reaches them in three ways. The rows are made once and copied.
+// them, and a client that reaches them in four ways. The rows are made once and copied.
 
 import type { WorkloadPath } from '../../compare/result.ts';
 import type { Director } from '../../hosts/director.ts';
 import { startDirectorWith } from '../../hosts/director.ts';
 import { copyMariadb, installMariadb, SQL_PORT, startMariadb } from '../../hosts/mariadb.ts';
+import { type NftForwardOptions, startNftForward } from '../../hosts/nft-forward.ts';
 import { prepareSysbench, SQL_DATABASE } from '../../hosts/sysbench.ts';
 import type { Lab } from '../../net/lab.ts';
 import type { Daemon } from '../../net/processes.ts';
 import { buildTopology } from '../../topologies/build.ts';
-import { DSR_VIP, NAT_VIP, THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import {
+  DSR_VIP,
+  FORWARD_VIP,
+  NAT_VIP,
+  THREE_WAYS,
+  threeWaysConfig,
+} from '../../topologies/three-ways.ts';
 import { addressOf, clientOf, realsOf } from '../../topologies/topology.ts';
 
 const REALS = realsOf(THREE_WAYS);
@@ -19,7 +26,11 @@ export const SERVERS: Readonly<Record<WorkloadPath, readonly string[]>> = {
   direct: REALS.map(addressOf),
   dsr: [DSR_VIP],
   nat: [NAT_VIP],
+  fwd: [FORWARD_VIP],
 };
+
+/** The kernel's own forwarding: the fourth way. */
+export const FORWARD: NftForwardOptions = { vip: FORWARD_VIP, port: SQL_PORT, reals: REALS };
 
 export interface SqlBed {
   readonly lab: Lab;
@@ -41,8 +52,10 @@ export async function openSqlBed(onStep: (text: string) => void): Promise<SqlBed
     const director = await startDirectorWith(lab, THREE_WAYS, (socket) =>
       threeWaysConfig({ port: SQL_PORT, socket }),
     );
+    await startNftForward(lab, THREE_WAYS, FORWARD);
+    const needsDirector = (path: WorkloadPath) => path === 'dsr' || path === 'nat';
     const whyDead = (path: WorkloadPath) =>
-      [...(path === 'direct' ? [] : [director.daemon]), ...databases]
+      [...(needsDirector(path) ? [director.daemon] : []), ...databases]
         .map((daemon) => daemon.whyNot())
         .find((reason) => reason !== undefined);
     return { lab, client: clientOf(THREE_WAYS).name, director, whyDead, close: () => lab.close() };

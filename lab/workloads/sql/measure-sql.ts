@@ -1,14 +1,21 @@
 // The first of the two decks' workloads: read-only SQL at growing numbers of connections, direct
-// against balanced. The three ways take turns at each number of connections, in an order that
-// rotates, and goes backwards every other round: no way always runs first, or after the same one.
+// against balanced. The ways take turns at each number of connections, in an order that rotates and
+// goes backwards in every other round: no way always runs first, or after the same one.
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { ConfigFile, SqlPoint, SqlResult, WorkloadPath } from '../../compare/result.ts';
+import {
+  type ConfigFile,
+  type SqlPoint,
+  type SqlResult,
+  WORKLOAD_PATHS,
+  type WorkloadPath,
+} from '../../compare/result.ts';
 import { mariadbConfig, SQL_PORT } from '../../hosts/mariadb.ts';
+import { FORWARD_SOURCE, forwardRules } from '../../hosts/nft-forward.ts';
 import { runSysbench, SQL_ROWS, sysbenchArgv, warmUpSeconds } from '../../hosts/sysbench.ts';
 import { type Program, whyNoLab } from '../../requirements.ts';
-import { threeWaysConfig } from '../../topologies/three-ways.ts';
-import { openSqlBed, SERVERS, type SqlBed } from './bed.ts';
+import { THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import { FORWARD, openSqlBed, SERVERS, type SqlBed } from './bed.ts';
 
 export interface SqlOptions {
   readonly connections: readonly number[];
@@ -21,8 +28,9 @@ export interface SqlOptions {
   readonly directory: string;
 }
 
-export const SQL_PATHS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
-const TITLES: Readonly<Record<WorkloadPath, string>> = { direct: 'direct', dsr: 'DSR', nat: 'NAT' };
+const TITLES: Readonly<Record<WorkloadPath, string>> = {
+  ...{ direct: 'direct', dsr: 'DSR', nat: 'NAT', fwd: 'nft fwd' },
+};
 
 const PROGRAMS: readonly Program[] = [
   ...(['ip', 'ss', 'ethtool', 'nft'] as const),
@@ -48,7 +56,7 @@ export function sqlSeconds(options: Pick<SqlOptions, 'connections' | 'rounds' | 
   const runSeconds = (counted: number) => warmUpSeconds(counted) + counted + SECONDS_BESIDE;
   const runs = rounds * connections.length;
   const eachWay = runSeconds(FIRST_SECONDS) + runs * runSeconds(seconds);
-  return SETUP_SECONDS + SQL_PATHS.length * eachWay;
+  return SETUP_SECONDS + WORKLOAD_PATHS.length * eachWay;
 }
 
 const INTERRUPTED = 'it was interrupted';
@@ -90,7 +98,7 @@ interface Measured {
 async function measureAll(bed: SqlBed, options: SqlOptions, logs: string): Promise<Measured> {
   const runs = new Map<string, RoundRun[]>();
   const reasons: string[] = [];
-  const failures: Record<WorkloadPath, number> = { direct: 0, dsr: 0, nat: 0 };
+  const failures: Record<WorkloadPath, number> = { direct: 0, dsr: 0, nat: 0, fwd: 0 };
   const aborted = () => options.signal?.aborted === true;
   for (const step of stepsOf(options)) {
     if (aborted()) break;
@@ -124,17 +132,25 @@ export interface SqlStep {
 export function stepsOf({ connections, rounds }: Pick<SqlOptions, 'connections' | 'rounds'>) {
   const steps: SqlStep[] = [];
   for (const count of connections.slice(0, 1)) {
-    for (const path of SQL_PATHS) steps.push({ round: 0, path, connections: count });
+    for (const path of WORKLOAD_PATHS) steps.push({ round: 0, path, connections: count });
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [index, count] of connections.entries()) {
-      const first = (round + index) % SQL_PATHS.length;
-      const turns = [...SQL_PATHS.slice(first), ...SQL_PATHS.slice(0, first)];
-      if (round % 2 === 0) turns.reverse();
-      for (const path of turns) steps.push({ round, path, connections: count });
+      for (const path of orderOf(round, index)) steps.push({ round, path, connections: count });
     }
   }
   return steps;
+}
+
+/** As many different orders in turn as twice the ways; each way is the first of two of them. */
+function orderOf(round: number, index: number): WorkloadPath[] {
+  const count = WORKLOAD_PATHS.length;
+  const first = (round + index) % count;
+  const backwards = (round + Math.floor((round - 1) / count)) % 2 === 0;
+  return WORKLOAD_PATHS.map((_, turn) => {
+    const at = backwards ? first - turn + count : first + turn;
+    return WORKLOAD_PATHS[at % count]!;
+  });
 }
 
 function titleOf({ round, path, connections }: SqlStep, rounds: number): string {
@@ -174,7 +190,7 @@ const keyOf = ({ path, connections }: Omit<SqlStep, 'round'>) => `${path} ${conn
 
 /** A point for each way and number of connections that has been measured at least once. */
 function pointsOf(options: SqlOptions, runs: ReadonlyMap<string, readonly RoundRun[]>): SqlPoint[] {
-  return SQL_PATHS.flatMap((path) =>
+  return WORKLOAD_PATHS.flatMap((path) =>
     options.connections.flatMap((connections) => {
       const own = runs.get(keyOf({ path, connections }));
       if (own === undefined) return [];
@@ -207,11 +223,13 @@ function noResult(options: SqlOptions, status: SqlResult['status'], reason: stri
 }
 
 const conditionsOf = ({ seconds }: SqlOptions): string[] => [
-  'One set of three MariaDB reals, read-only, serves all three ways; client, reals and director ' +
+  'One set of three MariaDB reals, read-only, serves all ways; client, reals and director ' +
     'share the processors of one machine, which the load fills.',
   'Direct: sysbench has the list of the three reals and gives each connection the next one; ' +
     'DSR and NAT: it has one VIP, and the director takes the reals in turn (rr).',
-  'Direct and DSR use the segment of the reals; NAT comes from a segment of its own.',
+  'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
+    'remembers nothing and takes a real by the client’s port. So much costs the way itself.',
+  'Direct, DSR and nft fwd use the segment of the reals; NAT comes from a segment of its own.',
   `sysbench oltp_read_only without transactions: an event is 10 selects by key and 4 of ranges of ` +
     `100 rows, on one table of ${SQL_ROWS} rows that is wholly in memory.`,
   `Each run opens its connections, warms up for ${warmUpSeconds(seconds)} s, and then counts; p95 is that ` +
@@ -230,13 +248,18 @@ function configsOf({ connections, seconds }: SqlOptions): ConfigFile[] {
       source: 'furiwake check --example',
     },
     {
+      name: 'nftables.conf',
+      text: forwardRules(THREE_WAYS, FORWARD),
+      source: FORWARD_SOURCE,
+    },
+    {
       name: 'mariadb.cnf',
       text: mariadbConfig(),
       source: 'MariaDB Server documentation, "mariadbd Options"',
     },
     {
       name: 'sysbench, command lines',
-      text: SQL_PATHS.map((path) => `# ${TITLES[path]}\n${command(path)}\n`).join(''),
+      text: WORKLOAD_PATHS.map((path) => `# ${TITLES[path]}\n${command(path)}\n`).join(''),
       source: 'sysbench --help, sysbench oltp_read_only help',
     },
   ];

@@ -6,11 +6,17 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
 import { readMemcaslap } from '../../../lab/hosts/memcaslap.ts';
+import { forwardRules } from '../../../lab/hosts/nft-forward.ts';
 import { nutcrackerConfig } from '../../../lab/hosts/nutcracker.ts';
 import { labNamespaces } from '../../../lab/net/state.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../../lab/requirements.ts';
 import { cacheSeconds, measureCache } from '../../../lab/workloads/cache/measure-cache.ts';
-import { directorConfig, serversFor } from '../../../lab/workloads/cache/network.ts';
+import {
+  CACHE_NETWORK,
+  directorConfig,
+  forwardOptions,
+  serversFor,
+} from '../../../lab/workloads/cache/network.ts';
 
 const reason = whyNoLab([...ALL_PROGRAMS, 'memcached', 'nutcracker', 'memcaslap']);
 
@@ -103,6 +109,7 @@ describe('the set-up', () => {
     expect(serversFor('direct', 2)).toEqual(['10.77.0.11:22121', '10.77.0.12:22121']);
     expect(serversFor('dsr', 4)).toEqual(['10.77.0.100:22121']);
     expect(serversFor('nat', 4)).toEqual(['198.51.100.100:22121']);
+    expect(serversFor('fwd', 4)).toEqual(['10.77.0.101:22121']);
     expect(serversFor('direct', 0)).toEqual(['10.77.0.21:11211']);
   });
 
@@ -115,6 +122,16 @@ describe('the set-up', () => {
       expect(port).toBe(22121);
       expect(reals.map(({ address }) => address)).toEqual(['10.77.0.11', '10.77.0.12']);
     }
+  });
+
+  it('has the kernel send each connection to one of the first proxies', () => {
+    const rules = (proxies: number) => forwardRules(CACHE_NETWORK, forwardOptions(proxies));
+    expect(rules(1)).toContain('ether daddr set 02:00:00:00:02:11 fwd to "eth1"');
+    expect(rules(2)).toContain(
+      'ip daddr 10.77.0.101 tcp dport 22121 ether saddr set 02:00:00:00:02:01 ether daddr set ' +
+        'jhash ip saddr . tcp sport mod 2 map { 0 : 02:00:00:00:02:11, 1 : 02:00:00:00:02:12 } ' +
+        'fwd to "eth1"',
+    );
   });
 
   it('has the proxies send everything to one memcached', () => {
@@ -144,7 +161,7 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
     expect(result.reason).toBeUndefined();
     expect(result.status).toBe('measured');
     expect(result.points.map(({ path, proxies }) => `${path} ${proxies}`)).toEqual([
-      ...['direct 0', 'direct 1', 'dsr 1', 'nat 1'],
+      ...['direct 0', 'direct 1', 'dsr 1', 'nat 1', 'fwd 1'],
     ]);
     for (const point of result.points) {
       expect(point.commandsPerSecond).toHaveLength(1);
@@ -152,8 +169,8 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
       expect(point.firstSecondCommands).toBeGreaterThan(0);
       expect(point.errors).toBe(0);
     }
-    expect(steps).toHaveLength(5);
-    expect(readdirSync(join(directory, 'cache'))).toHaveLength(4);
+    expect(steps).toHaveLength(6);
+    expect(readdirSync(join(directory, 'cache'))).toHaveLength(5);
     expect(result.configs.every(({ text, source }) => text !== '' && source !== '')).toBe(true);
   });
 

@@ -1,19 +1,19 @@
 // A comparison as it comes out of a machine with two cores, made up: every path is there, IPVS is
 // missing, nginx came up and ended, HAProxy carries no UDP, and one measure failed midway.
-import type {
-  CachePoint,
-  CompareResult,
-  ConfigFile,
-  CpuUse,
-  Evidence,
-  Latency,
-  MeasureResult,
-  PathName,
-  PathResult,
-  Sample,
-  SoakResult,
-  SqlPoint,
-  WorkloadPath,
+import {
+  type CachePoint,
+  type CompareResult,
+  type ConfigFile,
+  type CpuUse,
+  type Evidence,
+  type Latency,
+  type MeasureResult,
+  type PathName,
+  type PathResult,
+  type Sample,
+  type SoakResult,
+  type SqlPoint,
+  WORKLOAD_PATHS,
 } from '../../../lab/compare/result.ts';
 
 const ROUNDS = 5;
@@ -283,14 +283,13 @@ const ABSENT: readonly PathResult[] = [
   },
 ];
 
-const WAYS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat'];
-const SQL_SHARE = { direct: 1, dsr: 0.972, nat: 0.921 };
-const CACHE_SHARE = { direct: 1, dsr: 0.955, nat: 0.873 };
+const SQL_SHARE = { direct: 1, dsr: 0.972, nat: 0.921, fwd: 0.981 };
+const CACHE_SHARE = { direct: 1, dsr: 0.955, nat: 0.873, fwd: 0.968 };
 
 function sqlPoints(): SqlPoint[] {
   const random = noise(31);
   return [100, 200, 300, 400, 500, 600, 700, 800].flatMap((connections) =>
-    WAYS.map((path): SqlPoint => {
+    WORKLOAD_PATHS.map((path): SqlPoint => {
       const rate = (9100 - connections * 2.4) * SQL_SHARE[path];
       const rounds = Array.from({ length: 3 }, () => jitter(random, rate, 0.012));
       const p95Seconds = rounds.map((value) => (connections / value) * 1.7);
@@ -302,7 +301,7 @@ function sqlPoints(): SqlPoint[] {
 function cachePoints(): CachePoint[] {
   const random = noise(77);
   return [0, 1, 2, 3, 4].flatMap((proxies) =>
-    (proxies === 0 ? (['direct'] as const) : WAYS).map((path): CachePoint => {
+    (proxies === 0 ? (['direct'] as const) : WORKLOAD_PATHS).map((path): CachePoint => {
       const rate = (proxies === 0 ? 148_000 : 61_000 + proxies * 6000) * CACHE_SHARE[path];
       const commandsPerSecond = Array.from({ length: 3 }, () => jitter(random, rate, 0.03));
       const firstSecondCommands = Math.round(rate * 0.97);

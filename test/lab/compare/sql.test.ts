@@ -4,12 +4,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WORKLOAD_PATHS } from '../../../lab/compare/result.ts';
 import { readSysbench, sysbenchArgv } from '../../../lab/hosts/sysbench.ts';
 import { openSqlBed } from '../../../lab/workloads/sql/bed.ts';
 import {
   measureOn,
   measureSql,
-  SQL_PATHS,
   sqlSeconds,
   stepsOf,
   whyNoSql,
@@ -113,7 +113,7 @@ it('sysbench counts as long as it is told to, after its warm-up', () => {
 
 describe('the order of the runs', () => {
   const connections = [100, 200, 300];
-  const rounds = 6;
+  const rounds = 8;
   const steps = stepsOf({ connections, rounds });
   const order = (round: number, count: number) =>
     steps
@@ -121,26 +121,28 @@ describe('the order of the runs', () => {
       .map((step) => step.path);
 
   it('warms each way up, then has each way once in each round and number of connections', () => {
-    expect(order(0, 100)).toEqual(SQL_PATHS);
+    expect(order(0, 100)).toEqual(WORKLOAD_PATHS);
     for (let round = 1; round <= rounds; round++) {
       for (const count of connections) {
-        expect(order(round, count).toSorted()).toEqual(SQL_PATHS.toSorted());
+        expect(order(round, count).toSorted()).toEqual(WORKLOAD_PATHS.toSorted());
       }
     }
-    expect(steps).toHaveLength(3 + rounds * connections.length * 3);
+    expect(steps).toHaveLength(4 + rounds * connections.length * 4);
   });
 
   it('lets each way run first, and after each other one', () => {
     for (const count of connections) {
       const orders = Array.from({ length: rounds }, (_, index) => order(index + 1, count));
-      expect(new Set(orders.map(String)).size).toBe(6);
+      expect(new Set(orders.map(String)).size).toBe(8);
+      expect(new Set(orders.map(([first]) => first)).size).toBe(4);
+      expect(new Set(orders.slice(0, 4).map(([first]) => first)).size).toBe(4);
     }
   });
 
   it('takes longer with each run', () => {
     const one = sqlSeconds({ connections: [100], rounds: 1, seconds: 5 });
     const two = sqlSeconds({ connections: [100], rounds: 2, seconds: 5 });
-    expect(two - one).toBeGreaterThan(3 * 5);
+    expect(two - one).toBeGreaterThan(4 * 5);
   });
 });
 
@@ -154,14 +156,14 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('measures all three ways, and keeps what sysbench said', async () => {
+  it('measures all ways, and keeps what sysbench said', async () => {
     const texts: string[] = [];
     const onStep = (text: string) => texts.push(text);
     const options = { connections: [8], rounds: 1, seconds: 1, onStep, directory };
     const result = await measureSql(options);
     expect(result).toMatchObject({ status: 'measured', secondsPerPoint: 1 });
     expect(result.reason).toBeUndefined();
-    expect(result.points.map((point) => point.path)).toEqual(['direct', 'dsr', 'nat']);
+    expect(result.points.map((point) => point.path)).toEqual(WORKLOAD_PATHS);
     for (const { connections, queriesPerSecond, p95Seconds, errors } of result.points) {
       expect({ connections, errors }).toEqual({ connections: 8, errors: 0 });
       expect(queriesPerSecond).toHaveLength(1);
@@ -204,6 +206,7 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
       expect(result.status).toBe('partly');
       expect(result.points).toMatchObject([
         { path: 'direct', queriesPerSecond: [expect.any(Number)] },
+        { path: 'fwd', queriesPerSecond: [expect.any(Number)] },
       ]);
       expect(result.reason).toMatch(/^DSR, 4 connections: furiwake on director ended/);
       expect(result.reason).toContain('NAT, 4 connections: furiwake on director ended');
