@@ -9,7 +9,13 @@ import {
   throughBalancer,
 } from '../compare/derive.ts';
 import type { CompareResult, MeasureName, PathName } from '../compare/result.ts';
-import { cacheRatios, leastFirstSecond, sqlRatios, worstOf } from '../compare/way-ratios.ts';
+import {
+  cacheRatios,
+  leastFirstSecond,
+  sqlRatios,
+  type WayRatio,
+  worstOf,
+} from '../compare/way-ratios.ts';
 import { listed, measured, memory, perByte, ratio, seconds, withPrefix } from './figures.ts';
 import { noneSamples, pathNamed, samplesOf } from './look-up.ts';
 
@@ -121,8 +127,9 @@ function sql({ result: { sql } }: Facts): Sentence {
   const dsr = worstOf(sqlRatios(sql, 'dsr'));
   const nat = worstOf(sqlRatios(sql, 'nat'));
   if (dsr === undefined) return undefined;
+  const kernel = worstOf(sqlRatios(sql, 'fwd'));
   const beside = nat === undefined ? '' : `; by NAT ${ratio(nat.spread.median)}, at ${nat.at}`;
-  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}.`;
+  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${byKernel(kernel)}.`;
 }
 
 function cache({ result: { cache } }: Facts): Sentence {
@@ -134,8 +141,12 @@ function cache({ result: { cache } }: Facts): Sentence {
   const first = leastFirstSecond(cache, 'dsr');
   const warm =
     first === undefined ? '' : `; its first second reached ${ratio(first)} of the rounds’ median`;
-  return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${warm}.`;
+  const kernel = byKernel(worstOf(cacheRatios(cache, 'fwd')));
+  return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${kernel}${warm}.`;
 }
+
+const byKernel = (worst: WayRatio | undefined): string =>
+  worst === undefined ? '' : `; by the kernel’s own forwarding ${ratio(worst.spread.median)}`;
 
 function newConnections(facts: Facts): Sentence {
   const dsr = facts.value(DSR, 'connections');

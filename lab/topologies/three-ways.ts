@@ -6,9 +6,9 @@
 //     |                 NAT VIP                      +-- inside --- r1 r2 r3 (DSR VIPs on lo)
 //     +-- eth1 ------------------ direct and DSR ----+
 //
-// A second VIP of DSR is for the kernel of the director's host: what a way costs that only it goes.
-// The default route of the reals leads to the director's inner arm. The client's inner arm is on
-// their own segment, so answers to it, direct or DSR, never take that route.
+// A fourth way, by a DSR VIP of its own, is the kernel's of the director's host, for the others to
+// be measured against. The default route of the reals leads to the director's inner arm. The
+// client's inner arm is on their own segment: answers to it, direct or DSR, never take that route.
 import { stringify } from 'yaml';
 import { addressOf, type Host, type HostArm, macFor, type Network, realsOf } from './topology.ts';
 

@@ -283,4 +283,12 @@ describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
     expect(await station.child.ask('sleepUntilWoken')).toEqual([true, false]);
     expect(await station.child.ask('wakeTwice')).toEqual([true, false]);
   });
+
+  test('no frame ends its rest, and another thread does', async () => {
+    await station.child.ask('pause');
+    await station.put(0, [small(1)]);
+    expect(await station.child.ask('restUntilWoken')).toEqual([true, true, false]);
+    expect(await station.child.ask('sleepUntilFrame')).toBe(1);
+    expect(await seenNumbers()).toEqual([1]);
+  });
 });

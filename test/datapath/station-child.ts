@@ -81,13 +81,27 @@ function sleepUntilFrame(): number {
 
 /** Sleeps until another thread writes to the eventfd; returns what `wait` said then and next. */
 function sleepUntilWoken(): readonly boolean[] {
-  const { wakeFd } = ring();
+  wakeFromThread();
+  return [ring().wait(FOR_EVER_MS), ring().wait(0)];
+}
+
+/** The same of `rest`, and before those whether the other thread had written when it ended. */
+function restUntilWoken(): readonly boolean[] {
+  const written = wakeFromThread();
+  const woken = ring().rest(FOR_EVER_MS);
+  return [Atomics.load(written, 0) === 1, woken, ring().rest(1)];
+}
+
+/** Writes to the eventfd from another thread; the word that it returns is 1 just before that. */
+function wakeFromThread(): Int32Array {
+  const workerData = new Int32Array(new SharedArrayBuffer(4));
   const code = `
     const { writeSync } = require('node:fs');
-    writeSync(${wakeFd}, new Uint8Array(new BigUint64Array([1n]).buffer));
+    Atomics.store(require('node:worker_threads').workerData, 0, 1);
+    writeSync(${ring().wakeFd}, new Uint8Array(new BigUint64Array([1n]).buffer));
   `;
-  new Worker(code, { eval: true });
-  return [ring().wait(FOR_EVER_MS), ring().wait(0)];
+  new Worker(code, { eval: true, workerData });
+  return workerData;
 }
 
 answerParent({
@@ -95,6 +109,7 @@ answerParent({
   close,
   sleepUntilFrame,
   sleepUntilWoken,
+  restUntilWoken,
   setWays: (ways: readonly number[]) => forwarder.setWays(ways),
   setAhead: (bytes: number) => forwarder.setAhead(bytes),
   inject: (bytes: Uint8Array, arm: number) => datapath.inject(bytes, arm),

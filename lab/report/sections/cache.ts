@@ -17,17 +17,20 @@ import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { quartileLine } from './throughput.ts';
-import { preamble } from './workload.ts';
+import { pointColumns, preamble, verdict } from './workload.ts';
 
 const WANTED = 0.9;
 
 export function cacheSection(cache: CacheResult): Section {
   const { points } = cache;
+  const verdicts = balancedWaysOf(points).map((way) =>
+    verdict(way, WANTED, cacheRatios(cache, way)),
+  );
   return {
     id: 'cache',
     title: 'The cache workload of the talk',
     body: html`${preamble(cache)}
-<p>${DECK_CACHE} ${firstSeconds(cache)}</p>
+<p>${verdicts.join(' ')} ${DECK_CACHE} ${firstSeconds(cache)}</p>
 ${points.length === 0 ? '' : figures([rateFigure(points), ratioFigure(cache)])}
 ${points.length === 0 ? '' : pointsTable(cache)}`,
   };
@@ -98,18 +101,13 @@ function pointsTable(cache: CacheResult): Html {
       name: String(proxies),
       cells: [
         ...ways.map((way) => rateCell(at(way)) ?? missing()),
-        ...[...balanced.map(ratioAt), errors],
+        ...balanced.map(ratioAt),
+        errors,
       ],
     };
   });
-  const titles = [
-    ...ways.map((way) => WAYS[way].title),
-    ...balanced.map((way) => `${WAYS[way].title} to direct`),
-    'errors',
-  ];
-  const columns = titles.map((title) => ({ title, align: 'right' as const }));
   return html`<h3>All points</h3>
-${table([{ title: 'Proxies' }, ...columns], rows)}
+${table([{ title: 'Proxies' }, ...pointColumns(cache)], rows)}
 <p class="small">Commands a second: median, quartiles, number of rounds; below them the first second
 alone.</p>
 ${footnotes.list()}`;

@@ -11,11 +11,11 @@ import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { quartileLine } from './throughput.ts';
-import { preamble } from './workload.ts';
+import { pointColumns, preamble, verdict } from './workload.ts';
 
 const CONNECTIONS = { name: 'connections', format: String };
-/** What the director shall keep of the direct rate at every point. */
-const WANTED = { dsr: 0.95, nat: 0.9 } as const;
+/** What shall be kept of the direct rate at every point; the kernel is held to what DSR is. */
+const WANTED: Readonly<Record<BalancedWay, number>> = { dsr: 0.95, nat: 0.9, fwd: 0.95 };
 
 export function sqlSection(sql: SqlResult): Section {
   return {
@@ -27,17 +27,12 @@ ${sql.points.length === 0 ? '' : measuredBody(sql)}`,
 }
 
 function measuredBody(sql: SqlResult): Html {
-  return html`<p>${verdict(sql, 'dsr')} ${verdict(sql, 'nat')}</p>
+  const verdicts = balancedWaysOf(sql.points).map((way) =>
+    verdict(way, WANTED[way], sqlRatios(sql, way)),
+  );
+  return html`<p>${verdicts.join(' ')}</p>
 ${figures([rateFigure(sql), deckFigure(), ratioFigure(sql), waitFigure(sql)])}
 ${pointsTable(sql)}`;
-}
-
-function verdict(sql: SqlResult, way: keyof typeof WANTED): string {
-  const ratios = sqlRatios(sql, way);
-  if (ratios.length === 0) return `${WAYS[way].title} has no figures.`;
-  const good = ratios.filter(({ spread }) => spread.median >= WANTED[way]).length;
-  const wanted = ratio(WANTED[way]);
-  return `${WAYS[way].title} kept ${wanted} of the direct rate or better at ${good} of ${ratios.length} points.`;
 }
 
 const ownOf = ({ points }: SqlResult, way: WorkloadPath): SqlPoint[] =>
@@ -161,18 +156,13 @@ function pointsTable(sql: SqlResult): Html {
         name: String(connections),
         cells: [
           ...ways.map((way) => rateCell(at(way), footnotes)),
-          ...[...balanced.map(ratioAt), errors],
+          ...balanced.map(ratioAt),
+          errors,
         ],
       };
     });
-  const titles = [
-    ...ways.map((way) => WAYS[way].title),
-    ...balanced.map((way) => `${WAYS[way].title} to direct`),
-    'errors',
-  ];
-  const columns = titles.map((title) => ({ title, align: 'right' as const }));
   return html`<h3>All points</h3>
-${table([{ title: 'Connections' }, ...columns], rows)}
+${table([{ title: 'Connections' }, ...pointColumns(sql)], rows)}
 <p class="small">Queries a second: median, quartiles, number of rounds; below them the 95th
 percentile of the time of an event, which is 14 queries.</p>
 ${footnotes.list()}`;

@@ -1,6 +1,16 @@
-// What stands before the figures of a workload: whether it ran, how, and with which files.
+// What the sections of the two workloads have in common: what stands before the figures (whether it
+// ran, how, and with which files), how many points are as good as wanted, and the columns of all.
 import type { CacheResult, ConfigFile, SqlResult } from '../../compare/result.ts';
+import {
+  type BalancedWay,
+  balancedWaysOf,
+  type WayRatio,
+  waysOf,
+} from '../../compare/way-ratios.ts';
+import { ratio } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
+import { WAYS } from '../path-style.ts';
+import type { TableColumn } from '../table.ts';
 
 export function preamble(workload: SqlResult | CacheResult): Html {
   const { status, reason, conditions, secondsPerPoint, configs } = workload;
@@ -19,4 +29,20 @@ export function configDetails({ name, text, source }: ConfigFile): Content {
   return html`<details><summary><code>${name}</code></summary>
 <p class="small">After: ${source}</p>
 <pre>${text}</pre></details>`;
+}
+
+export function verdict(way: BalancedWay, wanted: number, ratios: readonly WayRatio[]): string {
+  if (ratios.length === 0) return `${WAYS[way].title} has no figures.`;
+  const good = ratios.filter(({ spread }) => spread.median >= wanted).length;
+  return `${WAYS[way].title} kept ${ratio(wanted)} of the direct rate or better at ${good} of ${ratios.length} points.`;
+}
+
+/** The rate of each way that was measured, then its ratio to the direct one, then the errors. */
+export function pointColumns({ points }: SqlResult | CacheResult): TableColumn[] {
+  const titles = [
+    ...waysOf(points).map((way) => WAYS[way].title),
+    ...balancedWaysOf(points).map((way) => `${WAYS[way].title} to direct`),
+    'errors',
+  ];
+  return titles.map((title) => ({ title, align: 'right' }));
 }

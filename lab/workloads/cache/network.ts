@@ -1,4 +1,4 @@
-// Where the cache workload runs: four proxies as the reals of three ways (direct, DSR and NAT), and
+// Where the cache workload runs: four proxies as the reals of four ways (see three-ways.ts), and
 // one memcached beside them. Every way reaches the same proxies and the same memcached.
 
 import type { WorkloadPath } from '../../compare/result.ts';

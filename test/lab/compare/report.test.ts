@@ -278,6 +278,8 @@ describe('the guidance', () => {
     expect(adviceOf(SAMPLE, 'DSR')).toContain(
       `kept ${worst.spread.median.toFixed(2)} of its direct rate at worst, at ${worst.at} connections`,
     );
+    const kernel = worstOf(sqlRatios(sql!, 'fwd'))!.spread.median.toFixed(2);
+    expect(adviceOf(SAMPLE, 'DSR')).toContain(`; by the kernel’s own forwarding ${kernel}.`);
     expect(adviceOf(rest, 'DSR')).not.toMatch(/workload/);
     expect(adviceOf({ ...rest, cache: cache! }, 'DSR')).toMatch(/The cache workload kept 0\.9/);
   });
@@ -430,6 +432,26 @@ describe('figures', () => {
     const text = renderWorkloads({ ...SAMPLE, sql }, picocolors.createColors(false));
     expect(sqlRatios(sql, 'dsr')[0]!.spread.median).toBe(0.9);
     expect(text).toMatch(/^100 +20 +16 +0\.90/m);
+  });
+
+  it('of workloads have a column for each way that was measured, and for no other', () => {
+    const text = renderWorkloads(SAMPLE, picocolors.createColors(false));
+    const sections = ['SQL: queries/s by connections', 'cache: commands/s by proxies'];
+    for (const title of sections) {
+      expect(text).toMatch(
+        new RegExp(`^${title} +direct +dsr +ratio +nat +ratio +fwd +ratio$`, 'm'),
+      );
+    }
+    const points = SAMPLE.sql!.points.filter(({ path }) => path !== 'fwd');
+    const older = { ...SAMPLE, sql: { ...SAMPLE.sql!, points } };
+    expect(renderWorkloads(older, picocolors.createColors(false))).toMatch(
+      /^SQL: queries\/s by connections +direct +dsr +ratio +nat +ratio$/m,
+    );
+  });
+
+  it('of workloads are counted where they are as good as wanted', () => {
+    expect(PAGE).toContain('nft fwd kept 0.95 of the direct rate or better at 8 of 8 points.');
+    expect(PAGE).toContain('DSR kept 0.90 of the direct rate or better at 4 of 4 points.');
   });
 });
 
