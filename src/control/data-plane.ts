@@ -12,7 +12,8 @@ import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { adviseHugePages } from '../linux/huge-pages-unsafe.ts';
 import { idleMs, processorCount } from '../linux/idle-time.ts';
-import { createCoalescing, REST_MS } from './coalesce.ts';
+import { sleepPunctually } from '../linux/timer-slack-unsafe.ts';
+import { createCoalescing } from './coalesce.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
 import { inlineGenerously } from './v8-settings.ts';
@@ -60,7 +61,9 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   });
   loop.tick(nowMs);
   post({ type: 'ready', wakeFd: datapath.wakeFd });
-  const coalesce = createCoalescing({ idleMs, processors: processorCount() }, nowMs);
+  const receivedBytes = () => datapath.counters.reduce((sum, arm) => sum + arm.receivedBytes, 0);
+  const signs = { idleMs, processors: processorCount(), receivedBytes };
+  const coalesce = createCoalescing(signs, nowMs);
   let tickedMs = nowMs;
   for (let running = true; running; ) {
     let frames = 0;
@@ -70,8 +73,8 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
       frames += count;
       isEmpty = count === 0;
     }
-    const rests = coalesce(frames, nowMs);
-    const woken = isEmpty && (rests ? datapath.rest(REST_MS) : datapath.wait(SLEEP_MS));
+    const restUs = coalesce(frames, nowMs);
+    const woken = isEmpty && (restUs > 0 ? datapath.rest(restUs) : datapath.wait(SLEEP_MS));
     nowMs = clockMs();
     if (((nowMs - tickedMs) | 0) < TICK_MS && !woken) continue;
     tickedMs = nowMs;
@@ -103,5 +106,6 @@ function post(message: FromDataPlane): void {
 
 const port = portOfWorker();
 inlineGenerously();
+sleepPunctually();
 pinThread((workerData as DataPlaneStart).share?.worker);
 main(workerData as DataPlaneStart);

@@ -39,6 +39,8 @@ import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
 
 const POLLIN = 0x001;
 const POLLFD_BYTES = 8;
+/** Seconds and nanoseconds, int64 each. */
+const TIMESPEC_BYTES = 16;
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 /** A batch ends after this many bytes, so that bulk frames are sent while they are in the cache. */
 const BATCH_BYTES = 512 * 1024;
@@ -68,7 +70,7 @@ export interface RingDatapath extends BlockingDatapath {
   /** Writing eight bytes (a uint64 of 1) to this eventfd ends `wait` and `rest` from any thread. */
   readonly wakeFd: number;
   /** Lets frames gather for so long, or until control wakes the loop: then true. */
-  rest(restMs: number): boolean;
+  rest(restUs: number): boolean;
   /** Two fanout groups for each arm, for the workers that follow. */
   readonly groups: readonly number[];
 }
@@ -107,6 +109,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
   const descriptors = rings.flatMap(({ small, large }) => [small.fd, large.fd]);
   const polled = mapPolled(libc, [...descriptors, wakeFd], releases);
   const polledWake = polled.address + BigInt(descriptors.length * POLLFD_BYTES);
+  const timespec = mapScratch(libc, TIMESPEC_BYTES, releases);
   const batch = createBatch(memory.view);
   const links: LinkState[] = rings.map(({ arm }) => linkState(arm.name, arm.interfaceIndex));
   const wakeBytes = new Uint8Array(8);
@@ -165,8 +168,10 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
   }
 
   /** Polls the eventfd alone, so that no frame costs its sender a wake-up. */
-  function rest(restMs: number): boolean {
-    if (libc.poll(polledWake, 1, restMs) <= 0) return false;
+  function rest(restUs: number): boolean {
+    timespec.view.setUint32(0, Math.floor(restUs / 1e6), true);
+    timespec.view.setUint32(8, (restUs % 1e6) * 1000, true);
+    if (libc.ppoll(polledWake, 1, timespec.address, null) <= 0) return false;
     libc.read(wakeFd, wakeBytes, 8);
     return true;
   }

@@ -30,6 +30,8 @@ export interface Libc {
   munmap(at: Pointer, bytes: number): number;
   madvise(at: Pointer, bytes: number, advice: number): number;
   poll(descriptors: Pointer, count: number, timeoutMs: number): number;
+  ppoll(descriptors: Pointer, count: number, timeout: Pointer, signals: Pointer | null): number;
+  prctl(option: number, a: number, b: number, c: number, d: number): number;
   sendmmsg(fd: number, messages: Pointer, count: number, flags: number): number;
   eventfd(initial: number, flags: number): number;
   read(fd: number, buffer: Uint8Array, bytes: number): number;
@@ -55,6 +57,8 @@ const SIGNATURES = {
   munmap: 'int munmap(void *, size_t)',
   madvise: 'int madvise(void *, size_t, int)',
   poll: 'int poll(void *, unsigned long, int)',
+  ppoll: 'int ppoll(void *, unsigned long, const void *, const void *)',
+  prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
   sendmmsg: 'int sendmmsg(int, void *, unsigned int, int)',
   eventfd: 'int eventfd(unsigned int, int)',
   read: 'long read(int, _Out_ uint8_t *, size_t)',

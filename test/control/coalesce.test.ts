@@ -1,7 +1,8 @@
-// When the loop rests: on a busy host whose frames come few at a time, and not otherwise. The idle
-// time is played, so that every case is the same on every machine.
+// When the loop rests, and for how long: on a busy host whose frames come few at a time, or are
+// those of bulk transfers, and not otherwise. The idle time is played, so that every case is the
+// same on every machine.
 import { expect, test } from 'vitest';
-import { createCoalescing } from '../../src/control/coalesce.ts';
+import { createCoalescing, LONG_REST_US, SHORT_REST_US } from '../../src/control/coalesce.ts';
 import { idleMs, processorCount } from '../../src/linux/idle-time.ts';
 
 interface Traffic {
@@ -9,6 +10,8 @@ interface Traffic {
   /** How often the loop finds its rings filled, and what it finds then. */
   readonly looksPerSecond: number;
   readonly frames: number;
+  /** 500 unless given. */
+  readonly frameBytes?: number;
   /** Of the time of two processors. */
   readonly idleShare: number;
 }
@@ -18,16 +21,20 @@ const FEW_AT_A_TIME = { seconds: 2, looksPerSecond: 4000, frames: 4, idleShare: 
 /** A loop whose frames gather while it rests, as long as somebody sends them. */
 function playLoop() {
   let idle = 0;
+  let bytes = 0;
   let now = 2 ** 31 - 1500;
-  const coalesce = createCoalescing({ idleMs: () => idle, processors: 2 }, now | 0);
-  /** The share of the looks after which it was told to rest. */
-  const play = ({ seconds, looksPerSecond, frames, idleShare }: Traffic): number => {
+  const signs = { idleMs: () => idle, processors: 2, receivedBytes: () => bytes };
+  const coalesce = createCoalescing(signs, now | 0);
+  /** The share of the looks after which it was told to rest for so long. */
+  const play = (traffic: Traffic, restUs = LONG_REST_US): number => {
+    const { seconds, looksPerSecond, frames, frameBytes = 500, idleShare } = traffic;
     const looks = seconds * looksPerSecond;
     let rests = 0;
     for (let look = 0; look < looks; look++) {
       now += 1000 / looksPerSecond;
       idle += (idleShare * 2 * 1000) / looksPerSecond;
-      if (coalesce(frames, Math.floor(now) | 0)) rests++;
+      bytes += frames * frameBytes;
+      if (coalesce(frames, Math.floor(now) | 0) === restUs) rests++;
     }
     return rests / looks;
   };
@@ -43,8 +50,8 @@ test('a busy host whose frames come few at a time: the loop begins to rest', () 
 test('it never rests with empty hands: then it waits for the next frame', () => {
   const loop = playLoop();
   loop.play({ ...FEW_AT_A_TIME, seconds: 0.6 });
-  expect(loop.coalesce(4, loop.now())).toBe(true);
-  expect(loop.coalesce(0, loop.now())).toBe(false);
+  expect(loop.coalesce(4, loop.now())).toBe(LONG_REST_US);
+  expect(loop.coalesce(0, loop.now())).toBe(0);
 });
 
 test.each([
@@ -62,6 +69,33 @@ test('rests that gather enough go on', () => {
   loop.play({ ...FEW_AT_A_TIME, seconds: 0.51 });
   const gathered = { seconds: 10, looksPerSecond: 400, frames: 30, idleShare: 0.01 };
   expect(loop.play(gathered)).toBeGreaterThan(0.95);
+});
+
+const UPLOAD = { seconds: 3, looksPerSecond: 4000, frames: 8, frameBytes: 40_000, idleShare: 0.1 };
+
+test.each([
+  ['has little time to spare', UPLOAD],
+  ['has none', { ...UPLOAD, idleShare: 0 }],
+])('bulk transfers on a host that %s: rests are short', (_, traffic) => {
+  const loop = playLoop();
+  expect(loop.play(traffic, SHORT_REST_US)).toBeGreaterThan(0.8);
+  expect(loop.play(traffic, LONG_REST_US)).toBe(0);
+});
+
+test.each([
+  ['half of it is idle', { ...UPLOAD, idleShare: 0.5 }],
+  ['it seldom finds a frame', { ...UPLOAD, looksPerSecond: 500 }],
+  ['frames are small', { ...UPLOAD, frameBytes: 1500 }],
+  ['nobody tells the idle time', { ...UPLOAD, idleShare: Number.NaN }],
+])('bulk transfers get no rests if %s', (_, traffic) => {
+  expect(playLoop().play(traffic, SHORT_REST_US)).toBe(0);
+});
+
+test('short rests end with the transfer', () => {
+  const loop = playLoop();
+  loop.play(UPLOAD, SHORT_REST_US);
+  loop.play({ ...UPLOAD, frameBytes: 60, seconds: 0.51 });
+  expect(loop.play({ ...UPLOAD, frameBytes: 60 }, SHORT_REST_US)).toBe(0);
 });
 
 test.each([

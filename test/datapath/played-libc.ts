@@ -77,6 +77,8 @@ export function playLibc(options: PlayedOptions = {}): PlayedLibc {
     sched_getaffinity: () => -1,
     sched_setaffinity: () => -1,
     poll: () => 0,
+    ppoll: () => 0,
+    prctl: () => -1,
     sendmmsg: (_, _messages, count, flags) => {
       calls.push(flags === 0 ? 'sendmmsg' : 'sendmmsg without waiting');
       return result(sends.shift() ?? count);

@@ -19,6 +19,7 @@ export interface StationStart {
 const SLEEP_MS = 5;
 /** Longer than any test may take. */
 const FOR_EVER_MS = 600_000;
+const FOR_EVER_US = 1000 * FOR_EVER_MS;
 
 let datapath: RingDatapath | EventDatapath;
 let forwarder: Forwarder;
@@ -88,7 +89,7 @@ function sleepUntilWoken(): readonly boolean[] {
 /** The same of `rest`, and before those whether the other thread had written when it ended. */
 function restUntilWoken(): readonly boolean[] {
   const written = wakeFromThread();
-  const woken = ring().rest(FOR_EVER_MS);
+  const woken = ring().rest(FOR_EVER_US);
   return [Atomics.load(written, 0) === 1, woken, ring().rest(1)];
 }
 
