@@ -98,6 +98,21 @@ test('short rests end with the transfer', () => {
   expect(loop.play({ ...UPLOAD, frameBytes: 60 }, SHORT_REST_US)).toBe(0);
 });
 
+test('a bulk transfer says nothing of long rests: they are tried soon after it', () => {
+  const loop = playLoop();
+  for (let time = 0; time < 5; time++) {
+    let tenths = 0;
+    while (loop.coalesce(4, loop.now()) !== LONG_REST_US && tenths < 100) {
+      loop.play({ ...FEW_AT_A_TIME, seconds: 0.1 });
+      tenths++;
+    }
+    // What is left of the transfer's window, one that short rests began, and one to see them come.
+    expect(tenths).toBeLessThanOrEqual(16);
+    loop.play({ ...UPLOAD, idleShare: 0, seconds: 1 });
+    expect(loop.coalesce(8, loop.now())).toBe(SHORT_REST_US);
+  }
+});
+
 test.each([
   ['leave processors idle', { idleShare: 0.2, frames: 30 }],
   ['gather no more than came without', { idleShare: 0.01, frames: 5 }],

@@ -284,6 +284,14 @@ describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
     expect(await station.child.ask('wakeTwice')).toEqual([true, false]);
   });
 
+  test.each([1500, 20_000, 1_001_000])('it rests for %d µs', async (restUs) => {
+    await station.child.ask('pause');
+    const took = Number(await station.child.ask('restFor', restUs));
+    expect(took).toBeGreaterThan(restUs / 1000 - 0.1);
+    // However late on a busy machine; a unit that was mistaken is a thousand times as much.
+    expect(took).toBeLessThan(restUs / 1000 + 1000);
+  });
+
   test('no frame ends its rest, and another thread does', async () => {
     await station.child.ask('pause');
     await station.put(0, [small(1)]);

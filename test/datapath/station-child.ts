@@ -93,6 +93,13 @@ function restUntilWoken(): readonly boolean[] {
   return [Atomics.load(written, 0) === 1, woken, ring().rest(1)];
 }
 
+/** How long a rest took, in milliseconds. */
+function restFor(restUs: number): number {
+  const begin = performance.now();
+  ring().rest(restUs);
+  return performance.now() - begin;
+}
+
 /** Writes to the eventfd from another thread; the word that it returns is 1 just before that. */
 function wakeFromThread(): Int32Array {
   const workerData = new Int32Array(new SharedArrayBuffer(4));
@@ -111,6 +118,7 @@ answerParent({
   sleepUntilFrame,
   sleepUntilWoken,
   restUntilWoken,
+  restFor,
   setWays: (ways: readonly number[]) => forwarder.setWays(ways),
   setAhead: (bytes: number) => forwarder.setAhead(bytes),
   inject: (bytes: Uint8Array, arm: number) => datapath.inject(bytes, arm),
