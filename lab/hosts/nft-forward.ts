@@ -1,6 +1,6 @@
 // The kernel on the director's host as a balancer without memory: nft writes a real's MAC address
-// at netdev ingress and sends the frame out again, by a hash for each packet. It is what DSR costs
-// on this machine if no program stands between.
+// at netdev ingress and sends the frame out again, by a hash for each packet. It is DSR without a
+// program in between, and without a scheduler: the hash spreads evenly only on average.
 import type { Lab } from '../net/lab.ts';
 import { directorOf, type Host, type HostArm, type Network } from '../topologies/topology.ts';
 
@@ -32,7 +32,7 @@ export interface NftForwardOptions {
 }
 
 /** What nft reads; it takes the place of what an earlier call loaded. */
-export function forwardRules(network: Network, options: NftForwardOptions): string {
+export function nftForwardRules(network: Network, options: NftForwardOptions): string {
   const arm = armToReals(network, options);
   const macs = options.reals.map((real) => real.arms[0]!.mac);
   return `table netdev forward
@@ -55,7 +55,7 @@ export async function startNftForward(
   const { name } = directorOf(network);
   const arm = armToReals(network, options);
   await lab.exec(name, ['ip', 'address', 'replace', `${options.vip}/32`, 'dev', arm.name]);
-  await lab.exec(name, ['nft', '-f', '-'], { input: forwardRules(network, options) });
+  await lab.exec(name, ['nft', '-f', '-'], { input: nftForwardRules(network, options) });
 }
 
 function armToReals(network: Network, { reals }: NftForwardOptions): HostArm {

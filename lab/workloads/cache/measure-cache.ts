@@ -1,7 +1,7 @@
 // The cache workload of the talk, measured again: memcached behind one to four proxies, which the
 // client knows by a list (direct) or as one VIP (DSR, NAT, and the kernel's own forwarding). The
-// ways take turns, so that all of them meet the same machine. Before its first load DSR, and then
-// NAT, gets a director that was started just then and has carried nothing: the first second tells
+// ways take turns, so that all of them meet the same machine. Before its first load DSR, and NAT
+// too, gets a director that was started just then and has carried nothing: the first second tells
 // whether a balancer needs a warm-up.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,12 +20,13 @@ import {
   type MemcaslapResult,
   runMemcaslap,
 } from '../../hosts/memcaslap.ts';
-import { FORWARD_SOURCE, forwardRules, startNftForward } from '../../hosts/nft-forward.ts';
+import { FORWARD_SOURCE, nftForwardRules, startNftForward } from '../../hosts/nft-forward.ts';
 import { nutcrackerConfig, startNutcracker } from '../../hosts/nutcracker.ts';
 import type { Lab } from '../../net/lab.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../requirements.ts';
 import { buildTopology } from '../../topologies/build.ts';
 import { clientOf } from '../../topologies/topology.ts';
+import { needsDirector, waysInTurn } from '../ways.ts';
 import {
   CACHE_HOST,
   CACHE_NETWORK,
@@ -64,8 +65,6 @@ const threadsFor = (proxies: number): number => 2 * Math.max(1, proxies);
 
 const pathsFor = (proxies: number): readonly WorkloadPath[] =>
   proxies === 0 ? ['direct'] : WORKLOAD_PATHS;
-
-const needsDirector = (path: WorkloadPath): boolean => path === 'dsr' || path === 'nat';
 
 /** About how long `measureCache` takes. */
 export function cacheSeconds(options: Pick<CacheOptions, 'proxies' | 'rounds' | 'seconds'>) {
@@ -164,7 +163,7 @@ async function measureAll(points: readonly Point[], options: CacheOptions): Prom
   }
 }
 
-/** All rounds of one number of proxies. Every other round goes backwards. */
+/** All rounds of one number of proxies, in a balanced order. */
 async function measureCount(
   scene: CacheScene,
   points: readonly Point[],
@@ -173,7 +172,8 @@ async function measureCount(
   const reasons: string[] = [];
   await attempt(`warming up ${points[0]!.title}`, () => scene.warm(points[0]!));
   for (let round = 0; round < rounds; round++) {
-    for (const point of round % 2 === 0 ? points : points.toReversed()) {
+    const own = (way: WorkloadPath) => points.filter(({ path }) => path === way);
+    for (const point of waysInTurn(round).flatMap(own)) {
       if (signal?.aborted) return reasons;
       onStep(`cache: ${point.title}, round ${round + 1} of ${rounds}`);
       await attempt(point.title, async () => point.add(round, await scene.load(point, round)));
@@ -194,6 +194,8 @@ class CacheScene {
   readonly #seconds: number;
   readonly #directory: string;
   #director: Director | undefined;
+  /** The number of proxies that the kernel's rules are for. */
+  #forwardsTo = 0;
 
   constructor(lab: Lab, { seconds, directory }: CacheOptions) {
     this.#lab = lab;
@@ -224,8 +226,9 @@ class CacheScene {
   }
 
   async load({ path, proxies }: Point, round: number): Promise<MemcaslapResult> {
-    if (path === 'fwd' && round === 0) {
+    if (path === 'fwd' && this.#forwardsTo !== proxies) {
       await startNftForward(this.#lab, CACHE_NETWORK, forwardOptions(proxies));
+      this.#forwardsTo = proxies;
     }
     if (needsDirector(path) && (round === 0 || !this.#director?.daemon.running)) {
       await this.#director?.stop();
@@ -262,7 +265,7 @@ const CONDITIONS: readonly string[] = [
   'Each proxy is a nutcracker (twemproxy) on a host of its own; one memcached is behind them all.',
   'Direct, the client has the list of proxies; on the other ways one VIP stands for all of them.',
   'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
-    'remembers nothing and takes a proxy by the client’s port. So much costs the way itself.',
+    'remembers nothing and takes a proxy by a hash of the client’s port, evenly only on average.',
   `The load is memcaslap: ${CONNECTIONS} connections, each with one command under way at a time; ` +
     'keys of 64 bytes, values of 1 KiB, nine gets for each set, hits only.',
   'It has two threads for each proxy, direct and balanced alike.',
@@ -297,7 +300,7 @@ function configFiles(proxies: number): ConfigFile[] {
     },
     {
       name: 'nftables.conf',
-      text: forwardRules(CACHE_NETWORK, forwardOptions(most)),
+      text: nftForwardRules(CACHE_NETWORK, forwardOptions(most)),
       source: FORWARD_SOURCE,
     },
   ];

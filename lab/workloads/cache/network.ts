@@ -5,13 +5,7 @@ import type { WorkloadPath } from '../../compare/result.ts';
 import { MEMCACHED_PORT } from '../../hosts/memcached.ts';
 import type { NftForwardOptions } from '../../hosts/nft-forward.ts';
 import { NUTCRACKER_PORT } from '../../hosts/nutcracker.ts';
-import {
-  DSR_VIP,
-  FORWARD_VIP,
-  NAT_VIP,
-  THREE_WAYS,
-  threeWaysConfig,
-} from '../../topologies/three-ways.ts';
+import { DSR_VIP, FORWARD_VIP, THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
 import {
   addressOf,
   clientOf,
@@ -22,6 +16,7 @@ import {
   type Network,
   realsOf,
 } from '../../topologies/topology.ts';
+import { VIP_OF } from '../ways.ts';
 
 export const MOST_PROXIES = 4;
 
@@ -59,9 +54,7 @@ export const MEMCACHED = `${addressOf(hostNamed(CACHE_NETWORK, CACHE_HOST))}:${M
 /** What the client is told to talk to: a list of proxies, or the VIP in front of them. */
 export function serversFor(path: WorkloadPath, proxies: number): string[] {
   if (proxies === 0) return [MEMCACHED];
-  if (path === 'dsr') return [`${DSR_VIP}:${NUTCRACKER_PORT}`];
-  if (path === 'nat') return [`${NAT_VIP}:${NUTCRACKER_PORT}`];
-  if (path === 'fwd') return [`${FORWARD_VIP}:${NUTCRACKER_PORT}`];
+  if (path !== 'direct') return [`${VIP_OF[path]}:${NUTCRACKER_PORT}`];
   return proxyHosts(proxies).map((host) => `${addressOf(host)}:${NUTCRACKER_PORT}`);
 }
 
@@ -72,6 +65,6 @@ export function directorConfig(proxies: number, socket: string): string {
 
 /** The same for the kernel's own forwarding. */
 export const forwardOptions = (proxies: number): NftForwardOptions => ({
-  ...{ vip: FORWARD_VIP, port: NUTCRACKER_PORT },
+  ...{ vip: VIP_OF.fwd, port: NUTCRACKER_PORT },
   reals: proxyHosts(proxies),
 });

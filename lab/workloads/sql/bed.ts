@@ -10,27 +10,22 @@ import { prepareSysbench, SQL_DATABASE } from '../../hosts/sysbench.ts';
 import type { Lab } from '../../net/lab.ts';
 import type { Daemon } from '../../net/processes.ts';
 import { buildTopology } from '../../topologies/build.ts';
-import {
-  DSR_VIP,
-  FORWARD_VIP,
-  NAT_VIP,
-  THREE_WAYS,
-  threeWaysConfig,
-} from '../../topologies/three-ways.ts';
+import { THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
 import { addressOf, clientOf, realsOf } from '../../topologies/topology.ts';
+import { needsDirector, VIP_OF } from '../ways.ts';
 
 const REALS = realsOf(THREE_WAYS);
 
 /** What the client is told on each way: without a balancer, a list of all reals. */
 export const SERVERS: Readonly<Record<WorkloadPath, readonly string[]>> = {
   direct: REALS.map(addressOf),
-  dsr: [DSR_VIP],
-  nat: [NAT_VIP],
-  fwd: [FORWARD_VIP],
+  dsr: [VIP_OF.dsr],
+  nat: [VIP_OF.nat],
+  fwd: [VIP_OF.fwd],
 };
 
 /** The kernel's own forwarding: the fourth way. */
-export const FORWARD: NftForwardOptions = { vip: FORWARD_VIP, port: SQL_PORT, reals: REALS };
+export const FORWARD: NftForwardOptions = { vip: VIP_OF.fwd, port: SQL_PORT, reals: REALS };
 
 export interface SqlBed {
   readonly lab: Lab;
@@ -38,6 +33,8 @@ export interface SqlBed {
   readonly director: Director;
   /** Why a program that a way needs is not alive any more, or undefined. */
   whyDead(path: WorkloadPath): string | undefined;
+  /** Has the kernel forward too, once. @throws Error, each time, if it cannot */
+  forward(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,13 +49,14 @@ export async function openSqlBed(onStep: (text: string) => void): Promise<SqlBed
     const director = await startDirectorWith(lab, THREE_WAYS, (socket) =>
       threeWaysConfig({ port: SQL_PORT, socket }),
     );
-    await startNftForward(lab, THREE_WAYS, FORWARD);
-    const needsDirector = (path: WorkloadPath) => path === 'dsr' || path === 'nat';
+    let forwarding: Promise<void> | undefined;
+    const forward = () => (forwarding ??= startNftForward(lab, THREE_WAYS, FORWARD));
     const whyDead = (path: WorkloadPath) =>
       [...(needsDirector(path) ? [director.daemon] : []), ...databases]
         .map((daemon) => daemon.whyNot())
         .find((reason) => reason !== undefined);
-    return { lab, client: clientOf(THREE_WAYS).name, director, whyDead, close: () => lab.close() };
+    const client = clientOf(THREE_WAYS).name;
+    return { lab, client, director, whyDead, forward, close: () => lab.close() };
   } catch (error) {
     await lab.close();
     throw error;

@@ -1,6 +1,6 @@
 // The first of the two decks' workloads: read-only SQL at growing numbers of connections, direct
-// against balanced. The ways take turns at each number of connections, in an order that rotates and
-// goes backwards in every other round: no way always runs first, or after the same one.
+// against balanced. The ways take turns at each number of connections, in a balanced order: no way
+// always runs first, or after the same one.
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
@@ -11,10 +11,11 @@ import {
   type WorkloadPath,
 } from '../../compare/result.ts';
 import { mariadbConfig, SQL_PORT } from '../../hosts/mariadb.ts';
-import { FORWARD_SOURCE, forwardRules } from '../../hosts/nft-forward.ts';
+import { FORWARD_SOURCE, nftForwardRules } from '../../hosts/nft-forward.ts';
 import { runSysbench, SQL_ROWS, sysbenchArgv, warmUpSeconds } from '../../hosts/sysbench.ts';
 import { type Program, whyNoLab } from '../../requirements.ts';
 import { THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import { waysInTurn } from '../ways.ts';
 import { FORWARD, openSqlBed, SERVERS, type SqlBed } from './bed.ts';
 
 export interface SqlOptions {
@@ -136,21 +137,12 @@ export function stepsOf({ connections, rounds }: Pick<SqlOptions, 'connections' 
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [index, count] of connections.entries()) {
-      for (const path of orderOf(round, index)) steps.push({ round, path, connections: count });
+      for (const path of waysInTurn(round + index)) {
+        steps.push({ round, path, connections: count });
+      }
     }
   }
   return steps;
-}
-
-/** As many different orders in turn as twice the ways; each way is the first of two of them. */
-function orderOf(round: number, index: number): WorkloadPath[] {
-  const count = WORKLOAD_PATHS.length;
-  const first = (round + index) % count;
-  const backwards = (round + Math.floor((round - 1) / count)) % 2 === 0;
-  return WORKLOAD_PATHS.map((_, turn) => {
-    const at = backwards ? first - turn + count : first + turn;
-    return WORKLOAD_PATHS[at % count]!;
-  });
 }
 
 function titleOf({ round, path, connections }: SqlStep, rounds: number): string {
@@ -175,6 +167,7 @@ async function measureOne(
   options: SqlOptions,
   logs: string,
 ): Promise<Run> {
+  if (path === 'fwd') await bed.forward();
   const { result, text } = await runSysbench(bed.lab, {
     host: bed.client,
     servers: SERVERS[path],
@@ -228,7 +221,7 @@ const conditionsOf = ({ seconds }: SqlOptions): string[] => [
   'Direct: sysbench has the list of the three reals and gives each connection the next one; ' +
     'DSR and NAT: it has one VIP, and the director takes the reals in turn (rr).',
   'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
-    'remembers nothing and takes a real by the client’s port. So much costs the way itself.',
+    'remembers nothing and takes a real by a hash of the client’s port, evenly only on average.',
   'Direct, DSR and nft fwd use the segment of the reals; NAT comes from a segment of its own.',
   `sysbench oltp_read_only without transactions: an event is 10 selects by key and 4 of ranges of ` +
     `100 rows, on one table of ${SQL_ROWS} rows that is wholly in memory.`,
@@ -249,7 +242,7 @@ function configsOf({ connections, seconds }: SqlOptions): ConfigFile[] {
     },
     {
       name: 'nftables.conf',
-      text: forwardRules(THREE_WAYS, FORWARD),
+      text: nftForwardRules(THREE_WAYS, FORWARD),
       source: FORWARD_SOURCE,
     },
     {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
 import { readMemcaslap } from '../../../lab/hosts/memcaslap.ts';
-import { forwardRules } from '../../../lab/hosts/nft-forward.ts';
+import { nftForwardRules } from '../../../lab/hosts/nft-forward.ts';
 import { nutcrackerConfig } from '../../../lab/hosts/nutcracker.ts';
 import { labNamespaces } from '../../../lab/net/state.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../../lab/requirements.ts';
@@ -125,7 +125,7 @@ describe('the set-up', () => {
   });
 
   it('has the kernel send each connection to one of the first proxies', () => {
-    const rules = (proxies: number) => forwardRules(CACHE_NETWORK, forwardOptions(proxies));
+    const rules = (proxies: number) => nftForwardRules(CACHE_NETWORK, forwardOptions(proxies));
     expect(rules(1)).toContain('ether daddr set 02:00:00:00:02:11 fwd to "eth1"');
     expect(rules(2)).toContain(
       'ip daddr 10.77.0.101 tcp dport 22121 ether saddr set 02:00:00:00:02:01 ether daddr set ' +
