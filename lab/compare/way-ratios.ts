@@ -12,13 +12,9 @@ import {
 
 export type BalancedWay = Exclude<WorkloadPath, 'direct'>;
 
-/** Those that were measured at all, in the order in which they are told. */
-export const waysOf = (points: readonly { readonly path: WorkloadPath }[]): WorkloadPath[] =>
-  WORKLOAD_PATHS.filter((way) => points.some(({ path }) => path === way));
-
-/** The same without `direct`. */
-export const balancedWaysOf = (points: readonly { readonly path: WorkloadPath }[]): BalancedWay[] =>
-  waysOf(points).filter((way) => way !== 'direct');
+export const BALANCED_WAYS: readonly BalancedWay[] = WORKLOAD_PATHS.filter(
+  (way) => way !== 'direct',
+);
 
 export interface WayRatio {
   /** Connections, or proxies. */

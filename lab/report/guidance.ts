@@ -128,8 +128,9 @@ function sql({ result: { sql } }: Facts): Sentence {
   const nat = worstOf(sqlRatios(sql, 'nat'));
   if (dsr === undefined) return undefined;
   const kernel = worstOf(sqlRatios(sql, 'fwd'));
+  const alone = kernel === undefined ? '' : `${byKernel(kernel)}, at ${kernel.at}`;
   const beside = nat === undefined ? '' : `; by NAT ${ratio(nat.spread.median)}, at ${nat.at}`;
-  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${byKernel(kernel)}.`;
+  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${alone}.`;
 }
 
 function cache({ result: { cache } }: Facts): Sentence {
@@ -140,7 +141,9 @@ function cache({ result: { cache } }: Facts): Sentence {
   const beside = nat === undefined ? '' : `, ${ratio(nat.spread.median)} by NAT`;
   const first = leastFirstSecond(cache, 'dsr');
   const warm =
-    first === undefined ? '' : `; its first second reached ${ratio(first)} of the rounds’ median`;
+    first === undefined
+      ? ''
+      : `; by DSR its first second reached ${ratio(first)} of the rounds’ median`;
   const kernel = byKernel(worstOf(cacheRatios(cache, 'fwd')));
   return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${kernel}${warm}.`;
 }

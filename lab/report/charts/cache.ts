@@ -3,8 +3,7 @@
 // far below its bar.
 import type { CustomSeriesRenderItem, EChartsOption } from 'echarts';
 import { spreadOf } from '../../compare/derive.ts';
-import type { CachePoint, WorkloadPath } from '../../compare/result.ts';
-import { waysOf } from '../../compare/way-ratios.ts';
+import { type CachePoint, WORKLOAD_PATHS, type WorkloadPath } from '../../compare/result.ts';
 import { type Chart, INK, PAPER } from '../chart.ts';
 import { tick } from '../figures.ts';
 import { WAYS } from '../path-style.ts';
@@ -14,7 +13,7 @@ const LAYOUT = { barGap: '15%', barCategoryGap: '30%' } as const;
 
 export function cacheChart(points: readonly CachePoint[]): Chart {
   const counts = [...new Set(points.map(({ proxies }) => proxies))].sort((a, b) => a - b);
-  const ways = waysOf(points);
+  const ways = WORKLOAD_PATHS.filter((way) => points.some(({ path }) => path === way));
   const option: EChartsOption = {
     grid: { left: 46, right: 8, top: 28, bottom: 44 },
     legend: {

@@ -1,12 +1,12 @@
 // What the sections of the two workloads have in common: what stands before the figures (whether it
 // ran, how, and with which files), how many points are as good as wanted, and the columns of all.
-import type { CacheResult, ConfigFile, SqlResult } from '../../compare/result.ts';
 import {
-  type BalancedWay,
-  balancedWaysOf,
-  type WayRatio,
-  waysOf,
-} from '../../compare/way-ratios.ts';
+  type CacheResult,
+  type ConfigFile,
+  type SqlResult,
+  WORKLOAD_PATHS,
+} from '../../compare/result.ts';
+import { BALANCED_WAYS, type BalancedWay, type WayRatio } from '../../compare/way-ratios.ts';
 import { ratio } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
@@ -37,12 +37,9 @@ export function verdict(way: BalancedWay, wanted: number, ratios: readonly WayRa
   return `${WAYS[way].title} kept ${ratio(wanted)} of the direct rate or better at ${good} of ${ratios.length} points.`;
 }
 
-/** The rate of each way that was measured, then its ratio to the direct one, then the errors. */
-export function pointColumns({ points }: SqlResult | CacheResult): TableColumn[] {
-  const titles = [
-    ...waysOf(points).map((way) => WAYS[way].title),
-    ...balancedWaysOf(points).map((way) => `${WAYS[way].title} to direct`),
-    'errors',
-  ];
-  return titles.map((title) => ({ title, align: 'right' }));
-}
+/** The rate of each way, then its ratio to the direct one, then the errors. */
+export const POINT_COLUMNS: readonly TableColumn[] = [
+  ...WORKLOAD_PATHS.map((way) => WAYS[way].title),
+  ...BALANCED_WAYS.map((way) => `${WAYS[way].title} to direct`),
+  'errors',
+].map((title) => ({ title, align: 'right' }));
