@@ -28,13 +28,9 @@ function build(reals: readonly ScheduledReal[], { seed, flags }: BuildOptions): 
     const { key, weight } = reals[index]!;
     return [index, hashText(key, seed), weight];
   });
-  return {
-    scheduler: 'rendezvous',
-    slots: Int32Array.from(words),
-    state: new Int32Array(0),
-    seed,
-    hashesPort: port === true,
-  };
+  const slots = Int32Array.from(words);
+  const hashesPort = port === true;
+  return { scheduler: 'rendezvous', slots, state: new Int32Array(0), seed, hashesPort };
 }
 
 function choose(schedule: Schedule, arrival: Arrival, load: Load): number {

@@ -13,13 +13,8 @@ import type {
 
 function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedule {
   const takers = [...reals.keys()].filter((index) => reals[index]!.weight > 0);
-  return {
-    scheduler: 'rr',
-    slots: Int32Array.from(takers),
-    state: new Int32Array(1),
-    seed,
-    hashesPort: false,
-  };
+  const slots = Int32Array.from(takers);
+  return { scheduler: 'rr', slots, state: new Int32Array(1), seed, hashesPort: false };
 }
 
 function choose({ slots, state }: Schedule, _: Arrival, load: Load): number {

@@ -28,13 +28,8 @@ function build(reals: readonly ScheduledReal[], { seed }: BuildOptions): Schedul
   const step = commonDivisor(weights);
   const largest = largestWeight(weights);
   const start = largest === 0 ? 0 : largest - (step - 1);
-  return {
-    scheduler: 'wrr',
-    slots: Int32Array.from([step, start, ...weights]),
-    state: Int32Array.of(-1, start),
-    seed,
-    hashesPort: false,
-  };
+  const slots = Int32Array.from([step, start, ...weights]);
+  return { scheduler: 'wrr', slots, state: Int32Array.of(-1, start), seed, hashesPort: false };
 }
 
 function choose({ slots, state }: Schedule, _: Arrival, load: Load): number {

@@ -108,18 +108,6 @@ export function adjustChecksum(frame: DataView, at: number, delta: number): void
   setChecksum(frame, at, sums.apply(checksum(frame, at), delta));
 }
 
-/** Sets the port and mends the (finished) checksum. */
-export function setSourcePort(frame: DataView, at: number, port: number): void {
-  adjustChecksum(frame, at, sums.difference16(sourcePort(frame, at), port));
-  frame.setUint16(at, port);
-}
-
-/** Sets the port and mends the (finished) checksum. */
-export function setDestinationPort(frame: DataView, at: number, port: number): void {
-  adjustChecksum(frame, at, sums.difference16(destinationPort(frame, at), port));
-  frame.setUint16(at + 2, port);
-}
-
 /** Takes apart a segment that passed `check`. */
 export function parse(frame: DataView, at: number, end: number): Segment {
   const payloadAt = at + dataOffsetBytes(frame, at);

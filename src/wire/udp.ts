@@ -66,18 +66,6 @@ export function adjustChecksum(frame: DataView, at: number, delta: number): void
   setChecksum(frame, at, after === 0 ? 0xffff : after);
 }
 
-/** Sets the port and mends the (finished) checksum, if there is one. */
-export function setSourcePort(frame: DataView, at: number, port: number): void {
-  adjustChecksum(frame, at, sums.difference16(sourcePort(frame, at), port));
-  frame.setUint16(at, port);
-}
-
-/** Sets the port and mends the (finished) checksum, if there is one. */
-export function setDestinationPort(frame: DataView, at: number, port: number): void {
-  adjustChecksum(frame, at, sums.difference16(destinationPort(frame, at), port));
-  frame.setUint16(at + 2, port);
-}
-
 /** Takes apart a datagram that passed `check`. */
 export function parse(frame: DataView, at: number): Datagram {
   return {

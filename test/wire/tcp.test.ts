@@ -105,17 +105,19 @@ test('any segment comes back as it was, with a good checksum', () => {
   );
 });
 
-describe('setters', () => {
-  test('of ports and addresses leave the segment as if it had been built so', () => {
+describe('a mended checksum', () => {
+  test('is that of a segment that was built so', () => {
     const ports = fc.tuple(uint16, uint16);
     const addresses = fc.record({ source: int32, destination: int32 });
     fc.assert(
       fc.property(anySegment, ports, addresses, addresses, (segment, [from, to], before, after) => {
         const changed = rubbish(120);
         tcp.emit(changed, 2, segment, before);
-        tcp.setSourcePort(changed, 2, from);
-        tcp.setDestinationPort(changed, 2, to);
+        changed.setUint16(2, from);
+        changed.setUint16(4, to);
         const delta =
+          checksum.difference16(segment.sourcePort, from) +
+          checksum.difference16(segment.destinationPort, to) +
           checksum.difference32(before.source, after.source) +
           checksum.difference32(before.destination, after.destination);
         tcp.adjustChecksum(changed, 2, delta);
@@ -128,10 +130,10 @@ describe('setters', () => {
     );
   });
 
-  test('mend the checksum of a captured segment', () => {
+  test('is that of a captured segment with another port', () => {
     const frame = captured.tcpSyn();
-    tcp.setDestinationPort(frame, L4, 80);
-    expect(tcp.destinationPort(frame, L4)).toBe(80);
+    tcp.adjustChecksum(frame, L4, checksum.difference16(tcp.destinationPort(frame, L4), 8081));
+    frame.setUint16(L4 + 2, 8081);
     const where = { frame, l3: L3, l4: L4, end: frame.byteLength };
     const expected = naiveL4Checksum({ ...where, checksumOffset: tcp.CHECKSUM_OFFSET });
     expect(tcp.checksum(frame, L4)).toBe(expected);
