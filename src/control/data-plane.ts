@@ -1,6 +1,7 @@
 // The ring's data plane: a worker thread that never returns to its event loop while it runs. It
 // spins a little, then sleeps in poll, or rests if coalesce.ts says so; control wakes it by an
 // eventfd and its messages are fetched between batches.
+import { performance } from 'node:perf_hooks';
 import {
   type MessagePort,
   parentPort,
@@ -26,7 +27,10 @@ const SLEEP_MS = 50;
 /** So many batches in a row without a look at clock, messages and tick. */
 const BATCHES_PER_LOOK = 16;
 
-/** Milliseconds on a clock that only grows, as int32. */
+/**
+ * Milliseconds on a clock that only grows, as int32. The global `performance` is a getter, which is
+ * run at every use: 1 to 2 % of the loop's time at 25,000 packets a second (measured, perf(1)).
+ */
 const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
