@@ -119,6 +119,40 @@ export function forwardFound(
   return sendRequest(director, frame, at, end, real, out);
 }
 
+/**
+ * The most frequent case of all, a plain packet by DSR that changes no state. There is no call in it
+ * that anything must be kept for, so V8 keeps all in registers (measured).
+ * @param word what the index of flows has for the packet's key, not 0; it may be another flow's
+ * @returns the verdict; or -1 for any other case, and nothing is touched
+ */
+export function sendSteady(
+  director: Director,
+  frame: DataView,
+  at: number,
+  end: number,
+  word: number,
+  source: number,
+  destination: number,
+  ports: number,
+  protocol: number,
+): Verdict {
+  const { nowMs, ways } = director;
+  const { records, timeoutsMs } = director.flows;
+  const record = Math.imul((word & 0xffffff) - 1, 12) & 0x3fffffff; // NUMBER_MASK
+  const state = protocol === 6 ? 1 : 11; // ESTABLISHED, UDP
+  // META: protocol << 8 | state, and none of the methods' bits
+  if (((records[record + 5] as number) & 0x7ffff) !== (protocol === 6 ? 0x601 : 0x110b)) return -1;
+  const client = records[record];
+  if (client !== source || records[record + 1] !== destination) return -1; // CLIENT, VIP
+  if (records[record + 2] !== ports) return -1; // PORTS
+  if (protocol === 6 && (frame.getUint8(at + 47) & 0x17) !== 0x10) return -1; // ACK alone
+  const real = (records[record + 7] as number) & 0xffff; // IDS
+  const out = ways[(real << 2) + 3] as number;
+  if (out < 0 || (((records[record + 6] as number) - nowMs) | 0) <= 0) return -1; // EXPIRES_MS
+  records[record + 6] = (nowMs + (timeoutsMs[state] as number)) | 0;
+  return sendRequest(director, frame, at, end, real, out);
+}
+
 /** A request goes to its real: both MAC addresses, twelve bytes at the very front of the frame. */
 function sendRequest(
   director: Director,
@@ -135,7 +169,7 @@ function sendRequest(
   frame.setInt32(at + 8, ways[way + 2] as number);
   const row = director.realRowsAt + (real << 4);
   values[row] = (values[row] as number) + 1; // REQUEST_PACKETS
-  values[row + 1] = (values[row + 1] as number) + (end - at); // REQUEST_BYTES
+  values[row + 1] = (values[row + 1] as number) + ((end - at) | 0); // REQUEST_BYTES
   return 1 | (out << 8); // SEND
 }
 

@@ -212,18 +212,20 @@ export function findFlow(
   protocol: number,
 ): number {
   const hash = hashKey(table.seed, source, destination, ports, protocol);
-  const word = table.slots[hash & table.slotMask] as number;
-  return findFrom(table, hash, word, source, destination, ports, protocol);
+  const { records, slots, slotMask } = table;
+  for (let slot = hash & slotMask; ; slot = (slot + 1) & slotMask) {
+    const word = slots[slot] as number;
+    if (word === 0) return -1;
+    if ((word ^ hash) >>> 26 !== 0) continue; // TAG_MASK
+    const found = findAt(records, word, source, destination, ports, protocol) | 0;
+    if (found >= 0) return found;
+  }
 }
 
-/**
- * findFlow for a packet whose hash is known, and the word that lies in the first slot of its probe
- * chain: `slots[hash & slotMask]`.
- */
-export function findFrom(
-  table: FlowTable,
-  hash: number,
-  first: number,
+/** findFlow for the one flow that a word of the index leads to; the word is not 0. */
+export function findAt(
+  records: Int32Array,
+  word: number,
   source: number,
   destination: number,
   ports: number,
@@ -231,25 +233,17 @@ export function findFrom(
 ): number {
   // Literal numbers for the words of a record: V8 loads an imported or module constant anew at
   // every use, and checks it, which the one look-up of each packet would pay for (measured).
-  const { records, slots, slotMask } = table;
-  let slot = hash;
-  for (let word = first; word !== 0; word = slots[slot] as number) {
-    slot = (slot + 1) & slotMask;
-    if ((word ^ hash) >>> 26 !== 0) continue; // TAG_MASK
-    const number = (word & 0xffffff) - 1; // NUMBER_MASK
-    const at = Math.imul(number, 12) & 0x3fffffff; // RECORD_WORDS
-    if ((((records[at + 5] as number) >>> 8) & 0xff) !== protocol) continue; // META
-    if ((word & 0x1000000) === 0) {
-      const client = records[at];
-      if (client !== source || records[at + 1] !== destination) continue; // CLIENT, VIP
-      if (records[at + 2] === ports) return number << 1; // PORTS
-    } else {
-      const real = records[at + 3];
-      if (real !== source || records[at + 11] !== destination) continue; // REAL, LOCAL
-      if (records[at + 4] === ports) return (number << 1) | 1; // REPLY_PORTS
-    }
+  const number = (word & 0xffffff) - 1; // NUMBER_MASK
+  const at = Math.imul(number, 12) & 0x3fffffff; // RECORD_WORDS
+  if ((((records[at + 5] as number) >>> 8) & 0xff) !== protocol) return -1; // META
+  if ((word & 0x1000000) === 0) {
+    const client = records[at];
+    if (client !== source || records[at + 1] !== destination) return -1; // CLIENT, VIP
+    return records[at + 2] === ports ? number << 1 : -1; // PORTS
   }
-  return -1;
+  const real = records[at + 3];
+  if (real !== source || records[at + 11] !== destination) return -1; // REAL, LOCAL
+  return records[at + 4] === ports ? (number << 1) | 1 : -1; // REPLY_PORTS
 }
 
 /** The table had no room, and no flow that it may give up. */

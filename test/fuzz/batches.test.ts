@@ -7,14 +7,15 @@ import { describe, expect, test } from 'vitest';
 import { createBatch } from '../../src/datapath/datapath.ts';
 import { GLOBAL } from '../../src/director/counters.ts';
 import type { Director } from '../../src/director/director.ts';
+import { NO_WAY, WAY_ARM, WAY_WORDS } from '../../src/director/neighbours.ts';
 import { processFrame } from '../../src/director/process.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import { kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { HEADROOM_BYTES } from '../../src/wire/tunnel.ts';
-import { dsrTcp, INSIDE, nameVerdict, OUTSIDE, type Scene } from '../packets/scene.ts';
+import { dsrTcp, dsrUdp, INSIDE, nameVerdict, OUTSIDE, type Scene } from '../packets/scene.ts';
 import { type Arrival, anyBytes, anyIpv4, anyMutation, GOOD } from './arrivals.ts';
-import { anyPacket, established, makeSceneOfAll } from './every-method.ts';
+import { anyPacket, established, makeSceneOfAll, VIPS } from './every-method.ts';
 
 const SLOT_BYTES = 512;
 const MOST_FRAMES = 64;
@@ -58,7 +59,7 @@ const anyBatch: fc.Arbitrary<BatchOfFrames> = fc.record({
 const valuesOf = ({ counters }: Scene) => Buffer.from(counters.values.buffer);
 const entriesOf = ({ fragments }: Director) => Buffer.from(fragments.entries.buffer);
 
-/** Two directors, and what gives both the same frames; of one, verdicts and what it sent so. */
+/** Two directors, and `look` gives both the same frames; of one, verdicts and what it sent so. */
 function makePair({ maximumFlows = FEW_FLOWS, mtu = 1500 } = {}) {
   const make = () => makeSceneOfAll({ maximumFlows, mtu });
   const [alone, together] = [make(), make()];
@@ -68,7 +69,7 @@ function makePair({ maximumFlows = FEW_FLOWS, mtu = 1500 } = {}) {
   const batch = createBatch(new DataView(memory.buffer));
   const processor = createBatchProcessor(other, batch);
   const unused = memory.slice();
-  return ({ arm, arrivals, pauseMs }: BatchOfFrames) => {
+  const look = ({ arm, arrivals, pauseMs }: BatchOfFrames) => {
     // As a datapath fills it: frames of one arm, each in a slot of its own.
     memory.set(unused);
     batch.arm = arm;
@@ -111,6 +112,7 @@ function makePair({ maximumFlows = FEW_FLOWS, mtu = 1500 } = {}) {
     if (alone.counters.values[GLOBAL.statelessPackets]) seen.push('statelessly');
     return seen;
   };
+  return { look, directors: [director, other] };
 }
 
 /** As many connections as the table holds, which it does not give up for others. */
@@ -123,7 +125,7 @@ describe('a batch', () => {
     const some = fc.array(anyBatch, { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(fc.record({ ...all, batches: some }), ({ full, mtu, batches }) => {
-        const look = makePair({ mtu });
+        const { look } = makePair({ mtu });
         const first = full ? [{ arm: OUTSIDE, arrivals: FULL, pauseMs: 0 }] : [];
         for (const batch of [...first, ...batches]) {
           for (const verdict of look(batch)) seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
@@ -141,7 +143,7 @@ describe('a batch', () => {
   });
 
   test('may be full of packets of one flow that opens, ends and opens again in it', () => {
-    const look = makePair();
+    const { look } = makePair();
     const frames = [tcp.SYN, tcp.ACK, tcp.ACK | tcp.FIN, tcp.ACK, tcp.SYN, tcp.ACK, tcp.RST];
     const arrivals = Array.from({ length: MOST_FRAMES }, (_, index) => {
       const flags = frames[index % frames.length]!;
@@ -149,5 +151,41 @@ describe('a batch', () => {
     });
     const verdicts = look({ arm: OUTSIDE, arrivals, pauseMs: 0 });
     expect(verdicts.filter((verdict) => verdict === 'send 0').length).toBeGreaterThan(40);
+  });
+
+  // A batch of its own for each packet: the index is read before a batch, so that only then it has
+  // the flow.
+  describe.each(Object.values(VIPS))('of one packet of a known flow to %s', (destination) => {
+    const { look, directors } = makePair({ maximumFlows: 128 });
+    const send = (frame: Uint8Array, pauseMs = 0) =>
+      look({ arm: OUTSIDE, arrivals: [{ frame, arm: OUTSIDE, partial: false, tag: 0 }], pauseMs });
+    const segment = (sourcePort: number, flags: number) =>
+      dsrTcp({ destination, sourcePort, flags });
+    const datagram = dsrUdp({ destination });
+    const open = (sourcePort: number) => {
+      for (const flags of [tcp.SYN, tcp.ACK, tcp.ACK]) send(segment(sourcePort, flags));
+    };
+
+    test.each([0, 1000, 100_000_000])('with any flags, after %i ms', (pauseMs) => {
+      for (let flags = 0; flags < 64; flags++) {
+        open(1000 + flags);
+        send(segment(1000 + flags, flags), pauseMs);
+        send(segment(1000 + flags, tcp.ACK));
+      }
+    });
+
+    test.each([0, 1000, 100_000_000])('of UDP, after %i ms', (pauseMs) => {
+      for (let time = 0; time < 4; time++) send(datagram, pauseMs);
+    });
+
+    test('whose real does not answer', () => {
+      open(2000);
+      send(datagram);
+      for (const { ways } of directors) {
+        for (let at = 0; at < ways.length; at += WAY_WORDS) ways[at + WAY_ARM] = NO_WAY;
+      }
+      send(segment(2000, tcp.ACK));
+      send(datagram);
+    });
   });
 });
