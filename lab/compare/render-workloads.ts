@@ -58,7 +58,7 @@ function section(
         const shown = Number.isNaN(value) ? '–' : count(value);
         if (way === 'direct') return [shown];
         const ratio = ratiosOf(points, way).find((each) => each.at === at)?.spread.median;
-        return [shown, ratio?.toFixed(2) ?? ''];
+        return [shown, ratio?.toFixed(2) ?? '–'];
       }),
     ];
   });

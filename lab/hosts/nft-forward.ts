@@ -1,6 +1,7 @@
 // The kernel on the director's host as a balancer without memory: nft writes a real's MAC address
 // at netdev ingress and sends the frame out again, by a hash for each packet. It is DSR without a
-// program in between, and without a scheduler: the hash spreads evenly only on average.
+// program in between, and without a scheduler: the hash spreads evenly only on average. A director
+// that runs beside it costs each frame a look of its sockets' filters.
 import type { Lab } from '../net/lab.ts';
 import { directorOf, type Host, type HostArm, type Network } from '../topologies/topology.ts';
 

@@ -128,9 +128,9 @@ function sql({ result: { sql } }: Facts): Sentence {
   const nat = worstOf(sqlRatios(sql, 'nat'));
   if (dsr === undefined) return undefined;
   const kernel = worstOf(sqlRatios(sql, 'fwd'));
-  const alone = kernel === undefined ? '' : `${byKernel(kernel)}, at ${kernel.at}`;
+  const forwarded = kernel === undefined ? '' : `${byKernel(kernel)}, at ${kernel.at}`;
   const beside = nat === undefined ? '' : `; by NAT ${ratio(nat.spread.median)}, at ${nat.at}`;
-  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${alone}.`;
+  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${forwarded}.`;
 }
 
 function cache({ result: { cache } }: Facts): Sentence {

@@ -10,7 +10,7 @@ export const VIP_OF: Readonly<Record<BalancedWay, string>> = {
 
 export const needsDirector = (path: WorkloadPath): boolean => path === 'dsr' || path === 'nat';
 
-/** Each is another distance from the one before it (1, 2 and 3 of 4), so no pair meets twice. */
+/** For four ways: each step is another distance from the last (1, 2, 3), so no pair meets twice. */
 const STEPS = [0, 1, 3, 2] as const;
 
 /**

@@ -1,13 +1,13 @@
 // Adaptive coalescing, as network cards do it with interrupts (ethtool(8), adaptive-rx): on a host
 // without idle processors, a loop that wakes for every few frames takes time from those whom the
 // frames are for. Then it rests when its rings are empty, and handles together what has come.
-// There are two rests, both measured on two busy cores, of no balancer:
+// There are two rests (measured on two busy cores, as shares of the rate without a balancer):
 // - a long one for frames that come few at a time: SQL by DSR rose from 0.89 to 1.01 (medians of
 //   four);
 // - a short one for super-frames, whose senders wait for room and not for the next of them: uploads
 //   by DSR rose from 0.42 to 0.50 with cubic, from 0.58 to 0.63 with bbr (medians of five).
 
-/** What a rest adds to the time of a packet that comes at its begin. */
+/** What a rest adds to the time of a packet that comes at its beginning. */
 export const LONG_REST_US = 2000;
 export const SHORT_REST_US = 50;
 /** How long is watched before it is decided anew. */
@@ -66,9 +66,9 @@ export function createCoalescing(
     const bytes = receivedBytes();
     const isBulk = bytes - bytesBefore >= BULK_FRAME_BYTES * Math.max(1, frames);
     bytesBefore = bytes;
+    pausedMs = Math.max(0, pausedMs - elapsedMs);
     if (isBulk) {
       // Says nothing of whether long rests pay.
-      pausedMs = Math.max(0, pausedMs - elapsedMs);
       restUs = paysShort(idleShare, elapsedMs) ? SHORT_REST_US : 0;
     } else {
       restUs = paysLong(idleShare < IDLE_SHARE, elapsedMs) ? LONG_REST_US : 0;
@@ -76,17 +76,16 @@ export function createCoalescing(
   }
 
   function paysLong(isBusy: boolean, elapsedMs: number): boolean {
-    const inRest = (frames * LONG_REST_US) / (elapsedMs * 1000);
-    const perLook = frames / Math.max(1, looks);
     // After a bulk transfer: what came was gathered by short rests.
     if (restUs === SHORT_REST_US) return false;
+    const inRest = (frames * LONG_REST_US) / (elapsedMs * 1000);
+    const perLook = frames / Math.max(1, looks);
     if (restUs === LONG_REST_US) {
       const goesOn = isBusy && inRest <= MOST_FRAMES && perLook >= enough(without);
       pausedMs = goesOn ? 0 : nextPauseMs;
       nextPauseMs = goesOn ? SHORTEST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, 2 * nextPauseMs);
       return goesOn;
     }
-    pausedMs = Math.max(0, pausedMs - elapsedMs);
     without = perLook;
     // Only a guess: clients that wait for their answers send less while the loop rests.
     return isBusy && pausedMs === 0 && inRest >= enough(without) && inRest <= MOST_FRAMES;

@@ -120,8 +120,8 @@ export function forwardFound(
 }
 
 /**
- * The most frequent case of all, a plain packet by DSR that changes no state. There is no call in it
- * that anything must be kept for, so V8 keeps all in registers (measured).
+ * The most frequent case of all, a plain packet by DSR that changes no state. No call in it needs
+ * anything kept, so V8 keeps all in registers (measured: `npm run bench core`).
  * @param word what the index of flows has for the packet's key, not 0; it may be another flow's
  * @returns the verdict; or -1 for any other case, and nothing is touched
  */
@@ -142,8 +142,7 @@ export function sendSteady(
   const state = protocol === 6 ? 1 : 11; // ESTABLISHED, UDP
   // META: protocol << 8 | state, and none of the methods' bits
   if (((records[record + 5] as number) & 0x7ffff) !== (protocol === 6 ? 0x601 : 0x110b)) return -1;
-  const client = records[record];
-  if (client !== source || records[record + 1] !== destination) return -1; // CLIENT, VIP
+  if (records[record] !== source || records[record + 1] !== destination) return -1; // CLIENT, VIP
   if (records[record + 2] !== ports) return -1; // PORTS
   if (protocol === 6 && (frame.getUint8(at + 47) & 0x17) !== 0x10) return -1; // ACK alone
   const real = (records[record + 7] as number) & 0xffff; // IDS

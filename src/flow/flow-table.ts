@@ -222,7 +222,10 @@ export function findFlow(
   }
 }
 
-/** findFlow for the one flow that a word of the index leads to; the word is not 0. */
+/**
+ * findFlow for the one record that a word of the index leads to.
+ * @param word not 0; the record may have become another flow's since it was read
+ */
 export function findAt(
   records: Int32Array,
   word: number,
@@ -235,12 +238,14 @@ export function findAt(
   // every use, and checks it, which the one look-up of each packet would pay for (measured).
   const number = (word & 0xffffff) - 1; // NUMBER_MASK
   const at = Math.imul(number, 12) & 0x3fffffff; // RECORD_WORDS
-  if ((((records[at + 5] as number) >>> 8) & 0xff) !== protocol) return -1; // META
+  const meta = records[at + 5] as number; // META
+  if (((meta >>> 8) & 0xff) !== protocol) return -1;
   if ((word & 0x1000000) === 0) {
     const client = records[at];
     if (client !== source || records[at + 1] !== destination) return -1; // CLIENT, VIP
     return records[at + 2] === ports ? number << 1 : -1; // PORTS
   }
+  if ((meta & 0x10000) === 0) return -1; // NAT_BIT
   const real = records[at + 3];
   if (real !== source || records[at + 11] !== destination) return -1; // REAL, LOCAL
   return records[at + 4] === ports ? (number << 1) | 1 : -1; // REPLY_PORTS

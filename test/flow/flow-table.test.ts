@@ -7,6 +7,7 @@ import {
   createFlowTable,
   DELTAS,
   FULLNAT_BIT,
+  findAt,
   HOP_HIGH,
   HOP_LOW,
   IDS,
@@ -148,6 +149,26 @@ describe('any course of events', () => {
       { numRuns: 100 },
     );
   });
+});
+
+test('what the index had before leads to no flow but the one that has the key', () => {
+  fc.assert(
+    fc.property(anyFlow, anyFlow, (before, after) => {
+      const table = createFlowTable(1, REAL_IDS, 7);
+      addFlow(table, before, ESTABLISHED, 0);
+      const words = table.slots.filter((word) => word !== 0);
+      removeFlow(table, 0);
+      addFlow(table, after, ESTABLISHED, 0);
+      for (const key of [before, after].flatMap((flow) => [requestKey(flow), replyKey(flow)])) {
+        const { source, destination, ports, protocol } = key;
+        for (const word of words) {
+          const found = findAt(table.records, word, source, destination, ports, protocol);
+          expect([-1, find(table, key)]).toContain(found);
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 const flowFrom = (client: number, more: Partial<NewFlow> = {}): NewFlow => ({

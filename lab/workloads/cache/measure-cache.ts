@@ -151,9 +151,9 @@ async function measureAll(points: readonly Point[], options: CacheOptions): Prom
   signal?.addEventListener('abort', interrupt);
   const reasons: string[] = [];
   try {
-    for (const proxies of options.proxies) {
+    for (const [turn, proxies] of options.proxies.entries()) {
       const own = points.filter((point) => point.proxies === proxies);
-      reasons.push(...(await measureCount(scene, own, options)));
+      reasons.push(...(await measureCount(scene, own, turn, options)));
       if (signal?.aborted) return [INTERRUPTED];
     }
     return reasons;
@@ -163,17 +163,18 @@ async function measureAll(points: readonly Point[], options: CacheOptions): Prom
   }
 }
 
-/** All rounds of one number of proxies, in a balanced order. */
+/** All rounds of one number of proxies; its ways are in balanced order over each four rounds. */
 async function measureCount(
   scene: CacheScene,
   points: readonly Point[],
+  turn: number,
   { rounds, signal, onStep }: CacheOptions,
 ): Promise<string[]> {
   const reasons: string[] = [];
   await attempt(`warming up ${points[0]!.title}`, () => scene.warm(points[0]!));
   for (let round = 0; round < rounds; round++) {
     const own = (way: WorkloadPath) => points.filter(({ path }) => path === way);
-    for (const point of waysInTurn(round).flatMap(own)) {
+    for (const point of waysInTurn(turn + round).flatMap(own)) {
       if (signal?.aborted) return reasons;
       onStep(`cache: ${point.title}, round ${round + 1} of ${rounds}`);
       await attempt(point.title, async () => point.add(round, await scene.load(point, round)));
