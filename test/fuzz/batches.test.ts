@@ -153,8 +153,8 @@ describe('a batch', () => {
     expect(verdicts.filter((verdict) => verdict === 'send 0').length).toBeGreaterThan(40);
   });
 
-  // A batch of its own for each packet: the index is read before a run of plain frames, so that
-  // only then it has the flow.
+  // A batch of its own for each packet: the index is read before a batch, so that only then it has
+  // the flow.
   describe.each(Object.values(VIPS))('of one packet of a known flow to %s', (destination) => {
     const { look, directors } = makePair({ maximumFlows: 128 });
     const send = (frame: Uint8Array, pauseMs = 0) =>
