@@ -140,8 +140,8 @@ export function sendSteady(
   const { records, timeoutsMs } = director.flows;
   const record = Math.imul((word & 0xffffff) - 1, 12) & 0x3fffffff; // NUMBER_MASK
   const state = protocol === 6 ? 1 : 11; // ESTABLISHED, UDP
-  // META: protocol << 8 | state, and none of the methods' bits
-  if (((records[record + 5] as number) & 0x7ffff) !== (protocol === 6 ? 0x601 : 0x110b)) return -1;
+  // META: this protocol and state, and none of the methods' bits
+  if (((records[record + 5] as number) & 0x7ffff) !== ((protocol << 8) | state)) return -1;
   if (records[record] !== source || records[record + 1] !== destination) return -1; // CLIENT, VIP
   if (records[record + 2] !== ports) return -1; // PORTS
   if (protocol === 6 && (frame.getUint8(at + 47) & 0x17) !== 0x10) return -1; // ACK alone
