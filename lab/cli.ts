@@ -57,7 +57,7 @@ function addDemo(lab: Command): void {
 }
 
 interface DemoFlags {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly keep?: string;
   readonly json?: true;
 }
@@ -76,7 +76,7 @@ async function demo(flags: DemoFlags, command: Command): Promise<void> {
 
 interface VerifyFlags {
   readonly break?: string;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly keep?: string;
   readonly quick?: true;
   readonly from?: string;
@@ -115,7 +115,7 @@ async function verify(topology: TopologyName | undefined, flags: VerifyFlags): P
 interface ThroughputFlags {
   readonly seconds: number;
   readonly rounds: number;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly keep?: string;
   readonly json?: true;
 }
@@ -222,7 +222,7 @@ function addCompare(lab: Command): void {
 
 interface UpFlags {
   readonly break?: string;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly director: boolean;
 }
 
@@ -292,7 +292,7 @@ function topologyArgument(): Argument {
 
 function datapathOption(): Option {
   return new Option('--datapath <name>', "the director's datapath")
-    .choices(['ring', 'cap'])
+    .choices(['ring', 'tc', 'cap'])
     .default('ring');
 }
 

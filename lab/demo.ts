@@ -12,7 +12,7 @@ import { renderVerification } from './verify/render.ts';
 import { type Verification, verifyTopology } from './verify/run-verify.ts';
 
 export interface DemoOptions {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly json: boolean;
   /** Where captures and figures go; `lab-results/TIME-demo` unless given. */
   readonly keep?: string | undefined;

@@ -21,7 +21,7 @@ import {
 export interface StartOptions {
   readonly topology: TopologyName;
   /** `ring` unless given. */
-  readonly datapath?: 'ring' | 'cap';
+  readonly datapath?: 'ring' | 'tc' | 'cap';
   /** Name of a break of the topology. */
   readonly breakName?: string | undefined;
   /** `on` unless given; always `off` for the datapath `cap`, which gets no offload metadata. */

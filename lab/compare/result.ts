@@ -15,6 +15,8 @@ export type PathName =
   | 'furiwake-fullnat'
   | 'furiwake-ipip'
   | 'furiwake-gue'
+  | 'furiwake-dsr-tc'
+  | 'furiwake-nat-tc'
   | 'furiwake-dsr-cap'
   | 'furiwake-nat-cap'
   | 'routing'

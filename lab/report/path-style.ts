@@ -16,6 +16,8 @@ const COLOURS: Readonly<Record<PathName, Pair>> = {
   'furiwake-fullnat': { light: '#8440ad', dark: '#cd9df0' },
   'furiwake-ipip': { light: '#007a91', dark: '#45c9de' },
   'furiwake-gue': { light: '#417a1f', dark: '#93d169' },
+  'furiwake-dsr-tc': { light: '#003a63', dark: '#8fb8ff' },
+  'furiwake-nat-tc': { light: '#7a4b00', dark: '#ffd79a' },
   'furiwake-dsr-cap': { light: '#4399cf', dark: '#9ccff2' },
   'furiwake-nat-cap': { light: '#dc9406', dark: '#f4c15c' },
   routing: { light: '#8b939d', dark: '#88919c' },

@@ -21,14 +21,14 @@ import {
 } from './transfers.ts';
 
 export interface ThroughputOptions extends MeasureOptions {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly json: boolean;
   /** Where captures and figures go; `lab-results/TIME-throughput` unless given. */
   readonly keep?: string | undefined;
 }
 
 export interface ThroughputResult extends MeasureOptions {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** Of all hosts; the datapath `cap` needs them off. */
   readonly offloads: 'on' | 'off';
   readonly conditions: { readonly kernel: string; readonly cpus: number; readonly node: string };
@@ -86,7 +86,7 @@ export async function measureThroughput(
 }
 
 async function withLabs<T>(
-  datapath: 'ring' | 'cap',
+  datapath: 'ring' | 'tc' | 'cap',
   action: (labs: Labs) => Promise<T>,
 ): Promise<T> {
   const dsr = await startLab({ topology: 'dsr', datapath });

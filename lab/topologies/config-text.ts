@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { addressOf, directorOf, realsOf, type Topology } from './topology.ts';
 
 export interface ConfigOptions {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** Path of the API's Unix socket. */
   readonly socket: string;
   readonly guard?: 'auto' | 'off';

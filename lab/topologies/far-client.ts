@@ -101,7 +101,7 @@ export const FAR_CLIENT: Network = {
 };
 
 /** The director's configuration: web and iperf3 on each VIP. */
-export function farClientConfig(socket: string, datapath: 'ring' | 'cap'): string {
+export function farClientConfig(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
   const groups = [
     { name: 'dsr', vip: FAR_DSR_VIP, method: 'dsr', reals: ['198.51.100.11', '198.51.100.12'] },
     { name: 'nat', vip: FAR_NAT_VIP, method: 'nat', reals: ['10.77.0.13'] },

@@ -67,7 +67,7 @@ export const FAR_CLIENT6: Network = {
 };
 
 /** The director's configuration: web and iperf3 on each VIP. */
-export function farClient6Config(socket: string, datapath: 'ring' | 'cap'): string {
+export function farClient6Config(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
   const groups = [
     {
       ...{ name: 'dsr', vip: FAR6_DSR_VIP, method: 'dsr' },

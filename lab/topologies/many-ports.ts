@@ -44,7 +44,7 @@ export const MANY_PORTS: Network = {
   ],
 };
 
-export function manyPortsConfig(socket: string, datapath: 'ring' | 'cap'): string {
+export function manyPortsConfig(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
   const r1 = { method: 'dsr', reals: ['198.51.100.11'] };
   const r2 = { method: 'nat', reals: ['10.77.0.12'] };
   const sctp = { protocol: 'sctp', port: SCTP_PORT };

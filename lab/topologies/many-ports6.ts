@@ -8,7 +8,7 @@ export const EXACT_VIP6 = '2001:db8::5:0:0:7';
 export const SCTP_VIP6 = '2001:db8::98';
 export const SCTP_PORT6 = 5000;
 
-export function manyPorts6Config(socket: string, datapath: 'ring' | 'cap'): string {
+export function manyPorts6Config(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
   const [one, other] = ['fd77::11', 'fd77::12'].map((real) => ({ method: 'nat', reals: [real] }));
   const services = {
     block: { vip: PREFIX6, port: 'any', protocol: ['tcp', 'udp'], ...one },

@@ -90,7 +90,7 @@ export function tunnelLab(family: 4 | 6): TunnelLab {
 export function tunnelConfig(
   { vips, reals: [near, far], routers }: TunnelLab,
   socket: string,
-  datapath: 'ring' | 'cap',
+  datapath: 'ring' | 'tc' | 'cap',
 ): string {
   const reals = [{ address: near, gateway: routers[0] }, far];
   const kinds = [

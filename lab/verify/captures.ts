@@ -56,7 +56,7 @@ const manifestSchema = z.object({
   format: z.literal(1),
   topology: z.enum(TOPOLOGY_NAMES),
   breakName: z.string().nullable(),
-  datapath: z.enum(['ring', 'cap']),
+  datapath: z.enum(['ring', 'tc', 'cap']),
   createdAt: z.string(),
   hosts: z.array(hostSchema),
   services: z.array(serviceSchema),

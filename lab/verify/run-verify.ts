@@ -30,7 +30,7 @@ import { addReports, FULL_TRAFFIC, QUICK_TRAFFIC, sendTraffic } from './traffic.
 export interface VerifyOptions {
   readonly topology: TopologyName;
   readonly breakName?: string | undefined;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** Where the captures go; `lab-results/TIME-verify-TOPOLOGY` unless given. */
   readonly keep?: string | undefined;
   /** One phase instead of two, and less traffic in it. */
@@ -40,7 +40,7 @@ export interface VerifyOptions {
 export interface Verification {
   readonly topology: TopologyName;
   readonly breakName: string | null;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** True if every claim holds; a claim that was not tested does not. */
   readonly holds: boolean;
   readonly claims: readonly Claim[];
@@ -139,7 +139,7 @@ function makeForThisRun(directory: string): () => void {
 
 /** What stays the same through all phases of a run. */
 interface Run extends PhaseLab {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly quick: boolean;
 }
 
@@ -158,7 +158,7 @@ async function recordTraffic(run: Run): Promise<Recorded> {
     director = await startDirector(lab, topology, { datapath });
   };
   const phases = [];
-  if (datapath === 'ring') {
+  if (datapath !== 'cap') {
     phases.push(await recordPhase(run, { offloads: 'on' }, { begin, send }));
     const plain = { offloads: 'off', suffix: '-plain' } as const;
     if (!quick) phases.push(await recordPhase(run, plain, { send }));

@@ -113,7 +113,7 @@ export interface Config {
   /** Path of the file, as given. */
   readonly file: string;
   readonly interfaces: readonly string[];
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** Threads that the flows are shared out among, by client. */
   readonly workers: number;
   /** `auto`: a guard if the process may, else the start-up check. `off`: the start-up check. */

@@ -26,7 +26,7 @@ export function halfOpenWarnings(
 ): string[] {
   const { datapath, ringSlots, workers, interfaces, maximumHalfOpen, maximumFlows } = config;
   const enough = slotsOfAll(config) * FEWEST;
-  if (datapath !== 'ring' || maximumHalfOpen >= enough) return [];
+  if (datapath === 'cap' || maximumHalfOpen >= enough) return [];
   const each =
     (workers > 1 ? ` of ${workers} workers` : '') +
     (interfaces.length > 1 ? ` on ${interfaces.length} interfaces` : '');

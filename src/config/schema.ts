@@ -351,7 +351,7 @@ export const configSchema = z
         .min(1, INTERFACES_ALLOWED)
         .max(MAXIMUM_INTERFACES, INTERFACES_ALLOWED)
         .describe('Interfaces that the director works on'),
-      datapath: oneOf(['ring', 'cap'])
+      datapath: oneOf(['ring', 'tc', 'cap'])
         .default('ring')
         .describe("ring: the kernel's packet ring, fast. cap: libpcap, portable"),
       workers: wholeNumber(1, MAXIMUM_WORKERS)

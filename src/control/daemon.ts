@@ -182,7 +182,7 @@ class Daemon {
       if (this.#failure !== undefined) return this.#giveUp(this.#failure);
       // Its interface went, or it was asked to stop.
       if (reason === undefined || this.#stop.aborted || this.#lookForGone()) continue;
-      if (this.#config.datapath === 'ring' || !this.#wasReady) return this.#giveUp(reason);
+      if (this.#config.datapath !== 'cap' || !this.#wasReady) return this.#giveUp(reason);
       retryMs = performance.now() - startedMs > GOOD_RUN_MS ? FIRST_RETRY_MS : retryMs;
       this.#log.event('data-plane', `${this.#explainEnd(reason)}; it is started again when it can`);
       await pause(retryMs, this.#stop);
@@ -215,7 +215,7 @@ class Daemon {
         ...{ arms: this.#arms, room: counters.room },
         table: this.#built.table,
       };
-      this.#plane = startWorkers(start, datapath === 'ring' ? memories : [undefined], {
+      this.#plane = startWorkers(start, datapath === 'cap' ? [undefined] : memories, {
         onMessage: (message) => this.#hear(message),
         onEnd: (reason) => {
           this.#plane = undefined;
@@ -296,7 +296,7 @@ class Daemon {
     let told = '';
     while (!this.#stop.aborted && this.#failure === undefined) {
       const gone = this.#lookForGone();
-      const ready = this.#config.datapath === 'ring' || !this.#links.includes('down');
+      const ready = this.#config.datapath !== 'cap' || !this.#links.includes('down');
       if (!gone && ready) return;
       const problem = gone ? await this.#takeNewInterfaces() : '';
       if (problem !== '' && problem !== told) this.#log.event('waiting', problem);

@@ -55,7 +55,7 @@ export function startDataPlane(start: DataPlaneStart, events: DataPlaneEvents): 
     events.onEnd(failure ?? (stopping ? undefined : reason));
   };
   const vessel =
-    start.datapath === 'ring' ? startWorker(start, hear, end) : startChild(start, hear, end);
+    start.datapath === 'cap' ? startChild(start, hear, end) : startWorker(start, hear, end);
   return {
     childPid: vessel.childPid,
     post: (message) => {

@@ -8,12 +8,14 @@ import {
   receiveMessageOnPort,
   workerData,
 } from 'node:worker_threads';
+import { type FlowCache, openFlowCache } from '../datapath/flow-cache-unsafe.ts';
 import { openRing, type RingDatapath } from '../datapath/ring-unsafe.ts';
 import { wrapCounters } from '../director/counters.ts';
 import { pinThread } from '../linux/cpu-affinity-unsafe.ts';
 import { adviseHugePages } from '../linux/huge-pages-unsafe.ts';
 import { idleMs, processorCount } from '../linux/idle-time.ts';
 import { sleepPunctually } from '../linux/timer-slack-unsafe.ts';
+import { rowsFor } from './cache-flows.ts';
 import { createCoalescing } from './coalesce.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
@@ -35,7 +37,12 @@ const clockMs = () => Math.floor(performance.now()) | 0;
 
 function main(start: DataPlaneStart): void {
   const { arms, ringSlots, table, share } = start;
-  const datapath = openRing({ arms, slots: ringSlots, share, ...wantedFrames(table) });
+  const capacity = rowsFor(start.maximumFlows);
+  const cache =
+    start.datapath === 'tc'
+      ? openFlowCache({ arms, reals: start.room.reals, capacity })
+      : undefined;
+  const datapath = openRing({ arms, slots: ringSlots, share, cache, ...wantedFrames(table) });
   try {
     if (share !== undefined) {
       post({ type: 'joined', groups: datapath.groups });
@@ -43,15 +50,20 @@ function main(start: DataPlaneStart): void {
       Atomics.wait(new Int32Array(share.gate), 0, 0);
       datapath.setAddresses?.(wantedFrames(table));
     }
-    runUntilStopped(datapath, start);
+    runUntilStopped(datapath, cache, start);
   } finally {
     // The process may outlive this thread, and with it all that the ring holds of the kernel.
     datapath.close();
+    cache?.close();
   }
   post({ type: 'stopped' });
 }
 
-function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
+function runUntilStopped(
+  datapath: RingDatapath,
+  cache: FlowCache | undefined,
+  start: DataPlaneStart,
+): void {
   if (start.counters === undefined) throw new Error('the ring needs counters in shared memory');
   const { maximumFlows, maximumHalfOpen, table, room, share } = start;
   const counters = wrapCounters(start.counters, start.room);
@@ -59,7 +71,7 @@ function runUntilStopped(datapath: RingDatapath, start: DataPlaneStart): void {
   const leads = share === undefined || share.worker === 0;
   const leader = leads ? undefined : wrapCounters(share.leader, room);
   const loop = createLoop({
-    ...{ datapath, table, maximumFlows, maximumHalfOpen, counters, nowMs, post, leader },
+    ...{ datapath, cache, table, maximumFlows, maximumHalfOpen, counters, nowMs, post, leader },
     ...{ worker: share?.worker, workers: share?.workers },
     onTables: adviseHugePages,
   });

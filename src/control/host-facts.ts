@@ -56,7 +56,7 @@ export function readHostFacts(config: Config): HostFacts {
     ),
     proxyNdp: interfaces.filter((name) => isOnAnywhere('ipv6', name, 'proxy_ndp')),
     nft: hasProgram('nft'),
-    packageProblem: tryPackage(config.datapath === 'ring' ? 'koffi' : 'cap'),
+    packageProblem: tryPackage(config.datapath === 'cap' ? 'cap' : 'koffi'),
   };
 }
 

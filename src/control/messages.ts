@@ -8,7 +8,7 @@ import type { FlowStatus } from './status.ts';
 
 /** Everything a data plane needs to start. */
 export interface DataPlaneStart {
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   readonly arms: readonly Arm[];
   readonly ringSlots: number;
   readonly maximumFlows: number;

@@ -73,7 +73,7 @@ function missingPrivilege({ capabilities }: HostFacts): string[] {
 function missingPackage(config: Config, { packageProblem }: HostFacts): string[] {
   if (packageProblem === undefined) return [];
   const [name, other, first] =
-    config.datapath === 'ring'
+    config.datapath !== 'cap'
       ? ['koffi', 'cap', '']
       : ['cap', 'ring', 'apt-get install libpcap-dev python3 make g++ && '];
   return [

@@ -2,6 +2,7 @@
 // each frame in place, send, give the memory back. Beside it the tick, and what control asks for.
 import { randomBytes } from 'node:crypto';
 import type { Datapath } from '../datapath/datapath.ts';
+import type { FlowCache } from '../datapath/flow-cache-unsafe.ts';
 import {
   ARM_FIELDS,
   armAt,
@@ -17,6 +18,7 @@ import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director
 import { formatIpv4, formatIpv6, formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { withTag } from '../wire/ethernet.ts';
+import { createFlowCaching, type FlowCaching } from './cache-flows.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
 import { createRetiredWatch } from './retired-sources.ts';
@@ -44,6 +46,8 @@ export interface LoopOptions {
   readonly onTables?: (arrays: readonly ArrayBufferView[]) => void;
   readonly counters: Counters;
   readonly nowMs: number;
+  /** Lets the kernel repeat what was decided of a flow. */
+  readonly cache?: FlowCache | undefined;
   /** Worker 0's counters, unless this is worker 0. */
   readonly leader?: Counters | undefined;
   readonly worker?: number | undefined;
@@ -53,7 +57,7 @@ export interface LoopOptions {
 
 export function createLoop(options: LoopOptions): Loop {
   const { datapath, counters, post, table, nowMs, leader, worker, workers } = options;
-  const { maximumFlows, maximumHalfOpen } = options;
+  const { maximumFlows, maximumHalfOpen, cache } = options;
   const director = createDirector({
     arms: datapath.arms,
     table,
@@ -66,22 +70,24 @@ export function createLoop(options: LoopOptions): Loop {
     worker,
     workers,
   });
+  const caching = cache && createFlowCaching(director, datapath, cache);
   options.onTables?.([director.flows.records, director.flows.slots]);
   const countRetired = createRetiredWatch(director);
   /** The arms' counts of the data planes before this one. */
   const armsBefore = counters.values.slice(armAt(0), armAt(datapath.arms.length));
   let linksCheckedMs = nowMs;
   return {
-    turn: createTurn(director, datapath),
+    turn: createTurn(director, datapath, caching),
     tick: (now) => {
       tick(director, now);
+      caching?.tick(now);
       countRetired();
       if (((now - linksCheckedMs) | 0) >= LINK_CHECK_MS) {
         linksCheckedMs = now;
         watchLinks(director, datapath, post);
       }
       tellNews(director, datapath, post);
-      countArms(counters, datapath, armsBefore);
+      countArms(counters, datapath, armsBefore, caching);
     },
     handle: (message) => {
       if (message.type === 'stop') return false;
@@ -98,21 +104,31 @@ export function createLoop(options: LoopOptions): Loop {
 }
 
 /** Makes the function that receives one batch, sees it through, and gives its number of frames. */
-export function createTurn(director: Director, datapath: Datapath): (nowMs: number) => number {
+export function createTurn(
+  director: Director,
+  datapath: Datapath,
+  caching?: FlowCaching,
+): (nowMs: number) => number {
   const { verdicts, process } = createBatchProcessor(director, datapath.batch);
   return (nowMs) => {
     const count = datapath.receive();
-    if (count === 0) return 0;
+    if (count === 0) {
+      caching?.settle(true);
+      return 0;
+    }
     director.nowMs = nowMs;
     process();
     for (let index = 0; index < count; index++) {
       const verdict = verdicts[index] as number;
       const kind = kindOf(verdict);
-      if (kind === SEND || kind === ANSWER) sendOn(director, datapath, index, verdict);
-      else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
+      if (kind === SEND || kind === ANSWER) {
+        if (caching !== undefined && kind === SEND) caching.sent(index, detailOf(verdict));
+        sendOn(director, datapath, index, verdict);
+      } else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
       else if (kind === TAKEN) sendSegments(director, datapath, restOf(verdict));
     }
     datapath.flush();
+    caching?.settle(false);
     if (director.outbox.length > 0) sendOwn(director, datapath);
     return count;
   };
@@ -192,11 +208,21 @@ function tellNews(
   }
 }
 
-/** Brings the arms' rows up to date: what was counted before, and what the datapath counted. */
-function countArms({ values }: Counters, datapath: Datapath, before: Float64Array): void {
+/**
+ * Brings the arms' rows up to date: what was counted before, what the datapath counted, and what the
+ * cache did.
+ */
+function countArms(
+  { values }: Counters,
+  datapath: Datapath,
+  before: Float64Array,
+  caching: FlowCaching | undefined,
+): void {
   for (const [arm, row] of datapath.counters.entries()) {
+    const cached = caching?.countArm(arm);
     for (const [index, field] of ARM_FIELDS.entries()) {
-      values[armAt(arm) + index] = (before[arm * ROW_STRIDE + index] ?? 0) + row[field];
+      const now = row[field] + (cached?.[field] ?? 0);
+      values[armAt(arm) + index] = (before[arm * ROW_STRIDE + index] ?? 0) + now;
     }
   }
 }

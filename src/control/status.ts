@@ -82,7 +82,7 @@ export interface Status {
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly uptimeMs: number;
-  readonly datapath: 'ring' | 'cap';
+  readonly datapath: 'ring' | 'tc' | 'cap';
   /** One for each worker, so that an uneven share of the load is seen. */
   readonly workers: readonly WorkerStatus[];
   readonly guard: 'nft' | 'none';

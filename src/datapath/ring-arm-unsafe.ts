@@ -31,6 +31,7 @@ import {
   layoutBytes,
   openLane,
   releaseSlots,
+  type SocketCache,
   settleLane,
   takeSlot,
 } from './ring-lane-unsafe.ts';
@@ -84,6 +85,7 @@ export interface RingArmOptions {
   /** Small slots; laneLayouts says how many large ones come with them. */
   readonly slots: number;
   readonly wanted: Wanted;
+  readonly cache: SocketCache | undefined;
   /** Fanout groups of the two lanes, as other workers have them; undefined for a worker alone. */
   readonly groups: readonly [small: number, large: number] | undefined;
   /** The memory of all arms, and where in it this arm's lanes begin. */
@@ -100,13 +102,13 @@ export function armBytes(slots: number): number {
 /** Opens the arm; frames arrive as soon as this returns. */
 export function openRingArm(
   libc: Libc,
-  { arm, slots, wanted, groups, memory, offset }: RingArmOptions,
+  { arm, slots, wanted, cache, groups, memory, offset }: RingArmOptions,
   releases: Releases,
 ): RingArm {
   const scratch = mapScratch(libc, SCRATCH_BYTES, releases);
   const [smallLayout, largeLayout] = laneLayouts(slots);
   const { interfaceIndex, vlans } = arm;
-  const common = { interfaceIndex, vlans, wanted, memory, scratch };
+  const common = { interfaceIndex, vlans, wanted, cache, memory, scratch };
   const smallPart = { layout: smallLayout, offset, takesLarge: false, group: groups?.[0] };
   const largeOffset = offset + layoutBytes(smallLayout);
   const largePart = { layout: largeLayout, offset: largeOffset, takesLarge: true };

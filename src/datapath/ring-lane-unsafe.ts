@@ -18,7 +18,8 @@ import {
   takeError,
 } from '../linux/packet-socket-unsafe.ts';
 import type { Wanted } from './datapath.ts';
-import { buildSocketFilter, rejectAll } from './socket-filter.ts';
+import type { FlowCache } from './flow-cache-unsafe.ts';
+import { buildSocketFilter, filterProgram, rejectAll } from './socket-filter.ts';
 
 /** Room for a frame of an MTU of 1,500 with its headers: half a page. */
 const SMALL_SLOT_BYTES = 2048;
@@ -47,6 +48,7 @@ export interface Lane {
   /** Whether it takes the frames that are too large for the other lane. */
   readonly takesLarge: boolean;
   readonly vlans: readonly number[] | undefined;
+  readonly cache: SocketCache | undefined;
   /** Room for filter programs. */
   readonly scratch: Scratch;
   /** Offset of each slot in the arm's memory. */
@@ -82,6 +84,9 @@ function layoutOf(slots: number, frameBytes: number, slotsPerBlock: number): Rin
 
 export const layoutBytes = (layout: RingLayout): number => layout.blockBytes * layout.blocks;
 
+/** What of a flow cache keeps its frames out of a lane. */
+export type SocketCache = Pick<FlowCache, 'filterSocket'>;
+
 export interface LaneOptions {
   readonly interfaceIndex: number;
   readonly layout: RingLayout;
@@ -89,6 +94,7 @@ export interface LaneOptions {
   readonly wanted: Wanted;
   /** VLANs whose frames are not for this arm. */
   readonly vlans: readonly number[] | undefined;
+  readonly cache: SocketCache | undefined;
   /** Fanout group to join, or NEW_GROUP; undefined: none. */
   readonly group: number | undefined;
   /** The arm's memory, and where in it this lane begins. */
@@ -102,7 +108,7 @@ export interface LaneOptions {
  * group lets none in before `filterLane`: until all have joined, they would come to the wrong one.
  */
 export function openLane(libc: Libc, options: LaneOptions, releases: Releases): Lane {
-  const { layout, memory, offset, takesLarge, scratch, group, vlans } = options;
+  const { layout, memory, offset, takesLarge, scratch, group, vlans, cache } = options;
   const fd = openPacketSocket(libc, releases);
   const slotAt = Int32Array.from(
     { length: layout.frames },
@@ -110,7 +116,7 @@ export function openLane(libc: Libc, options: LaneOptions, releases: Releases): 
   );
   const words = new Int32Array(memory.view.buffer);
   const places = { slotAt, words, next: 0, first: 0, held: 0 };
-  const lane: Lane = { libc, fd, takesLarge, vlans, scratch, group: NEW_GROUP, ...places };
+  const lane: Lane = { libc, fd, takesLarge, vlans, cache, scratch, group: NEW_GROUP, ...places };
   if (group === undefined) filterLane(lane, options.wanted);
   else attachFilter(libc, fd, scratch, rejectAll());
   createRing(libc, fd, layout);
@@ -121,8 +127,13 @@ export function openLane(libc: Libc, options: LaneOptions, releases: Releases): 
 }
 
 /** Lets these frames in; if the kernel has no room for so many addresses, those of all. */
-export function filterLane({ libc, fd, scratch, takesLarge, vlans }: Lane, wanted: Wanted): void {
+export function filterLane(lane: Lane, wanted: Wanted): void {
+  const { libc, fd, scratch, takesLarge, vlans, cache } = lane;
   const rest = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge, vlans };
+  if (cache !== undefined) {
+    cache.filterSocket(fd, filterProgram({ wanted, ...rest }));
+    return;
+  }
   if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...rest }))) return;
   if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted: undefined, ...rest }))) return;
   throw new Error('no memory for the smallest socket filter: raise net.core.optmem_max');

@@ -35,6 +35,7 @@ import {
   setWanted,
   shareAmong,
 } from './ring-arm-unsafe.ts';
+import type { SocketCache } from './ring-lane-unsafe.ts';
 import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
 
 const POLLIN = 0x001;
@@ -51,6 +52,8 @@ export interface RingOptions extends Wanted {
   readonly arms: readonly Arm[];
   /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 8. */
   readonly slots: number;
+  /** Keeps the frames out that the kernel sends on by itself. */
+  readonly cache?: SocketCache | undefined;
   /** Undefined: this worker gets all frames. */
   readonly share?: Share | undefined;
 }
@@ -91,7 +94,7 @@ export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDat
 }
 
 function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {
-  const { arms, slots, share, ...wanted } = options;
+  const { arms, slots, share, cache, ...wanted } = options;
   // One run of memory for all arms: its DataView never changes, so compiled code knows its address.
   const bytes = armBytes(slots);
   const memory = mapScratch(libc, bytes * arms.length, releases);
@@ -101,7 +104,7 @@ function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDat
     const { groups: known } = share ?? {};
     const groupAt = (at: number) => known?.[at] ?? NEW_GROUP;
     const groups = known && ([groupAt(2 * index), groupAt(2 * index + 1)] as const);
-    return openRingArm(libc, { arm, slots, wanted, groups, ...part }, releases);
+    return openRingArm(libc, { arm, slots, wanted, cache, groups, ...part }, releases);
   });
   const first = rings[0];
   if (first === undefined) throw new Error('a ring needs at least one arm');

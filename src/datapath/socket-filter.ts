@@ -87,13 +87,17 @@ export interface FilterOptions {
   readonly vlans?: readonly number[] | undefined;
 }
 
+/** The program, ready for SO_ATTACH_FILTER. */
+export const buildSocketFilter = (options: FilterOptions): Uint8Array<ArrayBuffer> =>
+  encodeProgram(filterProgram(options));
+
 /**
- * The program, ready for SO_ATTACH_FILTER. With more addresses than one can hold, every IP frame to
- * this host comes in, and the director sorts them out.
+ * The program. With more addresses than one can hold, every IP frame to this host comes in, and the
+ * director sorts them out.
  */
-export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffer> {
+export function filterProgram(options: FilterOptions): Instruction[] {
   const { wanted, limitBytes, beyondLimit, vlans = [] } = options;
-  const program: Instruction[] = [
+  return [
     [LOAD_LENGTH, 0, 0, 0],
     [JUMP_GREATER, beyondLimit ? 1 : 0, beyondLimit ? 0 : 1, limitBytes],
     REJECT,
@@ -106,7 +110,6 @@ export function buildSocketFilter(options: FilterOptions): Uint8Array<ArrayBuffe
       ? [...wantedOfIpv6(wanted), ...wantedOfIpv4(wanted)]
       : [...ifEqual(IPV6, ACCEPT), ...ifEqual(IPV4, ACCEPT), REJECT]),
   ];
-  return encodeProgram(program);
 }
 
 /** Frames that the host has an interface of its own for: that one will see them too. */

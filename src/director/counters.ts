@@ -42,7 +42,8 @@ export const NEIGHBOUR_UNREACHABLE = 2;
  * of the director itself, and not made because too many were. `heldFrames`, `templates`,
  * `activeFlows`, `halfOpenFlows` and `retiredFlows` (by what left the source pool) is how many
  * there are now; templates are refused where their table has no room; so are clients whose flows a
- * service limits, which then are not counted. `generation` is that of the table in use.
+ * service limits, which then are not counted. `cachedFlows` is how many the kernel repeats now,
+ * `cachedFrames` what it sent of them, in `sentFrames` too. `generation` is that of the table in use.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',
@@ -72,6 +73,8 @@ export const GLOBAL_FIELDS = [
   'countedClients',
   'uncountedFlows',
   'retiredFlows',
+  'cachedFlows',
+  'cachedFrames',
   'generation',
 ] as const;
 export type GlobalField = (typeof GLOBAL_FIELDS)[number];

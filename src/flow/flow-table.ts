@@ -108,6 +108,8 @@ export interface FlowTable {
   fresh: number;
   /** Where the sweep goes on. */
   hand: number;
+  /** Is told of a flow whose state is about to change, or that is about to end. */
+  onChange: ((number: number) => void) | undefined;
 }
 
 /** In `goneReals`: no flows of the real, all, or its exchanges of UDP. */
@@ -180,6 +182,7 @@ export function createFlowTable(
     freeRecord: -1,
     fresh: 0,
     hand: 0,
+    onChange: undefined,
   };
   table.timeoutsMs.set(TIMEOUT_MS);
   return table;
@@ -332,6 +335,7 @@ function countState(table: FlowTable, realId: number, before: number, after: num
 /** Puts a flow into another state. Its time is the caller's affair. */
 export function changeState(table: FlowTable, number: number, state: number): void {
   const { records } = table;
+  table.onChange?.(number);
   const at = number * RECORD_WORDS;
   const meta = records[at + META] as number;
   records[at + META] = (meta & ~0xff) | state;
@@ -343,6 +347,7 @@ export function removeFlow(table: FlowTable, number: number): void {
   const { records, flowsByReal } = table;
   const at = number * RECORD_WORDS;
   const meta = records[at + META] as number;
+  table.onChange?.(number);
   removeKey(table, number, 0);
   if (meta & NAT_BIT) removeKey(table, number, REPLY_BIT);
   if (meta & IPV6_META_BIT) {

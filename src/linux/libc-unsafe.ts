@@ -39,6 +39,8 @@ export interface Libc {
   sched_getaffinity(thread: number, bytes: number, mask: Uint8Array): number;
   sched_setaffinity(thread: number, bytes: number, mask: Uint8Array): number;
   setns(fd: number, type: number): number;
+  /** Any system call of three arguments; the middle one is a number, then memory and its size. */
+  syscall(number: number, command: number, memory: Pointer, bytes: number): number | bigint;
   errno(): number;
   /** The mapped memory as an ArrayBuffer; it must never be transferred. */
   view(pointer: Pointer, bytes: number): ArrayBuffer;
@@ -66,6 +68,8 @@ const SIGNATURES = {
   sched_getaffinity: 'int sched_getaffinity(int, size_t, _Out_ uint8_t *)',
   sched_setaffinity: 'int sched_setaffinity(int, size_t, const uint8_t *)',
   setns: 'int setns(int, int)',
+  // Declared with the arguments of bpf(2): the calling convention of a variadic call is the same.
+  syscall: 'long syscall(long, int, void *, unsigned int)',
 } as const;
 
 let loaded: Libc | undefined;

@@ -11,6 +11,8 @@ export const PATHS: readonly Path[] = [
   NONE,
   furiwakePath('dsr', 'ring'),
   furiwakePath('nat', 'ring'),
+  furiwakePath('dsr', 'tc'),
+  furiwakePath('nat', 'tc'),
   FURIWAKE_FULLNAT,
   FURIWAKE_IPIP,
   FURIWAKE_GUE,

@@ -1,4 +1,4 @@
-// This project, started as a user would start it: DSR and NAT on both datapaths, full NAT and
+// This project, started as a user would start it: DSR and NAT on each datapath, full NAT and
 // tunnels on the ring. The kernels of reals behind tunnels need no tunnel device: `furiwake decap`
 // takes the packets out, one by one, in Node; that counts in the machine's processor time, not in
 // the balancer's own.
@@ -11,7 +11,7 @@ import { realsOf } from '../../topologies/topology.ts';
 import type { Path } from '../path.ts';
 import { type Balancer, comparing, pathOf } from './open-path.ts';
 
-type Datapath = 'ring' | 'cap';
+type Datapath = 'ring' | 'tc' | 'cap';
 
 const METHODS = {
   dsr: {
@@ -26,6 +26,10 @@ const METHODS = {
 
 const DATAPATHS = {
   ring: { title: '', summary: '; frames come and go by the kernel’s rings' },
+  tc: {
+    title: ' (tc)',
+    summary: '; what it has decided of a flow, the kernel repeats for most of its frames',
+  },
   cap: {
     title: ' (cap)',
     summary: '; frames come and go by libpcap, which knows no offloads: off on all hosts here',
@@ -33,7 +37,7 @@ const DATAPATHS = {
 } as const;
 
 /** libpcap says nothing of unfinished checksums and of super-frames: there must be none. */
-const OFFLOADS = { ring: 'on', cap: 'off' } as const;
+const OFFLOADS = { ring: 'on', tc: 'on', cap: 'off' } as const;
 
 export function furiwakePath(method: 'dsr' | 'nat', datapath: Datapath): Path {
   return pathOf({

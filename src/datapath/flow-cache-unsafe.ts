@@ -1,0 +1,258 @@
+// The flow cache: the kernel repeats what the director has decided of a flow. A program at the
+// ingress of each arm sends the flow's frames on before they reach user space; their rows, and what
+// the program counts, lie in maps that this process sees as memory. See flow-cache-programs.ts for
+// the programs, and native-notes/ for the order in which the kernel runs them.
+import {
+  attachToIngress,
+  attachToSocket,
+  type Bpf,
+  createHash,
+  createMappedArray,
+  deleteElement,
+  loadProgram,
+  openBpf,
+  SCHED_CLS,
+  SOCKET_FILTER,
+  updateElement,
+} from '../linux/bpf-unsafe.ts';
+import { type Libc, loadLibc } from '../linux/libc-unsafe.ts';
+import { type Releases, releaseAll } from '../linux/packet-socket-unsafe.ts';
+import type { Arm } from './datapath.ts';
+import { assemble } from './ebpf.ts';
+import {
+  type CacheMaps,
+  filterLines,
+  forwarderLines,
+  KEY_BYTES,
+  PAIR_BYTES,
+  REWRITE,
+  ROW,
+  ROW_BYTES,
+  SIDE_BYTES,
+  STATION,
+} from './flow-cache-programs.ts';
+import type { Instruction } from './socket-filter.ts';
+
+/** A key's words: source, destination and ports are big-endian, as in the packet. */
+export interface FlowKey {
+  readonly source: number;
+  readonly destination: number;
+  readonly ports: number;
+  readonly protocol: number;
+}
+
+/** What shall become of one direction of a flow. Addresses and ports are int32, as in a packet. */
+export interface Repetition {
+  /** 0 for requests, 1 for replies, of this real id. */
+  readonly real: number;
+  readonly reply: number;
+  readonly fromArm: number;
+  readonly toArm: number;
+  /** Longest frame that may leave, with its Ethernet header. */
+  readonly limit: number;
+  /** Destination and source, and whence alone the frames may come: four bytes, two; as in `Arm`. */
+  readonly toHigh: number;
+  readonly toLow: number;
+  readonly asHigh: number;
+  readonly asLow: number;
+  readonly stationHigh: number;
+  readonly stationLow: number;
+  /** Whether addresses and ports become these, and only frames of the station are meant. */
+  readonly rewrites: boolean;
+  readonly source: number;
+  readonly destination: number;
+  readonly ports: number;
+  /** Changes of checksums as `requestDeltas` gives them: address | both << 16. */
+  readonly deltas: number;
+}
+
+export interface FlowCache {
+  /** Rows in all; a row is one direction of a flow. */
+  readonly capacity: number;
+  /** Lays a row and lets the kernel use it; false if it has no room. A row is free or this key's. */
+  lay(row: number, key: FlowKey, what: Repetition): boolean;
+  /** Takes a row from the kernel. A program that runs just now may still read it. */
+  lift(row: number, key: FlowKey): void;
+  /** Milliseconds since the row's latest frame, or since it was laid. */
+  idleMs(row: number): number;
+  /** From now on the rows of a real are good for nothing, until they are laid anew. */
+  outdate(real: number): void;
+  /** Frames and bytes sent to a real, or of its replies, since start. */
+  framesOf(real: number, reply: number): number;
+  bytesOf(real: number, reply: number): number;
+  framesBetween(fromArm: number, toArm: number): number;
+  bytesBetween(fromArm: number, toArm: number): number;
+  /** Gives a socket the classic program as its filter, behind what keeps the cache's frames out. */
+  filterSocket(socket: number, classic: readonly Instruction[]): void;
+  close(): void;
+}
+
+export interface FlowCacheOptions {
+  readonly arms: readonly Arm[];
+  /** Real ids are below this. */
+  readonly reals: number;
+  readonly capacity: number;
+}
+
+const ROW_WORDS = ROW_BYTES / 4;
+const SIDE_WORDS = SIDE_BYTES / 4;
+const PAIR_WORDS = PAIR_BYTES / 4;
+/** The unit of a row's time, in milliseconds: 2^20 ns. */
+const UNIT_MS = 1.048576;
+/** One of the TTL less, in the header's sum: ~x + (x - 0x0100). */
+const TTL_DELTA = 0xfeff;
+
+/**
+ * Makes maps and programs, and begins to look at the arms' frames. Only on a little-endian host.
+ * @throws Error with errno's name if the kernel refuses (CAP_BPF, CAP_NET_ADMIN, Linux 6.6); then
+ * nothing is left open
+ */
+export function openFlowCache(options: FlowCacheOptions, libc: Libc = loadLibc()): FlowCache {
+  const releases: Releases = [];
+  try {
+    return openWith(libc, options, releases);
+  } catch (error) {
+    releaseAll(releases);
+    throw error;
+  }
+}
+
+function openWith(
+  libc: Libc,
+  { arms, reals, capacity }: FlowCacheOptions,
+  releases: Releases,
+): FlowCache {
+  const bpf = openBpf(libc, releases);
+  const array = (name: string, valueBytes: number, entries: number) =>
+    createMappedArray(bpf, { name, valueBytes, entries }, releases);
+  const hash = { name: 'furiwake_keys', keyBytes: KEY_BYTES, valueBytes: 8, entries: capacity };
+  const keys = createHash(bpf, hash, releases);
+  const rows = array('furiwake_rows', ROW_BYTES, capacity);
+  const sides = array('furiwake_sides', SIDE_BYTES, reals * 2);
+  const pairs = array('furiwake_pairs', PAIR_BYTES, arms.length * arms.length);
+  const maps: CacheMaps = { keys, rows: rows.fd, sides: sides.fd, pairs: pairs.fd };
+  const forwarder = assemble(forwarderLines(maps));
+  const program = loadProgram(bpf, SCHED_CLS, 'furiwake_send', forwarder, releases);
+  for (const { interfaceIndex } of arms) attachToIngress(bpf, program, interfaceIndex, releases);
+  const [rowBytes, rowWords] = [new DataView(rows.view), new Int32Array(rows.view)];
+  const sideWords = new Int32Array(sides.view);
+  const pairWords = new Int32Array(pairs.view);
+  // A row that is all zero is good for nothing.
+  for (let side = 0; side < reals * 2; side++) sideWords[side * SIDE_WORDS] = 1;
+  const key = new DataView(new ArrayBuffer(KEY_BYTES));
+  const value = new DataView(new ArrayBuffer(8));
+  const pairAt = (from: number, to: number) => (from * arms.length + to) * PAIR_WORDS;
+  const sideAt = (real: number, reply: number) => (real * 2 + reply) * SIDE_WORDS;
+  return {
+    capacity,
+    lay(row, of, what) {
+      const side = what.real * 2 + what.reply;
+      const at = row * ROW_BYTES;
+      // Until all is written, it is good for nothing.
+      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, 0);
+      layWords(rowBytes, at, what);
+      rowBytes.setInt32(at + ROW.seen, unitsNow() | 0, true);
+      rowBytes.setInt32(at + ROW.side, side, true);
+      rowBytes.setInt32(at + ROW.fromInterface, interfaceOf(arms, what.fromArm), true);
+      rowBytes.setInt32(at + ROW.toInterface, interfaceOf(arms, what.toArm), true);
+      rowBytes.setInt32(at + ROW.pair, what.fromArm * arms.length + what.toArm, true);
+      layKey(rowBytes, at + ROW.key, of);
+      const epoch = sideWords[side * SIDE_WORDS] as number;
+      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, epoch);
+      layKey(key, 0, of);
+      value.setInt32(0, row, true);
+      return updateElement(bpf, keys, bytesOf(key), bytesOf(value));
+    },
+    lift(row, of) {
+      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, 0);
+      layKey(key, 0, of);
+      deleteElement(bpf, keys, bytesOf(key));
+    },
+    idleMs(row) {
+      const units = rowWords[row * ROW_WORDS + ROW.seen / 4] as number;
+      return ((unitsNow() - units) >>> 0) * UNIT_MS;
+    },
+    outdate(real) {
+      for (const reply of [0, 1]) Atomics.add(sideWords, sideAt(real, reply), 1);
+    },
+    framesOf: (real, reply) => readCount(sideWords, sideAt(real, reply) + 2),
+    bytesOf: (real, reply) => readCount(sideWords, sideAt(real, reply) + 4),
+    framesBetween: (from, to) => readCount(pairWords, pairAt(from, to)),
+    bytesBetween: (from, to) => readCount(pairWords, pairAt(from, to) + 2),
+    filterSocket: (socket, classic) => filterSocket(bpf, maps, socket, classic),
+    close: () => releaseAll(releases),
+  };
+}
+
+const interfaceOf = (arms: readonly Arm[], arm: number): number => arms[arm]?.interfaceIndex ?? 0;
+
+/** The socket holds its program from then on. */
+function filterSocket(
+  bpf: Bpf,
+  maps: CacheMaps,
+  socket: number,
+  classic: readonly Instruction[],
+): void {
+  const releases: Releases = [];
+  try {
+    const lines = assemble(filterLines(maps, classic));
+    const program = loadProgram(bpf, SOCKET_FILTER, 'furiwake_filter', lines, releases);
+    attachToSocket(bpf, program, socket);
+  } finally {
+    releaseAll(releases);
+  }
+}
+
+/** What the row says of the frame itself. */
+function layWords(bytes: DataView, at: number, what: Repetition): void {
+  const { deltas, rewrites } = what;
+  bytes.setInt32(at + ROW.flags, rewrites ? REWRITE | (what.reply ? 0 : STATION) : 0, true);
+  bytes.setInt32(at + ROW.limit, what.limit, true);
+  bytes.setInt32(at + ROW.macs, what.toHigh);
+  bytes.setUint16(at + ROW.macs + 4, what.toLow);
+  bytes.setInt32(at + ROW.macs + 6, what.asHigh);
+  bytes.setUint16(at + ROW.macs + 10, what.asLow);
+  bytes.setInt32(at + ROW.station, what.stationHigh);
+  bytes.setUint16(at + ROW.station + 4, what.stationLow);
+  bytes.setInt32(at + ROW.addresses, what.source);
+  bytes.setInt32(at + ROW.addresses + 4, what.destination);
+  bytes.setInt32(at + ROW.addresses + 8, what.ports);
+  const address = deltas & 0xffff;
+  const ports = fold((deltas >>> 16) + (~address & 0xffff));
+  bytes.setInt32(at + ROW.headerDelta, swap16(fold(address + TTL_DELTA)), true);
+  bytes.setInt32(at + ROW.addressDelta, swap16(address), true);
+  bytes.setInt32(at + ROW.portDelta, swap16(ports), true);
+}
+
+const fold = (sum: number): number => (sum & 0xffff) + (sum >>> 16);
+
+/** One's-complement sums do not mind the order of bytes, as long as all have the same (RFC 1071). */
+const swap16 = (word: number): number => ((word & 0xff) << 8) | ((word >>> 8) & 0xff);
+
+function layKey(
+  view: DataView,
+  at: number,
+  { source, destination, ports, protocol }: FlowKey,
+): void {
+  view.setInt32(at, source);
+  view.setInt32(at + 4, destination);
+  view.setInt32(at + 8, ports);
+  view.setInt32(at + 12, protocol, true);
+}
+
+const bytesOf = ({ buffer }: DataView): Uint8Array => new Uint8Array(buffer);
+
+/** CLOCK_MONOTONIC in the units of a row. */
+function unitsNow(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return Math.floor((seconds * 1e9 + nanoseconds) / 2 ** 20);
+}
+
+/** 64 bits that the kernel adds to meanwhile: read again if the high half moved in between. */
+function readCount(words: Int32Array, at: number): number {
+  for (;;) {
+    const high = Atomics.load(words, at + 1);
+    const low = Atomics.load(words, at) >>> 0;
+    if (Atomics.load(words, at + 1) === high) return high * 2 ** 32 + low;
+  }
+}
