@@ -73,7 +73,8 @@ export function createFlowCaching(
   const { flows, counters } = director;
   const { records } = flows;
   const { batch } = datapath;
-  const sides = 2 * flows.maximum;
+  /** One more flow than can be found: that of layPassing. */
+  const sides = 2 * (flows.maximum + 1);
   /** By flow and direction (number << 1 | 1 for replies): its row + 1, and frames seen so far. */
   const rowOf = new Int32Array(sides);
   const seen = new Uint8Array(sides);

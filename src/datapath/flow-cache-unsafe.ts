@@ -67,6 +67,8 @@ export interface Repetition {
 }
 
 export interface FlowCache {
+  readonly bpf: Bpf;
+  readonly maps: CacheMaps;
   /** Rows in all; a row is one direction of a flow. */
   readonly capacity: number;
   /** Lays a row and lets the kernel use it; false if it has no room. A row is free or this key's. */
@@ -82,8 +84,6 @@ export interface FlowCache {
   bytesOf(real: number, reply: number): number;
   framesBetween(fromArm: number, toArm: number): number;
   bytesBetween(fromArm: number, toArm: number): number;
-  /** Gives a socket the classic program as its filter, behind what keeps the cache's frames out. */
-  filterSocket(socket: number, classic: readonly Instruction[]): void;
   close(): void;
 }
 
@@ -144,6 +144,8 @@ function openWith(
   const pairAt = (from: number, to: number) => (from * arms.length + to) * PAIR_WORDS;
   const sideAt = (real: number, reply: number) => (real * 2 + reply) * SIDE_WORDS;
   return {
+    bpf,
+    maps,
     capacity,
     lay(row, of, what) {
       const side = what.real * 2 + what.reply;
@@ -179,17 +181,15 @@ function openWith(
     bytesOf: (real, reply) => readCount(sideWords, sideAt(real, reply) + 4),
     framesBetween: (from, to) => readCount(pairWords, pairAt(from, to)),
     bytesBetween: (from, to) => readCount(pairWords, pairAt(from, to) + 2),
-    filterSocket: (socket, classic) => filterSocket(bpf, maps, socket, classic),
     close: () => releaseAll(releases),
   };
 }
 
 const interfaceOf = (arms: readonly Arm[], arm: number): number => arms[arm]?.interfaceIndex ?? 0;
 
-/** The socket holds its program from then on. */
-function filterSocket(
-  bpf: Bpf,
-  maps: CacheMaps,
+/** Gives a socket the classic program as its filter, behind what keeps the cache's frames out. */
+export function filterSocket(
+  { bpf, maps }: Pick<FlowCache, 'bpf' | 'maps'>,
   socket: number,
   classic: readonly Instruction[],
 ): void {

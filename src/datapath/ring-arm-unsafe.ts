@@ -22,6 +22,7 @@ import {
   type Wanted,
 } from './datapath.ts';
 import { buildFanoutProgram } from './fanout-program.ts';
+import type { FlowCache } from './flow-cache-unsafe.ts';
 import {
   filterLane,
   hasFrame,
@@ -31,7 +32,6 @@ import {
   layoutBytes,
   openLane,
   releaseSlots,
-  type SocketCache,
   settleLane,
   takeSlot,
 } from './ring-lane-unsafe.ts';
@@ -85,7 +85,7 @@ export interface RingArmOptions {
   /** Small slots; laneLayouts says how many large ones come with them. */
   readonly slots: number;
   readonly wanted: Wanted;
-  readonly cache: SocketCache | undefined;
+  readonly cache: FlowCache | undefined;
   /** Fanout groups of the two lanes, as other workers have them; undefined for a worker alone. */
   readonly groups: readonly [small: number, large: number] | undefined;
   /** The memory of all arms, and where in it this arm's lanes begin. */

@@ -18,7 +18,7 @@ import {
   takeError,
 } from '../linux/packet-socket-unsafe.ts';
 import type { Wanted } from './datapath.ts';
-import type { FlowCache } from './flow-cache-unsafe.ts';
+import { type FlowCache, filterSocket } from './flow-cache-unsafe.ts';
 import { buildSocketFilter, filterProgram, rejectAll } from './socket-filter.ts';
 
 /** Room for a frame of an MTU of 1,500 with its headers: half a page. */
@@ -48,7 +48,7 @@ export interface Lane {
   /** Whether it takes the frames that are too large for the other lane. */
   readonly takesLarge: boolean;
   readonly vlans: readonly number[] | undefined;
-  readonly cache: SocketCache | undefined;
+  readonly cache: FlowCache | undefined;
   /** Room for filter programs. */
   readonly scratch: Scratch;
   /** Offset of each slot in the arm's memory. */
@@ -84,9 +84,6 @@ function layoutOf(slots: number, frameBytes: number, slotsPerBlock: number): Rin
 
 export const layoutBytes = (layout: RingLayout): number => layout.blockBytes * layout.blocks;
 
-/** What of a flow cache keeps its frames out of a lane. */
-export type SocketCache = Pick<FlowCache, 'filterSocket'>;
-
 export interface LaneOptions {
   readonly interfaceIndex: number;
   readonly layout: RingLayout;
@@ -94,7 +91,8 @@ export interface LaneOptions {
   readonly wanted: Wanted;
   /** VLANs whose frames are not for this arm. */
   readonly vlans: readonly number[] | undefined;
-  readonly cache: SocketCache | undefined;
+  /** Keeps the frames out that the kernel sends on by itself. */
+  readonly cache: FlowCache | undefined;
   /** Fanout group to join, or NEW_GROUP; undefined: none. */
   readonly group: number | undefined;
   /** The arm's memory, and where in it this lane begins. */
@@ -131,7 +129,7 @@ export function filterLane(lane: Lane, wanted: Wanted): void {
   const { libc, fd, scratch, takesLarge, vlans, cache } = lane;
   const rest = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge, vlans };
   if (cache !== undefined) {
-    cache.filterSocket(fd, filterProgram({ wanted, ...rest }));
+    filterSocket(cache, fd, filterProgram({ wanted, ...rest }));
     return;
   }
   if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...rest }))) return;

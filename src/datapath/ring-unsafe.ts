@@ -18,6 +18,7 @@ import {
   type LinkState,
   type Wanted,
 } from './datapath.ts';
+import type { FlowCache } from './flow-cache-unsafe.ts';
 import {
   armBytes,
   armHasFrame,
@@ -35,7 +36,6 @@ import {
   setWanted,
   shareAmong,
 } from './ring-arm-unsafe.ts';
-import type { SocketCache } from './ring-lane-unsafe.ts';
 import { bypassAgain, splitAddress } from './send-queue-unsafe.ts';
 
 const POLLIN = 0x001;
@@ -53,7 +53,7 @@ export interface RingOptions extends Wanted {
   /** Slots of each arm for frames of up to 1,800 bytes; larger frames have one for each 8. */
   readonly slots: number;
   /** Keeps the frames out that the kernel sends on by itself. */
-  readonly cache?: SocketCache | undefined;
+  readonly cache?: FlowCache | undefined;
   /** Undefined: this worker gets all frames. */
   readonly share?: Share | undefined;
 }

@@ -93,10 +93,7 @@ export interface FlowTable {
   evicted: number;
   /** Flows in a state that proves nothing yet; see HALF_OPEN_STATES. */
   halfOpen: number;
-  /**
-   * Numbers of the flows that were opened half open, in that order, from `oldest` on, round and
-   * round. One too many takes the first one's place: a flood of them has no more room than this.
-   */
+  /** Flows opened half open, in order from `oldest` on, round; one too many ousts that one. */
   readonly queue: Int32Array;
   oldest: number;
   queued: number;
@@ -157,8 +154,7 @@ export function createFlowTable(
   const table: FlowTable = {
     maximum,
     seed,
-    // One more than can be found: that of layPassing.
-    records: new Int32Array((maximum + 1) * RECORD_WORDS),
+    records: new Int32Array((maximum + 1) * RECORD_WORDS), // One more: that of layPassing.
     slots: new Int32Array(slotCount),
     slotMask: slotCount - 1,
     // Client and VIP of each, and of one that is about to be added.

@@ -1,0 +1,348 @@
+// The flow cache against the director, in the kernel itself: whatever frame comes, the forwarder
+// either leaves it to the director or makes of it, byte by byte, what the director makes of it. The
+// kernel runs the program on each frame alone (BPF_PROG_TEST_RUN), in a namespace of its own.
+import { closeSync, openSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createFlowCaching, type FlowCaching } from '../../src/control/cache-flows.ts';
+import { type Arm, createArmCounters, createBatch } from '../../src/datapath/datapath.ts';
+import { assemble } from '../../src/datapath/ebpf.ts';
+import { forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
+import { type FlowCache, openFlowCache } from '../../src/datapath/flow-cache-unsafe.ts';
+import { GLOBAL } from '../../src/director/counters.ts';
+import { tick } from '../../src/director/director.ts';
+import { createBatchProcessor } from '../../src/director/process-batch.ts';
+import { detailOf, kindOf, restOf, SEND } from '../../src/director/verdict.ts';
+import { findFlow } from '../../src/flow/flow-table.ts';
+import { loadProgram, SCHED_CLS } from '../../src/linux/bpf-unsafe.ts';
+import { loadLibc } from '../../src/linux/libc-unsafe.ts';
+import { type Releases, releaseAll } from '../../src/linux/packet-socket-unsafe.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import { makeNamespace, type Namespace, whyNoNamespace } from '../linux/namespace.ts';
+import {
+  CLIENT,
+  DSR_REALS,
+  dsrTcp,
+  dsrUdp,
+  INSIDE,
+  INSIDE_ARM,
+  introduce,
+  NAT_REALS,
+  natTcp,
+  natUdp,
+  OTHER_ROUTER,
+  OUTSIDE,
+  OUTSIDE_ARM,
+  replyTcp,
+  replyUdp,
+  type Scene,
+} from '../packets/scene.ts';
+import { type Arrival, anyBytes, anyIpv4, anyMutation } from './arrivals.ts';
+import { anyPacket, makeSceneOfAll, VIPS } from './every-method.ts';
+
+const CLONE_NEWNET = 0x4000_0000;
+const BPF_PROG_TEST_RUN = 10;
+/** What the forwarder gives back: next program, or TC_ACT_REDIRECT. */
+const NEXT = 0xffff_ffff;
+const REDIRECT = 7;
+/** struct __sk_buff, of which the test sets the interface and the size of segments. */
+const CONTEXT_BYTES = 192;
+const CONTEXT_INTERFACE = 40;
+const CONTEXT_SEGMENTS = 164;
+const CONTEXT_SEGMENT_BYTES = 176;
+const MOST_BYTES = 4096;
+/** Ethernet and IPv6. */
+const WHOLE_BYTES = 54;
+const SLOT = 128;
+
+const why = whyNoNamespace();
+
+/** A scene with a cache before it; `look` gives a frame to the kernel, then to the director. */
+interface Bed {
+  readonly scene: Scene;
+  readonly cache: FlowCache;
+  readonly caching: FlowCaching;
+  /** True if the kernel would have sent the frame. @throws Error if the director does otherwise */
+  look(arrival: Arrival & { readonly segmentBytes?: number }): boolean;
+  /** What is due every few milliseconds. */
+  tick(): void;
+  close(): void;
+}
+
+function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
+  const scene = makeSceneOfAll({ maximumFlows, mtu });
+  const { director } = scene;
+  const withIndex = director.arms.map((arm, index): Arm => {
+    return { ...arm, interfaceIndex: arms[index]! };
+  });
+  const libc = loadLibc();
+  const releases: Releases = [];
+  const reals = scene.counters.room.reals;
+  const cache = openFlowCache({ arms: withIndex, reals, capacity: 2 * maximumFlows }, libc);
+  const { bpf } = cache;
+  const lines = assemble(forwarderLines(cache.maps));
+  const program = loadProgram(bpf, SCHED_CLS, 'furiwake_test', lines, releases);
+  const memory = new Uint8Array(MOST_BYTES);
+  const batch = createBatch(new DataView(memory.buffer));
+  const links = withIndex.map(() => 'up' as const);
+  const counters = withIndex.map(createArmCounters);
+  const datapath = { arms: withIndex, batch, links, counters } as const;
+  const caching = createFlowCaching(director, datapath, cache);
+  const processor = createBatchProcessor(director, batch);
+  const run = (frame: Uint8Array, arm: number, segmentBytes: number) => {
+    const { view } = bpf.room;
+    const [dataAt, outAt, contextAt] = [1024, 1024 + MOST_BYTES, 1024 + 2 * MOST_BYTES];
+    bpf.bytes.fill(0, 0, contextAt + CONTEXT_BYTES);
+    bpf.bytes.set(frame, dataAt);
+    const pointer = (at: number) => bpf.room.address + BigInt(at);
+    for (const [at, value] of [[0, program] as const, [8, frame.length], [12, MOST_BYTES]] as const)
+      view.setUint32(at, value, true);
+    view.setBigUint64(16, pointer(dataAt), true);
+    view.setBigUint64(24, pointer(outAt), true);
+    view.setUint32(40, CONTEXT_BYTES, true);
+    view.setBigUint64(48, pointer(contextAt), true);
+    view.setUint32(contextAt + CONTEXT_INTERFACE, arms[arm]!, true);
+    view.setUint32(contextAt + CONTEXT_SEGMENTS, segmentBytes === 0 ? 0 : 2, true);
+    view.setUint32(contextAt + CONTEXT_SEGMENT_BYTES, segmentBytes, true);
+    const result = libc.syscall(bpf.number, BPF_PROG_TEST_RUN, bpf.room.address, 128);
+    if (Number(result) !== 0) throw new Error(`BPF_PROG_TEST_RUN: ${libc.nameOf(libc.errno())}`);
+    const length = view.getUint32(12, true);
+    return { verdict: view.getUint32(4, true), bytes: bpf.bytes.slice(outAt, outAt + length) };
+  };
+  return {
+    scene,
+    cache,
+    caching,
+    look({ frame, arm, segmentBytes = 0 }) {
+      // The kernel takes none for such a run whose IP header is not whole; the cache takes none either.
+      const kernel = frame.length < WHOLE_BYTES ? undefined : run(frame, arm, segmentBytes);
+      memory.set(frame, SLOT);
+      batch.arm = arm;
+      batch.count = 1;
+      batch.at[0] = SLOT;
+      batch.end[0] = SLOT + frame.length;
+      batch.offload[0] = segmentBytes << 1;
+      processor.process();
+      const verdict = processor.verdicts[0]!;
+      const isSent = kindOf(verdict) === SEND && restOf(verdict) === 0;
+      const expected = memory.slice(SLOT, SLOT + frame.length);
+      if (isSent) caching.sent(0, detailOf(verdict));
+      caching.settle(true);
+      director.outbox.length = 0;
+      director.segments.length = 0;
+      if (kernel === undefined || kernel.verdict === NEXT) return false;
+      expect(kernel.verdict).toBe(REDIRECT);
+      expect(isSent).toBe(true);
+      expect([...kernel.bytes]).toEqual([...expected]);
+      return true;
+    },
+    tick() {
+      tick(director, director.nowMs);
+      caching.tick(director.nowMs);
+      director.outbox.length = 0;
+    },
+    close() {
+      releaseAll(releases);
+      cache.close();
+    },
+  };
+}
+
+describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
+  let namespace: Namespace;
+  let home: number;
+  let arms: number[];
+  let bed: Bed | undefined;
+  beforeAll(() => {
+    namespace = makeNamespace();
+    home = openSync('/proc/thread-self/ns/net', 'r');
+    const { run, name } = namespace;
+    arms = (['eth0', 'peer0'] as const).map((device, arm) => {
+      run('ip', 'link', 'set', device, 'address', [OUTSIDE_ARM, INSIDE_ARM][arm]!.mac);
+      return Number(run('cat', `/sys/class/net/${device}/ifindex`));
+    });
+    const there = openSync(`/run/netns/${name}`, 'r');
+    expect(loadLibc().setns(there, CLONE_NEWNET)).toBe(0);
+    closeSync(there);
+  });
+  afterAll(() => {
+    loadLibc().setns(home, CLONE_NEWNET);
+    closeSync(home);
+    namespace.remove();
+  });
+  const open = (mtu?: number) => {
+    bed?.close();
+    bed = makeBed(arms, mtu);
+    return bed;
+  };
+  afterAll(() => bed?.close());
+
+  const from = (arm: number) => (frame: Uint8Array) => ({ frame, arm, partial: false });
+  const [outside, inside] = [from(OUTSIDE), from(INSIDE)];
+  const ACK = { flags: tcp.ACK };
+  const DATA = { payload: new Uint8Array(90) };
+
+  /** How many of so many such frames the kernel sends. */
+  function sentOf(count: number, arrival: Arrival & { segmentBytes?: number }): number {
+    return Array.from({ length: count }, () => bed!.look(arrival)).filter(Boolean).length;
+  }
+
+  function openTcp(arrival: (flags: number) => Arrival): void {
+    for (const flags of [tcp.SYN, tcp.ACK]) bed!.look(arrival(flags));
+  }
+
+  describe('sends', () => {
+    test('a connection by DSR from its eighth frame on, and no more once it closes', () => {
+      open();
+      openTcp((flags) => outside(dsrTcp({ flags })));
+      // The first ACK is the first frame that changes nothing.
+      expect(sentOf(7, outside(dsrTcp(ACK)))).toBe(0);
+      expect(sentOf(5, outside(dsrTcp(ACK)))).toBe(5);
+      expect(sentOf(3, outside(dsrTcp({ flags: tcp.ACK | tcp.PSH, ...DATA })))).toBe(3);
+      for (const flags of [tcp.SYN, tcp.ACK | tcp.FIN]) {
+        expect(sentOf(1, outside(dsrTcp({ flags })))).toBe(0);
+      }
+      expect(sentOf(20, outside(dsrTcp(ACK)))).toBe(0);
+    });
+
+    test('exchanges of UDP by DSR and by NAT, both ways', () => {
+      open();
+      expect(sentOf(30, outside(dsrUdp(DATA)))).toBeGreaterThan(15);
+      expect(sentOf(30, outside(natUdp(DATA)))).toBeGreaterThan(15);
+      const replies = NAT_REALS.map((real) => sentOf(30, inside(replyUdp(real, DATA))));
+      expect(Math.max(...replies)).toBeGreaterThan(15);
+    });
+
+    test('a connection by NAT, both ways, to its own real alone', () => {
+      open();
+      bed!.look(outside(natTcp({ flags: tcp.SYN })));
+      for (const real of NAT_REALS) bed!.look(inside(replyTcp(real, { flags: tcp.SYN | tcp.ACK })));
+      expect(sentOf(30, outside(natTcp(ACK)))).toBeGreaterThan(15);
+      const replies = NAT_REALS.map((real) => sentOf(30, inside(replyTcp(real, ACK))));
+      expect(replies.filter((sent) => sent > 15)).toHaveLength(1);
+    });
+  });
+
+  describe('leaves to the director', () => {
+    const repeated = () => {
+      open();
+      openTcp((flags) => outside(dsrTcp({ flags })));
+      expect(sentOf(20, outside(dsrTcp(ACK)))).toBeGreaterThan(5);
+      return bed!;
+    };
+
+    test('a real whose MAC address is another one, until it has seen that', () => {
+      const { scene, tick: pass } = repeated();
+      for (const { address } of DSR_REALS) {
+        introduce(scene, { address, mac: '02:00:00:00:0c:77' });
+      }
+      pass();
+      expect(sentOf(1, outside(dsrTcp(ACK)))).toBe(0);
+      expect(sentOf(1, outside(dsrTcp(ACK)))).toBe(1);
+    });
+
+    test('frames that came in by another interface, or whose headers are not plain', () => {
+      repeated();
+      expect(sentOf(1, inside(dsrTcp({ ...ACK, destinationMac: INSIDE_ARM.mac })))).toBe(0);
+      expect(sentOf(1, outside(dsrTcp({ ...ACK, moreFragments: true })))).toBe(0);
+      expect(sentOf(1, outside(dsrTcp({ ...ACK, ipOptions: new Uint8Array([1, 1, 1, 0]) })))).toBe(0);
+    });
+
+    test('the requests of a client that has moved, and then its replies', () => {
+      open();
+      bed!.look(outside(natTcp({ flags: tcp.SYN })));
+      for (const real of NAT_REALS) bed!.look(inside(replyTcp(real, { flags: tcp.SYN | tcp.ACK })));
+      expect(sentOf(20, outside(natTcp(ACK)))).toBeGreaterThan(5);
+      for (const real of NAT_REALS) sentOf(20, inside(replyTcp(real, ACK)));
+      const moved = outside(natTcp({ ...ACK, sourceMac: OTHER_ROUTER.mac }));
+      expect(sentOf(1, moved)).toBe(0);
+      for (const real of NAT_REALS) expect(sentOf(1, inside(replyTcp(real, ACK)))).toBe(0);
+      expect(sentOf(10, moved)).toBe(10);
+    });
+
+    test('frames and segments that are too long for the way on', () => {
+      open(100);
+      openTcp((flags) => outside(dsrTcp({ flags })));
+      expect(sentOf(20, outside(dsrTcp(ACK)))).toBeGreaterThan(5);
+      const long = outside(dsrTcp({ ...ACK, payload: new Uint8Array(200) }));
+      expect(sentOf(1, long)).toBe(0);
+      expect(sentOf(1, { ...long, segmentBytes: 61 })).toBe(0);
+      expect(sentOf(1, { ...long, segmentBytes: 60 })).toBe(1);
+    });
+  });
+
+  test('counts what it sent where the director counts', () => {
+    const { scene, caching, tick: pass } = open();
+    const { values } = scene.counters;
+    openTcp((flags) => outside(dsrTcp({ flags })));
+    const sent = sentOf(20, outside(dsrTcp(ACK)));
+    const before = values[GLOBAL.sentFrames]!;
+    pass();
+    expect(values[GLOBAL.cachedFrames]).toBe(sent);
+    expect(values[GLOBAL.sentFrames]! - before).toBe(sent);
+    expect(values[GLOBAL.cachedFlows]).toBe(1);
+    const bytes = sent * dsrTcp(ACK).length;
+    const crossed = { receivedFrames: sent, receivedBytes: bytes, sentFrames: sent, sentBytes: bytes };
+    expect(caching.countArm(OUTSIDE)).toEqual(crossed);
+    expect(caching.countArm(INSIDE).sentFrames).toBe(0);
+  });
+
+  test('keeps a flow alive that only the kernel sees', () => {
+    const { scene, tick: pass } = open();
+    const { director } = scene;
+    const arrival = outside(dsrTcp(ACK));
+    openTcp((flags) => outside(dsrTcp({ flags })));
+    expect(sentOf(20, arrival)).toBeGreaterThan(5);
+    const view = new DataView(arrival.frame.buffer, arrival.frame.byteOffset);
+    const [source, destination] = [view.getInt32(26), view.getInt32(30)];
+    const found = () => findFlow(director.flows, source, destination, view.getInt32(34), 6);
+    for (let time = 0; time < 10; time++) {
+      // Two thirds of its time, in which the director itself gets nothing.
+      director.nowMs += 600_000;
+      bed!.tick();
+      expect(found(), `after ${time} pauses`).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  test('does what the director does, whatever comes', () => {
+    const sent = new Map<string, number>();
+    const { dsr, nat, fullnat } = VIPS;
+    const ports = [40_000, 40_001];
+    const ways = [dsr, nat, fullnat].flatMap((vip) => ports.map((port) => ({ vip, port })));
+    /** Enough of a connection for a row in both directions. */
+    const bursts = fc.constantFrom(...ways).map(({ vip, port }) => {
+      const request = (flags: number) => {
+        return outside(dsrTcp({ destination: vip, sourcePort: port, source: CLIENT, flags }));
+      };
+      const reply = (flags: number) => (real: (typeof NAT_REALS)[number]) => {
+        const toPool = { sourcePort: 80, destination: '10.0.0.200', destinationPort: 61_000 };
+        const toClient = { destination: CLIENT, destinationPort: port };
+        return inside(replyTcp(real, { flags, ...(vip === fullnat ? toPool : toClient) }));
+      };
+      return [
+        ...[request(tcp.SYN), ...NAT_REALS.map(reply(tcp.SYN | tcp.ACK))],
+        ...Array.from({ length: 12 }, () => [request(tcp.ACK), ...NAT_REALS.map(reply(tcp.ACK))]),
+      ].flat();
+    });
+    const any = fc.oneof(
+      { weight: 8, arbitrary: anyPacket.map((arrival) => [arrival]) },
+      { weight: 4, arbitrary: bursts },
+      { weight: 1, arbitrary: fc.oneof(anyBytes, anyIpv4, anyMutation).map((one) => [one]) },
+    );
+    const steps = fc.array(any, { minLength: 5, maxLength: 40 });
+    fc.assert(
+      fc.property(steps, fc.constantFrom(1500, 100), (arrivals, mtu) => {
+        const { look, tick: pass } = open(mtu);
+        for (const arrival of arrivals.flat()) {
+          if (!look(arrival)) continue;
+          const way = arrival.arm === INSIDE ? 'reply' : 'request';
+          sent.set(way, (sent.get(way) ?? 0) + 1);
+        }
+        pass();
+      }),
+      { numRuns: 60 },
+    );
+    for (const way of ['request', 'reply']) expect(sent.get(way), way).toBeGreaterThan(100);
+  });
+});
+
