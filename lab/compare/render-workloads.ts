@@ -2,12 +2,7 @@
 // point, with the ratio that the decks are about.
 import { bytes, type Colours, count, left, right, table, wrap } from '../../src/cli/output.ts';
 import { quantile } from '../quantile.ts';
-import {
-  type CompareResult,
-  type SoakResult,
-  WORKLOAD_PATHS,
-  type WorkloadPath,
-} from './result.ts';
+import { type CompareResult, type SoakResult, type WorkloadPath, waysOf } from './result.ts';
 import { ratiosOf, type WayPoint } from './way-ratios.ts';
 
 export function renderWorkloads(result: CompareResult, colours: Colours): string {
@@ -41,11 +36,10 @@ function section(
   const state =
     status === 'measured' ? [] : [colours.yellow(wrap(`${title} ${status}${because}`, '  '))];
   if (points.length === 0) return state.join('\n');
+  const ways = waysOf(points);
   const columns = [
     left(title),
-    ...WORKLOAD_PATHS.flatMap((way) =>
-      way === 'direct' ? [right(way)] : [right(way), right('ratio')],
-    ),
+    ...ways.flatMap((way) => (way === 'direct' ? [right(way)] : [right(way), right('ratio')])),
   ];
   const places = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
   const rows = places.map((at) => {
@@ -53,7 +47,7 @@ function section(
       quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
     return [
       String(at),
-      ...WORKLOAD_PATHS.flatMap((way) => {
+      ...ways.flatMap((way) => {
         const value = middle(way);
         const shown = Number.isNaN(value) ? '–' : count(value);
         if (way === 'direct') return [shown];

@@ -151,11 +151,24 @@ export interface PathResult {
 }
 
 /**
- * Ways that the two decks' workloads go, in the order in which they are told: without a balancer,
- * through furiwake by DSR and by NAT, and through the kernel of the director's host (`fwd` of nft).
+ * Ways that the two decks' workloads go, in the order in which they are told: without a balancer, by
+ * the client's list of servers or spread by its own kernel; through furiwake by DSR and by NAT, on
+ * the ring and with its flow cache; through the kernel of the director's host (`fwd` of nft).
  */
-export const WORKLOAD_PATHS = ['direct', 'dsr', 'nat', 'fwd'] as const;
+export const WORKLOAD_PATHS = [
+  'direct',
+  'spread',
+  'dsr',
+  'nat',
+  'dsr-tc',
+  'nat-tc',
+  'fwd',
+] as const;
 export type WorkloadPath = (typeof WORKLOAD_PATHS)[number];
+
+/** Those that were measured, in their order. */
+export const waysOf = (points: readonly { readonly path: WorkloadPath }[]): WorkloadPath[] =>
+  WORKLOAD_PATHS.filter((way) => points.some(({ path }) => path === way));
 
 export interface SqlPoint {
   readonly path: WorkloadPath;

@@ -6,15 +6,15 @@ import {
   type CacheResult,
   type SqlPoint,
   type SqlResult,
-  WORKLOAD_PATHS,
   type WorkloadPath,
+  waysOf,
 } from './result.ts';
 
 export type BalancedWay = Exclude<WorkloadPath, 'direct'>;
 
-export const BALANCED_WAYS: readonly BalancedWay[] = WORKLOAD_PATHS.filter(
-  (way) => way !== 'direct',
-);
+/** Those that are told against the direct one, of the ways that were measured. */
+export const balancedOf = (points: readonly { readonly path: WorkloadPath }[]): BalancedWay[] =>
+  waysOf(points).filter((way) => way !== 'direct');
 
 export interface WayRatio {
   /** Connections, or proxies. */

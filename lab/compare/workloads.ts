@@ -2,11 +2,13 @@
 // of each fits, and what becomes of it if it fails.
 import { cacheSeconds, measureCache } from '../workloads/cache/measure-cache.ts';
 import { SOAK_SECONDS_BESIDE, soak } from '../workloads/soak/soak.ts';
-import { measureSql, sqlSeconds } from '../workloads/sql/measure-sql.ts';
+import { measureSql, SQL_WAYS, sqlSeconds } from '../workloads/sql/measure-sql.ts';
 import type { Workload } from './compare.ts';
 import type { Plan } from './plan.ts';
-import type { SoakPoint, SoakResult } from './result.ts';
+import { type SoakPoint, type SoakResult, WORKLOAD_PATHS, type WorkloadPath } from './result.ts';
 
+/** What fits into two minutes. */
+const QUICK_WAYS: readonly WorkloadPath[] = ['direct', 'dsr', 'nat', 'fwd'];
 /** As the deck has them. */
 const SQL_CONNECTIONS = [100, 200, 300, 400, 500, 600, 700, 800];
 const QUICK_SQL_CONNECTIONS = [100];
@@ -36,7 +38,8 @@ interface Much {
 }
 
 function sqlOf({ quick }: Plan, much: Much, directory: string): Workload {
-  const options = { ...much, connections: quick ? QUICK_SQL_CONNECTIONS : SQL_CONNECTIONS };
+  const connections = quick ? QUICK_SQL_CONNECTIONS : SQL_CONNECTIONS;
+  const options = { ...much, ways: quick ? QUICK_WAYS : SQL_WAYS, connections };
   const nothing = { secondsPerPoint: much.seconds, conditions: [], configs: [], points: [] };
   return {
     title: 'SQL',
@@ -49,7 +52,8 @@ function sqlOf({ quick }: Plan, much: Much, directory: string): Workload {
 }
 
 function cacheOf({ quick }: Plan, much: Much, directory: string): Workload {
-  const options = { ...much, proxies: quick ? QUICK_CACHE_PROXIES : CACHE_PROXIES };
+  const proxies = quick ? QUICK_CACHE_PROXIES : CACHE_PROXIES;
+  const options = { ...much, ways: quick ? QUICK_WAYS : WORKLOAD_PATHS, proxies };
   const nothing = { secondsPerPoint: much.seconds, conditions: [], configs: [], points: [] };
   return {
     title: 'cache',

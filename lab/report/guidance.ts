@@ -127,10 +127,11 @@ function sql({ result: { sql } }: Facts): Sentence {
   const dsr = worstOf(sqlRatios(sql, 'dsr'));
   const nat = worstOf(sqlRatios(sql, 'nat'));
   if (dsr === undefined) return undefined;
+  const repeated = byCache(worstOf(sqlRatios(sql, 'dsr-tc')), worstOf(sqlRatios(sql, 'nat-tc')));
   const kernel = worstOf(sqlRatios(sql, 'fwd'));
   const forwarded = kernel === undefined ? '' : `${byKernel(kernel)}, at ${kernel.at}`;
   const beside = nat === undefined ? '' : `; by NAT ${ratio(nat.spread.median)}, at ${nat.at}`;
-  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${forwarded}.`;
+  return `The read-only SQL workload kept ${ratio(dsr.spread.median)} of its direct rate at worst, at ${dsr.at} connections${beside}${repeated}${forwarded}.`;
 }
 
 function cache({ result: { cache } }: Facts): Sentence {
@@ -144,9 +145,23 @@ function cache({ result: { cache } }: Facts): Sentence {
     first === undefined
       ? ''
       : `; by DSR its first second reached ${ratio(first)} of the rounds’ median`;
+  const [dsrTc, natTc] = (['dsr-tc', 'nat-tc'] as const).map((way) =>
+    worstOf(cacheRatios(cache, way)),
+  );
   const kernel = byKernel(worstOf(cacheRatios(cache, 'fwd')));
-  return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${kernel}${warm}.`;
+  const spread = worstOf(cacheRatios(cache, 'spread'));
+  const alone =
+    spread === undefined
+      ? ''
+      : `; without a balancer, but spread as one would, ${ratio(spread.spread.median)}`;
+  return `The cache workload kept ${ratio(dsr.spread.median)} of its direct rate at worst${beside}${byCache(dsrTc, natTc)}${kernel}${alone}${warm}.`;
 }
+
+/** With the flow cache. */
+const byCache = (dsr: WayRatio | undefined, nat: WayRatio | undefined): string =>
+  dsr === undefined || nat === undefined
+    ? ''
+    : `; with the flow cache (tc) ${ratio(dsr.spread.median)} by DSR, ${ratio(nat.spread.median)} by NAT`;
 
 const byKernel = (worst: WayRatio | undefined): string =>
   worst === undefined ? '' : `; by the kernel’s own forwarding ${ratio(worst.spread.median)}`;

@@ -47,7 +47,10 @@ export const WAYS: Readonly<Record<WorkloadPath, { title: string; colour: string
   direct: { title: 'direct', colour: colourOf('none'), dash: DASHES.none },
   dsr: { title: 'DSR', colour: colourOf('furiwake-dsr-ring'), dash: DASHES.dsr },
   nat: { title: 'NAT', colour: colourOf('furiwake-nat-ring'), dash: DASHES.nat },
+  'dsr-tc': { title: 'DSR (tc)', colour: colourOf('furiwake-dsr-tc'), dash: DASHES.dsr },
+  'nat-tc': { title: 'NAT (tc)', colour: colourOf('furiwake-nat-tc'), dash: DASHES.nat },
   fwd: { title: 'nft fwd', colour: colourOf('nft-fwd'), dash: DASHES.dsr },
+  spread: { title: 'spread', colour: colourOf('routing'), dash: DASHES.routing },
 };
 
 /** Declarations of the colours, for one scheme. */

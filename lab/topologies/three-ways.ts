@@ -15,6 +15,8 @@ import { addressOf, type Host, type HostArm, macFor, type Network, realsOf } fro
 export const DSR_VIP = '10.77.0.100';
 /** Nobody's but the kernel's of the director's host. */
 export const FORWARD_VIP = '10.77.0.101';
+/** On the proxies of the cache alone: their client spreads what it sends there by itself. */
+export const SPREAD_VIP = '10.77.0.102';
 export const NAT_VIP = '198.51.100.100';
 const GATEWAY = '10.77.0.1';
 
@@ -61,6 +63,8 @@ export interface ThreeWaysOptions {
   readonly port: number;
   /** Path of the API's Unix socket. */
   readonly socket: string;
+  /** `ring` unless given. */
+  readonly datapath?: 'ring' | 'tc';
   /** All reals unless given. */
   readonly reals?: readonly Host[];
 }
@@ -70,13 +74,13 @@ export interface ThreeWaysOptions {
  * a list of servers takes them.
  */
 export function threeWaysConfig(options: ThreeWaysOptions): string {
-  const { port, socket } = options;
+  const { port, socket, datapath = 'ring' } = options;
   const hosts = options.reals ?? realsOf(THREE_WAYS);
   const reals = hosts.map((each) => ({ name: each.name, address: addressOf(each) }));
   const service = { port, protocol: 'tcp', scheduler: 'rr', reals };
   const config = {
     interfaces: ['eth0', 'eth1'],
-    datapath: 'ring',
+    datapath,
     socket,
     services: {
       dsr: { vip: DSR_VIP, method: 'dsr', ...service },

@@ -12,7 +12,9 @@ export const EXAMPLE_CONFIG = `# furiwake.yaml: what the director balances, and 
 interfaces: [eth0, eth1]
 
 # Everything up to \`services\` may be left out; these are the defaults.
-datapath: ring               # ring: the kernel's packet ring. cap: libpcap, portable but slower
+datapath: ring               # ring: the kernel's packet ring. tc: the same, and the kernel repeats
+                             # by itself what was decided of a flow (CAP_BPF, Linux 6.6).
+                             # cap: libpcap, portable but slower
 workers: 1                   # threads that forward, 1 to 16, each on a processor of its own
 guard: auto                  # auto: keep this host's kernel away from VIP frames, if permitted
                              # off: only check at start that it keeps away by itself

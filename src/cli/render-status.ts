@@ -204,12 +204,23 @@ function renderTotals(status: Status, colours: Colours): string {
     ...limitLines(status, colours),
     ...(isQuiet ? [] : [`${colours.dim('       ')} ${clients.join(', ')}`]),
     `${colours.dim('frames')}  ${frames.join(', ')}`,
+    ...cacheLines(status, colours),
     `${colours.dim('errors')}  ${errors.join(', ')}`,
     ...workerLines(status.workers, colours),
     ...poolLines(status.sourcePool, colours),
     ...retiredLines(status, colours),
   ];
   return `${colours.bold('TOTALS')}\n${lines.join('\n')}`;
+}
+
+/** What the kernel does by itself, where it may. */
+function cacheLines({ datapath, totals }: Status, colours: Colours): string[] {
+  if (datapath !== 'tc') return [];
+  const parts = [
+    `${number(totals.cachedFlows)} flows repeated by the kernel`,
+    `${count(totals.cachedFrames)} of the frames sent on`,
+  ];
+  return [`${colours.dim('cache ')}  ${parts.join(', ')}`];
 }
 
 /** Whose flows are counted, where a service limits those of each client. */

@@ -76,7 +76,7 @@ function workersOfCap({ datapath, workers }: Mapping): Finding[] {
       at: 'value',
       found: `${workers} with datapath cap`,
       allowed: '1, for cap has no way to share frames out',
-      advice: 'datapath ring can have several',
+      advice: 'the datapaths ring and tc can have several',
     },
   ];
 }

@@ -353,12 +353,16 @@ export const configSchema = z
         .describe('Interfaces that the director works on'),
       datapath: oneOf(['ring', 'tc', 'cap'])
         .default('ring')
-        .describe("ring: the kernel's packet ring, fast. cap: libpcap, portable"),
+        .describe(
+          "ring: the kernel's packet ring, fast. tc: the same, and the kernel repeats by itself " +
+            'what was decided of a flow (CAP_BPF and CAP_NET_ADMIN, Linux 6.6). cap: libpcap, ' +
+            'portable',
+        ),
       workers: wholeNumber(1, MAXIMUM_WORKERS)
         .default(1)
         .describe(
           'Threads that forward, each on a processor of its own with its own share of the flows: ' +
-            "a client's flows are all in one of them. Only for datapath ring",
+            "a client's flows are all in one of them. Only for the datapaths ring and tc",
         ),
       // YAML 1.2 reads `off` as text, where YAML 1.1 read it as false.
       guard: oneOf(['auto', 'off'])

@@ -67,7 +67,7 @@ export interface FlowCaching {
 
 export function createFlowCaching(
   director: Director,
-  datapath: Datapath,
+  datapath: Pick<Datapath, 'arms' | 'batch' | 'links'>,
   cache: FlowCache,
 ): FlowCaching {
   const { flows, counters } = director;

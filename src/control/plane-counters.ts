@@ -91,6 +91,7 @@ export function clearGauges({ room, values }: Counters): void {
   values[GLOBAL.halfOpenFlows] = 0;
   values[GLOBAL.countedClients] = 0;
   values[GLOBAL.retiredFlows] = 0;
+  values[GLOBAL.cachedFlows] = 0;
   values[GLOBAL.generation] = 0;
   for (let id = 0; id < room.services; id++) values[serviceAt(room, id) + ACTIVE_FLOWS] = 0;
   for (let id = 0; id < room.reals; id++) {

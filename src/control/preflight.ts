@@ -39,6 +39,7 @@ export function findProblems(config: Config, facts: HostFacts): string[] {
   return [
     ...facts.interfaces.flatMap((found) => (found.ok ? unfit(found.interface) : found.problem)),
     ...missingPrivilege(facts),
+    ...missingForCache(config, facts),
     ...missingPackage(config, facts),
     ...tooManyWorkers(config, facts),
     ...ownedAddresses(config, facts),
@@ -67,6 +68,17 @@ function missingPrivilege({ capabilities }: HostFacts): string[] {
       '            (every program of that node then has it)',
       '  systemd:  AmbientCapabilities=CAP_NET_RAW',
     ].join('\n'),
+  ];
+}
+
+function missingForCache({ datapath }: Config, { capabilities }: HostFacts): string[] {
+  const { netAdmin, bpf } = capabilities;
+  if (datapath !== 'tc' || (netAdmin && bpf)) return [];
+  const missing = [...(bpf ? [] : ['CAP_BPF']), ...(netAdmin ? [] : ['CAP_NET_ADMIN'])];
+  return [
+    `datapath tc needs ${missing.join(' and ')}: it gives the kernel programs for the frames of ` +
+      'each interface. Run it as root, or with AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN ' +
+      'CAP_BPF of systemd; or set "datapath: ring"',
   ];
 }
 

@@ -60,7 +60,7 @@ export interface MappedArray {
 /** @throws Error where this architecture's number of bpf(2) is not known */
 export function openBpf(libc: Libc, releases: Releases): Bpf {
   const number = SYSCALL[process.arch];
-  if (number === undefined) throw new Error(`bpf(2) is not known for ${process.arch}`);
+  if (number === undefined) refuse(`its number is not known for ${process.arch}`);
   const room = mapScratch(libc, ROOM_BYTES, releases);
   return { libc, number, room, bytes: new Uint8Array(room.view.buffer) };
 }
@@ -196,7 +196,7 @@ export function loadProgram(
   if (fd < 0) {
     const errno = libc.nameOf(libc.errno());
     const said = new TextDecoder().decode(bytes.slice(logAt, bytes.indexOf(0, logAt)));
-    throw new Error(`BPF program ${name}: ${errno}: ${said.trim().slice(-LOG_SHOWN)}`);
+    refuse(`program ${name}: ${errno}: ${said.trim().slice(-LOG_SHOWN)}`);
   }
   releases.push(() => libc.close(fd));
   return fd;

@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 /** Bit numbers of include/uapi/linux/capability.h. */
 const CAP_NET_ADMIN = 12n;
 const CAP_NET_RAW = 13n;
+const CAP_SYS_ADMIN = 21n;
+const CAP_BPF = 39n;
 
 export interface Capabilities {
   /** May open packet sockets. */
@@ -14,6 +16,8 @@ export interface Capabilities {
   readonly netAdmin: boolean;
   /** A program that this process starts, such as nft, may change the network too. */
   readonly childNetAdmin: boolean;
+  /** May load eBPF programs; those for frames need `netAdmin` too. */
+  readonly bpf: boolean;
 }
 
 /** Parses /proc/PID/status. A line that is missing counts as no capabilities. */
@@ -28,6 +32,7 @@ export function parseCapabilities(status: string): Capabilities {
     netRaw: has(effective, CAP_NET_RAW),
     netAdmin: has(effective, CAP_NET_ADMIN),
     childNetAdmin: has(inherited, CAP_NET_ADMIN),
+    bpf: has(effective, CAP_BPF) || has(effective, CAP_SYS_ADMIN),
   };
 }
 

@@ -89,6 +89,7 @@ export function playLibc(options: PlayedOptions = {}): PlayedLibc {
       return open.delete(fd) ? 0 : -1;
     },
     setns: () => 0,
+    syscall: () => -1,
     errno: () => errno,
     view: (_, bytes) => new ArrayBuffer(bytes),
     nameOf: (number) => `errno ${number}`,

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFlowCaching, type FlowCaching } from '../../src/control/cache-flows.ts';
-import { type Arm, createArmCounters, createBatch } from '../../src/datapath/datapath.ts';
+import { type Arm, createBatch } from '../../src/datapath/datapath.ts';
 import { assemble } from '../../src/datapath/ebpf.ts';
 import { forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
 import { type FlowCache, openFlowCache } from '../../src/datapath/flow-cache-unsafe.ts';
@@ -85,8 +85,7 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
   const memory = new Uint8Array(MOST_BYTES);
   const batch = createBatch(new DataView(memory.buffer));
   const links = withIndex.map(() => 'up' as const);
-  const counters = withIndex.map(createArmCounters);
-  const datapath = { arms: withIndex, batch, links, counters } as const;
+  const datapath = { arms: withIndex, batch, links } as const;
   const caching = createFlowCaching(director, datapath, cache);
   const processor = createBatchProcessor(director, batch);
   const run = (frame: Uint8Array, arm: number, segmentBytes: number) => {
@@ -245,7 +244,9 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
       repeated();
       expect(sentOf(1, inside(dsrTcp({ ...ACK, destinationMac: INSIDE_ARM.mac })))).toBe(0);
       expect(sentOf(1, outside(dsrTcp({ ...ACK, moreFragments: true })))).toBe(0);
-      expect(sentOf(1, outside(dsrTcp({ ...ACK, ipOptions: new Uint8Array([1, 1, 1, 0]) })))).toBe(0);
+      expect(sentOf(1, outside(dsrTcp({ ...ACK, ipOptions: new Uint8Array([1, 1, 1, 0]) })))).toBe(
+        0,
+      );
     });
 
     test('the requests of a client that has moved, and then its replies', () => {
@@ -282,13 +283,18 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
     expect(values[GLOBAL.sentFrames]! - before).toBe(sent);
     expect(values[GLOBAL.cachedFlows]).toBe(1);
     const bytes = sent * dsrTcp(ACK).length;
-    const crossed = { receivedFrames: sent, receivedBytes: bytes, sentFrames: sent, sentBytes: bytes };
+    const crossed = {
+      receivedFrames: sent,
+      receivedBytes: bytes,
+      sentFrames: sent,
+      sentBytes: bytes,
+    };
     expect(caching.countArm(OUTSIDE)).toEqual(crossed);
     expect(caching.countArm(INSIDE).sentFrames).toBe(0);
   });
 
   test('keeps a flow alive that only the kernel sees', () => {
-    const { scene, tick: pass } = open();
+    const { scene } = open();
     const { director } = scene;
     const arrival = outside(dsrTcp(ACK));
     openTcp((flags) => outside(dsrTcp({ flags })));
@@ -345,4 +351,3 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
     for (const way of ['request', 'reply']) expect(sent.get(way), way).toBeGreaterThan(100);
   });
 });
-

@@ -3,12 +3,12 @@ import { spreadOf } from '../../compare/derive.ts';
 import {
   type CachePoint,
   type CacheResult,
-  WORKLOAD_PATHS,
   type WorkloadPath,
+  waysOf,
 } from '../../compare/result.ts';
 import {
-  BALANCED_WAYS,
   type BalancedWay,
+  balancedOf,
   cacheRatios,
   leastFirstSecond,
 } from '../../compare/way-ratios.ts';
@@ -21,14 +21,16 @@ import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
 import { Footnotes, type Section, type TableRow, table } from '../table.ts';
 import { quartileLine } from './throughput.ts';
-import { POINT_COLUMNS, preamble, verdict } from './workload.ts';
+import { pointColumns, preamble, verdict } from './workload.ts';
 
 /** What shall be kept of the direct rate by DSR; the others are held to it too. */
 const WANTED = 0.9;
 
 export function cacheSection(cache: CacheResult): Section {
   const { points } = cache;
-  const verdicts = BALANCED_WAYS.map((way) => verdict(way, WANTED, cacheRatios(cache, way)));
+  const verdicts = balancedOf(cache.points).map((way) =>
+    verdict(way, WANTED, cacheRatios(cache, way)),
+  );
   return {
     id: 'cache',
     title: 'The cache workload of the talk',
@@ -40,7 +42,7 @@ ${points.length === 0 ? '' : pointsTable(cache)}`,
 }
 
 function firstSeconds(cache: CacheResult): string {
-  const parts = (['dsr', 'nat'] as const).flatMap((way) => {
+  const parts = (['dsr', 'nat', 'dsr-tc', 'nat-tc'] as const).flatMap((way) => {
     const least = leastFirstSecond(cache, way);
     return least === undefined ? [] : [`${ratio(least)} by ${WAYS[way].title}`];
   });
@@ -57,7 +59,7 @@ function rateFigure(points: readonly CachePoint[]): Figure {
 }
 
 function ratioFigure(cache: CacheResult): Figure {
-  const curves = BALANCED_WAYS.map(
+  const curves = balancedOf(cache.points).map(
     (way): Curve => ({
       ...WAYS[way],
       points: cacheRatios(cache, way).map(({ at, spread }) => ({
@@ -97,21 +99,20 @@ function pointsTable(cache: CacheResult): Html {
       const found = cacheRatios(cache, way).find((each) => each.at === proxies);
       return found === undefined ? missing() : ratio(found.spread.median);
     };
-    const errors = WORKLOAD_PATHS.map((way) => at(way)?.errors ?? 0).reduce(
-      (sum, each) => sum + each,
-      0,
-    );
+    const errors = waysOf(cache.points)
+      .map((way) => at(way)?.errors ?? 0)
+      .reduce((sum, each) => sum + each, 0);
     return {
       name: String(proxies),
       cells: [
-        ...WORKLOAD_PATHS.map((way) => rateCell(at(way)) ?? missing()),
-        ...BALANCED_WAYS.map(ratioAt),
+        ...waysOf(cache.points).map((way) => rateCell(at(way)) ?? missing()),
+        ...balancedOf(cache.points).map(ratioAt),
         errors,
       ],
     };
   });
   return html`<h3>All points</h3>
-${table([{ title: 'Proxies' }, ...POINT_COLUMNS], rows)}
+${table([{ title: 'Proxies' }, ...pointColumns(cache.points)], rows)}
 <p class="small">Commands a second: median, quartiles, number of rounds; below them the first second
 alone.</p>
 ${footnotes.list()}`;

@@ -4,9 +4,10 @@ import {
   type CacheResult,
   type ConfigFile,
   type SqlResult,
-  WORKLOAD_PATHS,
+  type WorkloadPath,
+  waysOf,
 } from '../../compare/result.ts';
-import { BALANCED_WAYS, type BalancedWay, type WayRatio } from '../../compare/way-ratios.ts';
+import { type BalancedWay, balancedOf, type WayRatio } from '../../compare/way-ratios.ts';
 import { ratio } from '../figures.ts';
 import { type Content, type Html, html } from '../html.ts';
 import { WAYS } from '../path-style.ts';
@@ -38,8 +39,9 @@ export function verdict(way: BalancedWay, wanted: number, ratios: readonly WayRa
 }
 
 /** The rate of each way, then its ratio to the direct one, then the errors. */
-export const POINT_COLUMNS: readonly TableColumn[] = [
-  ...WORKLOAD_PATHS.map((way) => WAYS[way].title),
-  ...BALANCED_WAYS.map((way) => `${WAYS[way].title} to direct`),
-  'errors',
-].map((title) => ({ title, align: 'right' }));
+export const pointColumns = (points: readonly { readonly path: WorkloadPath }[]): TableColumn[] =>
+  [
+    ...waysOf(points).map((way) => WAYS[way].title),
+    ...balancedOf(points).map((way) => `${WAYS[way].title} to direct`),
+    'errors',
+  ].map((title) => ({ title, align: 'right' }));

@@ -5,13 +5,7 @@
 // whether a balancer needs a warm-up.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  type CachePoint,
-  type CacheResult,
-  type ConfigFile,
-  WORKLOAD_PATHS,
-  type WorkloadPath,
-} from '../../compare/result.ts';
+import type { CachePoint, CacheResult, ConfigFile, WorkloadPath } from '../../compare/result.ts';
 import { type Director, startDirectorWith } from '../../hosts/director.ts';
 import { MEMCACHED_ARGV, startMemcached } from '../../hosts/memcached.ts';
 import {
@@ -26,7 +20,7 @@ import type { Lab } from '../../net/lab.ts';
 import { ALL_PROGRAMS, whyNoLab } from '../../requirements.ts';
 import { buildTopology } from '../../topologies/build.ts';
 import { clientOf } from '../../topologies/topology.ts';
-import { needsDirector, waysInTurn } from '../ways.ts';
+import { datapathOf, waysInTurn } from '../ways.ts';
 import {
   CACHE_HOST,
   CACHE_NETWORK,
@@ -36,9 +30,11 @@ import {
   MOST_PROXIES,
   proxyHosts,
   serversFor,
+  spreadByClient,
 } from './network.ts';
 
 export interface CacheOptions {
+  readonly ways: readonly WorkloadPath[];
   /** Numbers of proxies, 0 to 4; 0: the client talks to memcached itself. */
   readonly proxies: readonly number[];
   readonly rounds: number;
@@ -63,17 +59,25 @@ const DIRECTOR_SECONDS = 1.5;
  */
 const threadsFor = (proxies: number): number => 2 * Math.max(1, proxies);
 
-const pathsFor = (proxies: number): readonly WorkloadPath[] =>
-  proxies === 0 ? ['direct'] : WORKLOAD_PATHS;
+/** With one proxy there is nothing to spread. */
+function pathsFor(proxies: number, ways: readonly WorkloadPath[]): readonly WorkloadPath[] {
+  if (proxies === 0) return ways.filter((way) => way === 'direct');
+  return proxies === 1 ? ways.filter((way) => way !== 'spread') : ways;
+}
 
 /** About how long `measureCache` takes. */
-export function cacheSeconds(options: Pick<CacheOptions, 'proxies' | 'rounds' | 'seconds'>) {
+export function cacheSeconds(
+  options: Pick<CacheOptions, 'ways' | 'proxies' | 'rounds' | 'seconds'>,
+): number {
   const { proxies, rounds, seconds } = options;
   const each = proxies.map((count) => {
-    const ways = pathsFor(count);
+    const ways = pathsFor(count, options.ways);
     const warm = WARM_SECONDS + MEMCASLAP_SECONDS_BESIDE;
     const loads = rounds * ways.length * (seconds + MEMCASLAP_SECONDS_BESIDE);
-    return warm + loads + ways.filter(needsDirector).length * DIRECTOR_SECONDS;
+    const directed = ways.filter((way) => datapathOf(way) !== undefined).length;
+    // For the first round each way has its own; later two ways share one, where there are two kinds.
+    const later = ways.includes('dsr-tc') ? (rounds - 1) * 2 : 0;
+    return warm + loads + directed * DIRECTOR_SECONDS + later * (DIRECTOR_SECONDS + warm);
   });
   return Math.ceil(each.reduce((sum, value) => sum + value, BUILD_SECONDS));
 }
@@ -81,7 +85,7 @@ export function cacheSeconds(options: Pick<CacheOptions, 'proxies' | 'rounds' | 
 /** Takes every point in turns. What fails is told in the result; what was measured is kept. */
 export async function measureCache(options: CacheOptions): Promise<CacheResult> {
   const points = options.proxies.flatMap((proxies) =>
-    pathsFor(proxies).map((path) => new Point(path, proxies)),
+    pathsFor(proxies, options.ways).map((path) => new Point(path, proxies)),
   );
   const missing = whyNoLab([...ALL_PROGRAMS, 'memcached', 'nutcracker', 'memcaslap']);
   // Being ended breaks what is under way; that says nothing of its own.
@@ -168,13 +172,13 @@ async function measureCount(
   scene: CacheScene,
   points: readonly Point[],
   turn: number,
-  { rounds, signal, onStep }: CacheOptions,
+  { ways, rounds, signal, onStep }: CacheOptions,
 ): Promise<string[]> {
   const reasons: string[] = [];
   await attempt(`warming up ${points[0]!.title}`, () => scene.warm(points[0]!));
   for (let round = 0; round < rounds; round++) {
     const own = (way: WorkloadPath) => points.filter(({ path }) => path === way);
-    for (const point of waysInTurn(turn + round).flatMap(own)) {
+    for (const point of waysInTurn(turn + round, ways).flatMap(own)) {
       if (signal?.aborted) return reasons;
       onStep(`cache: ${point.title}, round ${round + 1} of ${rounds}`);
       await attempt(point.title, async () => point.add(round, await scene.load(point, round)));
@@ -195,8 +199,10 @@ class CacheScene {
   readonly #seconds: number;
   readonly #directory: string;
   #director: Director | undefined;
-  /** The number of proxies that the kernel's rules are for. */
+  #datapath: 'ring' | 'tc' | undefined;
+  /** The number of proxies that the kernel's rules are for, and the client's route. */
   #forwardsTo = 0;
+  #spreadsTo = 0;
 
   constructor(lab: Lab, { seconds, directory }: CacheOptions) {
     this.#lab = lab;
@@ -231,19 +237,34 @@ class CacheScene {
       await startNftForward(this.#lab, CACHE_NETWORK, forwardOptions(proxies));
       this.#forwardsTo = proxies;
     }
-    if (needsDirector(path) && (round === 0 || !this.#director?.daemon.running)) {
-      await this.#director?.stop();
-      this.#director = await startDirectorWith(this.#lab, CACHE_NETWORK, (socket) =>
-        directorConfig(proxies, socket),
-      );
+    if (path === 'spread' && this.#spreadsTo !== proxies) {
+      await spreadByClient(this.#lab, proxies);
+      this.#spreadsTo = proxies;
     }
+    const datapath = datapathOf(path);
+    if (datapath !== undefined) await this.#direct(datapath, { path, proxies, round });
     const result = await this.#run(path, proxies, this.#seconds);
     // A load during which the director died measured something else.
-    const died = needsDirector(path) ? this.#director?.daemon.whyNot() : undefined;
+    const died = datapath === undefined ? undefined : this.#director?.daemon.whyNot();
     if (died !== undefined) throw new Error(died);
     const name = `proxies-${proxies}-${path}-round-${round + 1}.txt`;
     writeFileSync(join(this.#directory, name), result.report);
     return result;
+  }
+
+  /** A new director for the first round, whose first second counts; later a warm one. */
+  async #direct(
+    datapath: 'ring' | 'tc',
+    { path, proxies, round }: Pick<Point, 'path' | 'proxies'> & { readonly round: number },
+  ): Promise<void> {
+    const isOther = this.#datapath !== datapath || !this.#director?.daemon.running;
+    if (round > 0 && !isOther) return;
+    await this.#director?.stop();
+    this.#director = await startDirectorWith(this.#lab, CACHE_NETWORK, (socket) =>
+      directorConfig(proxies, socket, datapath),
+    );
+    this.#datapath = datapath;
+    if (round > 0) await this.#run(path, proxies, WARM_SECONDS);
   }
 
   close(): Promise<void> {
@@ -265,13 +286,19 @@ const CONDITIONS: readonly string[] = [
   'Client, director, proxies and memcached are hosts of one lab; every way reaches the same ones.',
   'Each proxy is a nutcracker (twemproxy) on a host of its own; one memcached is behind them all.',
   'Direct, the client has the list of proxies; on the other ways one VIP stands for all of them.',
+  'By the list each thread of the generator has one proxy, whose answers then come many at a time. ' +
+    '“Spread” is what that is worth: nobody balances there either, but a route with several next ' +
+    'hops in the client’s kernel spreads the connections of each thread over all proxies, by a hash.',
+  'tc: the same director with “datapath: tc”, whose kernel repeats what was decided of a flow; it ' +
+    'takes turns with the one of the ring.',
   'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
     'remembers nothing and takes a proxy by a hash of the client’s port, evenly only on average.',
   `The load is memcaslap: ${CONNECTIONS} connections, each with one command under way at a time; ` +
     'keys of 64 bytes, values of 1 KiB, nine gets for each set, hits only.',
   'It has two threads for each proxy, direct and balanced alike.',
   'Proxies and memcached have carried direct load for a second before the first round.',
-  'For the first round of each way the director is started anew: its first second is its first.',
+  'For the first round of each way the director is started anew: its first second is its first. ' +
+    'One that is started for a later round carries a second of load before.',
   'Errors are answers that were one, and keys that were not found.',
 ];
 

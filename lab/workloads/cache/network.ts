@@ -1,11 +1,18 @@
-// Where the cache workload runs: four proxies as the reals of four ways (see three-ways.ts), and
+// Where the cache workload runs: four proxies as the reals of all ways (see three-ways.ts), and
 // one memcached beside them. Every way reaches the same proxies and the same memcached.
 
 import type { WorkloadPath } from '../../compare/result.ts';
 import { MEMCACHED_PORT } from '../../hosts/memcached.ts';
 import type { NftForwardOptions } from '../../hosts/nft-forward.ts';
 import { NUTCRACKER_PORT } from '../../hosts/nutcracker.ts';
-import { DSR_VIP, FORWARD_VIP, THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
+import type { Lab } from '../../net/lab.ts';
+import {
+  DSR_VIP,
+  FORWARD_VIP,
+  SPREAD_VIP,
+  THREE_WAYS,
+  threeWaysConfig,
+} from '../../topologies/three-ways.ts';
 import {
   addressOf,
   clientOf,
@@ -31,7 +38,7 @@ function realLike(name: string, address: string, loopback: readonly string[]): H
 }
 
 const PROXIES = Array.from({ length: MOST_PROXIES }, (_, index) =>
-  realLike(`p${index + 1}`, `10.77.0.${11 + index}`, [DSR_VIP, FORWARD_VIP]),
+  realLike(`p${index + 1}`, `10.77.0.${11 + index}`, [DSR_VIP, FORWARD_VIP, SPREAD_VIP]),
 );
 
 export const CACHE_NETWORK: Network = {
@@ -59,8 +66,12 @@ export function serversFor(path: WorkloadPath, proxies: number): string[] {
 }
 
 /** The director's configuration for the first `proxies` proxies. */
-export function directorConfig(proxies: number, socket: string): string {
-  return threeWaysConfig({ port: NUTCRACKER_PORT, socket, reals: proxyHosts(proxies) });
+export function directorConfig(
+  proxies: number,
+  socket: string,
+  datapath: 'ring' | 'tc' = 'ring',
+): string {
+  return threeWaysConfig({ port: NUTCRACKER_PORT, socket, datapath, reals: proxyHosts(proxies) });
 }
 
 /** The same for the kernel's own forwarding. */
@@ -68,3 +79,15 @@ export const forwardOptions = (proxies: number): NftForwardOptions => ({
   ...{ vip: VIP_OF.fwd, port: NUTCRACKER_PORT },
   reals: proxyHosts(proxies),
 });
+
+/**
+ * Has the client's kernel spread connections to a VIP that the proxies have on `lo`, by a hash of
+ * addresses and ports: as a balancer would, but without one (ip-route(8), `nexthop`).
+ */
+export async function spreadByClient(lab: Lab, proxies: number): Promise<void> {
+  const { name, arms } = clientOf(CACHE_NETWORK);
+  const hops = proxyHosts(proxies).map(addressOf);
+  const route = hops.flatMap((hop) => ['nexthop', 'via', hop, 'dev', arms.at(-1)!.name]);
+  await lab.exec(name, ['sysctl', '-q', '-w', 'net.ipv4.fib_multipath_hash_policy=1']);
+  await lab.exec(name, ['ip', 'route', 'replace', `${VIP_OF.spread}/32`, ...route]);
+}

@@ -1,7 +1,7 @@
 // What the SQL workload runs on: one lab with three databases of the same rows, a director before
-// them, and a client that reaches them in four ways. The rows are made once and copied.
+// them, and a client that reaches them in several ways. The rows are made once and copied.
 
-import type { WorkloadPath } from '../../compare/result.ts';
+import { WORKLOAD_PATHS, type WorkloadPath } from '../../compare/result.ts';
 import type { Director } from '../../hosts/director.ts';
 import { startDirectorWith } from '../../hosts/director.ts';
 import { copyMariadb, installMariadb, SQL_PORT, startMariadb } from '../../hosts/mariadb.ts';
@@ -12,25 +12,32 @@ import type { Daemon } from '../../net/processes.ts';
 import { buildTopology } from '../../topologies/build.ts';
 import { THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
 import { addressOf, clientOf, realsOf } from '../../topologies/topology.ts';
-import { needsDirector, VIP_OF } from '../ways.ts';
+import { datapathOf, VIP_OF } from '../ways.ts';
 
 const REALS = realsOf(THREE_WAYS);
 
 /** What the client is told on each way: without a balancer, a list of all reals. */
-export const SERVERS: Readonly<Record<WorkloadPath, readonly string[]>> = {
-  direct: REALS.map(addressOf),
-  dsr: [VIP_OF.dsr],
-  nat: [VIP_OF.nat],
-  fwd: [VIP_OF.fwd],
-};
+export const serversFor = (path: WorkloadPath): readonly string[] =>
+  path === 'direct' ? REALS.map(addressOf) : [VIP_OF[path]];
 
-/** The kernel's own forwarding: the fourth way. */
+/** The kernel's own forwarding. */
 export const FORWARD: NftForwardOptions = { vip: VIP_OF.fwd, port: SQL_PORT, reals: REALS };
+
+export interface Share {
+  readonly way: WorkloadPath;
+  readonly real: string;
+  readonly connections: number;
+}
 
 export interface SqlBed {
   readonly lab: Lab;
   readonly client: string;
-  readonly director: Director;
+  /** The one that runs now. */
+  director(): Director;
+  /** Sees to it that the director of a way runs, if it needs one. */
+  direct(path: WorkloadPath): Promise<void>;
+  /** How many connections each real got on each way that leads through a director, up to now. */
+  shares(): Promise<readonly Share[]>;
   /** Why a program that a way needs is not alive any more, or undefined. */
   whyDead(path: WorkloadPath): string | undefined;
   /** Has the kernel forward too, once. @throws Error, each time, if it cannot */
@@ -46,21 +53,58 @@ export async function openSqlBed(onStep: (text: string) => void): Promise<SqlBed
     const rows = await makeRows(lab);
     onStep('starting three databases and the director');
     const databases = await Promise.all(REALS.map(({ name }) => startReal(lab, name, rows)));
-    const director = await startDirectorWith(lab, THREE_WAYS, (socket) =>
-      threeWaysConfig({ port: SQL_PORT, socket }),
-    );
+    const start = (datapath: 'ring' | 'tc') =>
+      startDirectorWith(lab, THREE_WAYS, (socket) =>
+        threeWaysConfig({ port: SQL_PORT, socket, datapath }),
+      );
+    let datapath: 'ring' | 'tc' = 'ring';
+    let director = await start(datapath);
+    /** Of directors that have ended. */
+    const ended: Share[] = [];
+    const direct = async (path: WorkloadPath) => {
+      const wanted = datapathOf(path) ?? datapath;
+      if (wanted === datapath) return;
+      ended.push(...(await sharesOf(director, datapath)));
+      await director.stop();
+      datapath = wanted;
+      director = await start(datapath);
+    };
     let forwarding: Promise<void> | undefined;
     const forward = () => (forwarding ??= startNftForward(lab, THREE_WAYS, FORWARD));
     const whyDead = (path: WorkloadPath) =>
-      [...(needsDirector(path) ? [director.daemon] : []), ...databases]
+      [...(datapathOf(path) === undefined ? [] : [director.daemon]), ...databases]
         .map((daemon) => daemon.whyNot())
         .find((reason) => reason !== undefined);
     const client = clientOf(THREE_WAYS).name;
-    return { lab, client, director, whyDead, forward, close: () => lab.close() };
+    const shares = async () => sumUp([...ended, ...(await sharesOf(director, datapath))]);
+    const close = () => lab.close();
+    return { lab, client, director: () => director, direct, shares, whyDead, forward, close };
   } catch (error) {
     await lab.close();
     throw error;
   }
+}
+
+/** As a director counts them itself; of one that is dead, nothing. */
+async function sharesOf(director: Director, datapath: 'ring' | 'tc'): Promise<Share[]> {
+  const { services } = await director.status().catch(() => ({ services: [] }));
+  return services.flatMap(({ name, reals }) => {
+    const way = WORKLOAD_PATHS.find((path) => {
+      return datapathOf(path) === datapath && path.startsWith(name);
+    });
+    if (way === undefined) return [];
+    return reals.map((real) => ({ way, real: real.name, connections: real.openedFlows }));
+  });
+}
+
+function sumUp(shares: readonly Share[]): Share[] {
+  const sums = new Map<string, Share>();
+  for (const share of shares) {
+    const key = `${share.way} ${share.real}`;
+    const before = sums.get(key)?.connections ?? 0;
+    sums.set(key, { ...share, connections: before + share.connections });
+  }
+  return [...sums.values()];
 }
 
 /** Fills one database, ends it, and returns its directory. */

@@ -15,10 +15,11 @@ import { FORWARD_SOURCE, nftForwardRules } from '../../hosts/nft-forward.ts';
 import { runSysbench, SQL_ROWS, sysbenchArgv, warmUpSeconds } from '../../hosts/sysbench.ts';
 import { type Program, whyNoLab } from '../../requirements.ts';
 import { THREE_WAYS, threeWaysConfig } from '../../topologies/three-ways.ts';
-import { waysInTurn } from '../ways.ts';
-import { FORWARD, openSqlBed, SERVERS, type SqlBed } from './bed.ts';
+import { datapathOf, waysInTurn } from '../ways.ts';
+import { FORWARD, openSqlBed, type SqlBed, serversFor } from './bed.ts';
 
 export interface SqlOptions {
+  readonly ways: readonly WorkloadPath[];
   readonly connections: readonly number[];
   readonly rounds: number;
   /** How long each point counts in each round, after a warm-up. */
@@ -29,8 +30,12 @@ export interface SqlOptions {
   readonly directory: string;
 }
 
+/** Its databases are told by a list alone: sysbench deals its connections out evenly. */
+export const SQL_WAYS: readonly WorkloadPath[] = WORKLOAD_PATHS.filter((way) => way !== 'spread');
+
 const TITLES: Readonly<Record<WorkloadPath, string>> = {
-  ...{ direct: 'direct', dsr: 'DSR', nat: 'NAT', fwd: 'nft fwd' },
+  ...{ direct: 'direct', spread: 'spread', dsr: 'DSR', nat: 'NAT', fwd: 'nft fwd' },
+  ...{ 'dsr-tc': 'DSR (tc)', 'nat-tc': 'NAT (tc)' },
 };
 
 const PROGRAMS: readonly Program[] = [
@@ -39,6 +44,7 @@ const PROGRAMS: readonly Program[] = [
 ];
 
 const SETUP_SECONDS = 8;
+const DIRECTOR_SECONDS = 1.5;
 /** About how long a run takes beside what it is told to: connecting, last events, closing. */
 const SECONDS_BESIDE = 0.7;
 /** Before anything is measured, each way is warmed up: the director's code is then compiled. */
@@ -52,12 +58,15 @@ export function whyNoSql(): string | undefined {
 }
 
 /** About how long `measureSql` takes. */
-export function sqlSeconds(options: Pick<SqlOptions, 'connections' | 'rounds' | 'seconds'>) {
-  const { connections, rounds, seconds } = options;
+export function sqlSeconds(
+  options: Pick<SqlOptions, 'ways' | 'connections' | 'rounds' | 'seconds'>,
+): number {
+  const { ways, connections, rounds, seconds } = options;
   const runSeconds = (counted: number) => warmUpSeconds(counted) + counted + SECONDS_BESIDE;
   const runs = rounds * connections.length;
   const eachWay = runSeconds(FIRST_SECONDS) + runs * runSeconds(seconds);
-  return SETUP_SECONDS + WORKLOAD_PATHS.length * eachWay;
+  const starts = ways.some((way) => datapathOf(way) === 'tc') ? 2 * runs : 0;
+  return SETUP_SECONDS + ways.length * eachWay + starts * DIRECTOR_SECONDS;
 }
 
 const INTERRUPTED = 'it was interrupted';
@@ -99,21 +108,22 @@ interface Measured {
 async function measureAll(bed: SqlBed, options: SqlOptions, logs: string): Promise<Measured> {
   const runs = new Map<string, RoundRun[]>();
   const reasons: string[] = [];
-  const failures: Record<WorkloadPath, number> = { direct: 0, dsr: 0, nat: 0, fwd: 0 };
+  const failures = new Map<WorkloadPath, number>();
   const aborted = () => options.signal?.aborted === true;
   for (const step of stepsOf(options)) {
     if (aborted()) break;
-    if (failures[step.path] === MOST_FAILURES) continue;
+    const failed = failures.get(step.path) ?? 0;
+    if (failed === MOST_FAILURES) continue;
     options.onStep(titleOf(step, options.rounds));
     try {
       const run = await measureOne(bed, step, options, logs);
-      failures[step.path] = 0;
+      failures.delete(step.path);
       const key = keyOf(step);
       const { round } = step;
       if (round > 0) runs.set(key, [...(runs.get(key) ?? []), { ...run, round: round - 1 }]);
     } catch (error) {
       if (aborted()) break;
-      failures[step.path] += 1;
+      failures.set(step.path, failed + 1);
       const reason = bed.whyDead(step.path)?.split('\n')[0] ?? firstLine(error);
       reasons.push(`${TITLES[step.path]}, ${step.connections} connections: ${reason}`);
     }
@@ -130,14 +140,18 @@ export interface SqlStep {
 }
 
 /** Everything that is run, in order. */
-export function stepsOf({ connections, rounds }: Pick<SqlOptions, 'connections' | 'rounds'>) {
+export function stepsOf({
+  ways,
+  connections,
+  rounds,
+}: Pick<SqlOptions, 'ways' | 'connections' | 'rounds'>): SqlStep[] {
   const steps: SqlStep[] = [];
   for (const count of connections.slice(0, 1)) {
-    for (const path of WORKLOAD_PATHS) steps.push({ round: 0, path, connections: count });
+    for (const path of ways) steps.push({ round: 0, path, connections: count });
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [index, count] of connections.entries()) {
-      for (const path of waysInTurn(round + index)) {
+      for (const path of waysInTurn(round + index, ways)) {
         steps.push({ round, path, connections: count });
       }
     }
@@ -168,9 +182,10 @@ async function measureOne(
   logs: string,
 ): Promise<Run> {
   if (path === 'fwd') await bed.forward();
+  await bed.direct(path);
   const { result, text } = await runSysbench(bed.lab, {
     host: bed.client,
-    servers: SERVERS[path],
+    servers: serversFor(path),
     connections,
     seconds: round === 0 ? FIRST_SECONDS : options.seconds,
     signal: options.signal,
@@ -222,6 +237,8 @@ const conditionsOf = ({ seconds }: SqlOptions): string[] => [
     'DSR and NAT: it has one VIP, and the director takes the reals in turn (rr).',
   'nft fwd: one rule in the kernel of the director’s host writes the MAC addresses, as DSR does; it ' +
     'remembers nothing and takes a real by a hash of the client’s port, evenly only on average.',
+  'tc: the same director with “datapath: tc”, whose kernel repeats what was decided of a flow; it ' +
+    'takes turns with the one of the ring, and each is started anew for its turn.',
   'Direct, DSR and nft fwd use the segment of the reals; NAT comes from a segment of its own.',
   `sysbench oltp_read_only without transactions: an event is 10 selects by key and 4 of ranges of ` +
     `100 rows, on one table of ${SQL_ROWS} rows that is wholly in memory.`,
@@ -231,9 +248,11 @@ const conditionsOf = ({ seconds }: SqlOptions): string[] => [
     'was given.',
 ];
 
-function configsOf({ connections, seconds }: SqlOptions): ConfigFile[] {
+function configsOf({ ways, connections, seconds }: SqlOptions): ConfigFile[] {
   const command = (path: WorkloadPath) =>
-    sysbenchArgv({ servers: SERVERS[path], connections: connections[0] ?? 0, seconds }).join(' ');
+    sysbenchArgv({ servers: serversFor(path), connections: connections[0] ?? 0, seconds }).join(
+      ' ',
+    );
   return [
     {
       name: 'furiwake.yaml',
@@ -252,18 +271,19 @@ function configsOf({ connections, seconds }: SqlOptions): ConfigFile[] {
     },
     {
       name: 'sysbench, command lines',
-      text: WORKLOAD_PATHS.map((path) => `# ${TITLES[path]}\n${command(path)}\n`).join(''),
+      text: ways.map((path) => `# ${TITLES[path]}\n${command(path)}\n`).join(''),
       source: 'sysbench --help, sysbench oltp_read_only help',
     },
   ];
 }
 
-/** How evenly the director spread the connections, as it counts them itself. */
-async function spreadOf({ director }: SqlBed): Promise<string[]> {
-  const { services } = await director.status().catch(() => ({ services: [] }));
-  return services.map(({ name, reals }) => {
-    const shares = reals.map((real) => `${real.openedFlows} to ${real.name}`).join(', ');
-    return `The director gave the connections of ${name.toUpperCase()} to the reals: ${shares}.`;
+/** How evenly the directors spread the connections, as they count them themselves. */
+async function spreadOf(bed: SqlBed): Promise<string[]> {
+  const shares = await bed.shares();
+  return [...new Set(shares.map(({ way }) => way))].map((way) => {
+    const own = shares.filter((share) => share.way === way);
+    const each = own.map(({ real, connections }) => `${connections} to ${real}`).join(', ');
+    return `The director gave the connections of ${TITLES[way]} to the reals: ${each}.`;
   });
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
+import { WORKLOAD_PATHS } from '../../../lab/compare/result.ts';
 import { readMemcaslap } from '../../../lab/hosts/memcaslap.ts';
 import { nftForwardRules } from '../../../lab/hosts/nft-forward.ts';
 import { nutcrackerConfig } from '../../../lab/hosts/nutcracker.ts';
@@ -143,9 +144,13 @@ describe('the set-up', () => {
   });
 
   it('takes longer with more to measure', () => {
-    const one = cacheSeconds({ proxies: [1], rounds: 1, seconds: 1 });
-    expect(cacheSeconds({ proxies: [0, 1, 2], rounds: 1, seconds: 1 })).toBeGreaterThan(one);
-    expect(cacheSeconds({ proxies: [1], rounds: 3, seconds: 1 })).toBeGreaterThan(one);
+    const one = cacheSeconds({ ways: WORKLOAD_PATHS, proxies: [1], rounds: 1, seconds: 1 });
+    expect(
+      cacheSeconds({ ways: WORKLOAD_PATHS, proxies: [0, 1, 2], rounds: 1, seconds: 1 }),
+    ).toBeGreaterThan(one);
+    expect(
+      cacheSeconds({ ways: WORKLOAD_PATHS, proxies: [1], rounds: 3, seconds: 1 }),
+    ).toBeGreaterThan(one);
   });
 });
 
@@ -153,15 +158,22 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
   const directory = mkdtempSync(join(tmpdir(), 'furiwake-test-cache-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it('measures every way to one proxy, and its first second', async () => {
+  it('measures every way to two proxies, and its first second', async () => {
     const steps: string[] = [];
     const onStep = (text: string) => void steps.push(text);
-    const options = { proxies: [0, 1], rounds: 1, seconds: 1, onStep, directory };
+    const options = {
+      ways: WORKLOAD_PATHS,
+      proxies: [0, 2],
+      rounds: 1,
+      seconds: 1,
+      onStep,
+      directory,
+    };
     const result = await measureCache(options);
     expect(result.reason).toBeUndefined();
     expect(result.status).toBe('measured');
     expect(result.points.map(({ path, proxies }) => `${path} ${proxies}`)).toEqual([
-      ...['direct 0', 'direct 1', 'dsr 1', 'nat 1', 'fwd 1'],
+      ...['direct 0', 'direct 2', 'spread 2', 'dsr 2', 'nat 2', 'dsr-tc 2', 'nat-tc 2', 'fwd 2'],
     ]);
     for (const point of result.points) {
       expect(point.commandsPerSecond).toHaveLength(1);
@@ -169,8 +181,8 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
       expect(point.firstSecondCommands).toBeGreaterThan(0);
       expect(point.errors).toBe(0);
     }
-    expect(steps).toHaveLength(6);
-    expect(readdirSync(join(directory, 'cache'))).toHaveLength(5);
+    expect(steps).toHaveLength(9);
+    expect(readdirSync(join(directory, 'cache'))).toHaveLength(8);
     expect(result.configs.every(({ text, source }) => text !== '' && source !== '')).toBe(true);
   });
 
@@ -182,7 +194,15 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
       throw new Error('ip: exit code 128');
     };
     const { signal } = interruption;
-    const options = { proxies: [1], rounds: 1, seconds: 1, onStep, signal, directory };
+    const options = {
+      ways: WORKLOAD_PATHS,
+      proxies: [1],
+      rounds: 1,
+      seconds: 1,
+      onStep,
+      signal,
+      directory,
+    };
     const result = await measureCache(options);
     expect(result).toMatchObject({ status: 'failed', reason: 'interrupted' });
   });
@@ -193,7 +213,15 @@ describe.skipIf(reason !== undefined)(`the cache workload${reason ? `: ${reason}
     const onStep = (text: string) => {
       if (text.includes('dsr')) setTimeout(() => interruption.abort(), 500);
     };
-    const options = { proxies: [1, 2, 3, 4], rounds: 9, seconds: 1, onStep, signal, directory };
+    const options = {
+      ways: WORKLOAD_PATHS,
+      proxies: [1, 2, 3, 4],
+      rounds: 9,
+      seconds: 1,
+      onStep,
+      signal,
+      directory,
+    };
     const result = await measureCache(options);
     expect(result).toMatchObject({ status: 'partly', reason: 'interrupted' });
     expect(result.points.map(({ path }) => path)).toEqual(['direct']);

@@ -73,7 +73,8 @@ describe('the list of paths', () => {
   it('has the order of the rows', () => {
     expect(PATHS.map(({ name }) => name)).toEqual([
       'none',
-      ...['furiwake-dsr-ring', 'furiwake-nat-ring', 'furiwake-fullnat', 'furiwake-ipip'],
+      ...['furiwake-dsr-ring', 'furiwake-nat-ring', 'furiwake-dsr-tc', 'furiwake-nat-tc'],
+      ...['furiwake-fullnat', 'furiwake-ipip'],
       ...['furiwake-gue', 'furiwake-dsr-cap', 'furiwake-nat-cap'],
       ...['routing', 'nft-dnat', 'nft-fwd', 'haproxy', 'nginx-stream', 'ipvs-dr', 'ipvs-nat'],
     ]);
@@ -116,6 +117,8 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
     none: [1, []],
     'furiwake-dsr-ring': [3, ['node']],
     'furiwake-nat-ring': [3, ['node']],
+    'furiwake-dsr-tc': [3, ['node']],
+    'furiwake-nat-tc': [3, ['node']],
     'furiwake-fullnat': [3, ['node']],
     'furiwake-ipip': [3, ['node']],
     'furiwake-gue': [3, ['node']],
@@ -155,7 +158,7 @@ describe.skipIf(reason !== undefined)(`paths${reason ? `: ${reason}` : ''}`, () 
     { names: ['none', 'furiwake-dsr-ring', 'furiwake-nat-ring'] },
     { names: ['furiwake-fullnat', 'furiwake-ipip', 'furiwake-gue'] },
     { names: ['furiwake-dsr-cap', 'furiwake-nat-cap', 'routing'] },
-    { names: ['nft-dnat', 'nft-fwd'] },
+    { names: ['nft-dnat', 'nft-fwd', 'furiwake-dsr-tc', 'furiwake-nat-tc'] },
     { names: ['haproxy', 'nginx-stream'] },
   ])('$names open, carry traffic and leave nothing', async ({ names }) => {
     const ends = await Promise.allSettled(names.map(tryOut));

@@ -15,6 +15,7 @@ import {
   type SqlPoint,
   WORKLOAD_PATHS,
 } from '../../../lab/compare/result.ts';
+import { SQL_WAYS } from '../../../lab/workloads/sql/measure-sql.ts';
 
 const ROUNDS = 5;
 const SECONDS = 3;
@@ -92,6 +93,20 @@ const SKETCHES: readonly Sketch[] = [
     config: ['furiwake.yaml', 'services:\n  web:\n    method: gue\n'],
     ...{ upload: 0.23, download: 13.8, packets: 21, connections: 4.8, requests: 14.7 },
     ...{ latency: 140, crossing: [1.09, ACKS], own: 0.1, residentBytes: 120 * 2 ** 20 },
+  },
+  {
+    ...{ name: 'furiwake-dsr-tc', title: 'furiwake DSR (tc)', kind: 'dsr' },
+    summary: 'the same, and the kernel repeats what was decided of a flow',
+    config: ['furiwake.yaml', 'datapath: tc\ninterfaces: [eth0]\n'],
+    ...{ upload: 22.1, download: 23.6, packets: 350, connections: 9.4, requests: 51.1 },
+    ...{ latency: 22, crossing: [1.045, ACKS], own: 0.05, residentBytes: 126 * 2 ** 20 },
+  },
+  {
+    ...{ name: 'furiwake-nat-tc', title: 'furiwake NAT (tc)', kind: 'nat' },
+    summary: 'the same, and the kernel repeats what was decided of a flow',
+    config: ['furiwake.yaml', 'datapath: tc\ninterfaces: [eth0, eth1]\n'],
+    ...{ upload: 21.4, download: 21.9, packets: 320, connections: 7.9, requests: 46.2 },
+    ...{ latency: 25, crossing: [1.069, 1.069], own: 0.06, residentBytes: 131 * 2 ** 20 },
   },
   {
     ...{ name: 'furiwake-dsr-cap', title: 'furiwake DSR (cap)', kind: 'dsr' },
@@ -283,13 +298,19 @@ const ABSENT: readonly PathResult[] = [
   },
 ];
 
-const SQL_SHARE = { direct: 1, dsr: 0.972, nat: 0.921, fwd: 0.981 };
-const CACHE_SHARE = { direct: 1, dsr: 0.955, nat: 0.873, fwd: 0.968 };
+const SQL_SHARE = {
+  ...{ direct: 1, spread: 0.99, dsr: 0.972, nat: 0.921, 'dsr-tc': 0.979, 'nat-tc': 0.949 },
+  fwd: 0.981,
+};
+const CACHE_SHARE = {
+  ...{ direct: 1, spread: 0.97, dsr: 0.955, nat: 0.873, 'dsr-tc': 0.961, 'nat-tc': 0.911 },
+  fwd: 0.968,
+};
 
 function sqlPoints(): SqlPoint[] {
   const random = noise(31);
   return [100, 200, 300, 400, 500, 600, 700, 800].flatMap((connections) =>
-    WORKLOAD_PATHS.map((path): SqlPoint => {
+    SQL_WAYS.map((path): SqlPoint => {
       const rate = (9100 - connections * 2.4) * SQL_SHARE[path];
       const rounds = Array.from({ length: 3 }, () => jitter(random, rate, 0.012));
       const p95Seconds = rounds.map((value) => (connections / value) * 1.7);

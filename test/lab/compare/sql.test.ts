@@ -4,16 +4,18 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { WORKLOAD_PATHS } from '../../../lab/compare/result.ts';
+import type { WorkloadPath } from '../../../lab/compare/result.ts';
 import { readSysbench, sysbenchArgv } from '../../../lab/hosts/sysbench.ts';
 import { openSqlBed } from '../../../lab/workloads/sql/bed.ts';
 import {
   measureOn,
   measureSql,
+  SQL_WAYS,
   sqlSeconds,
   stepsOf,
   whyNoSql,
 } from '../../../lab/workloads/sql/measure-sql.ts';
+import { datapathOf } from '../../../lab/workloads/ways.ts';
 
 /** What sysbench 1.0.20 said with a checkpoint; the errors are put in. */
 const CAPTURED = `sysbench 1.0.20 (using system LuaJIT 2.1.0-beta3)
@@ -114,25 +116,37 @@ it('sysbench counts as long as it is told to, after its warm-up', () => {
 describe('the order of the runs', () => {
   const connections = [100, 200, 300];
   const rounds = 4;
-  const steps = stepsOf({ connections, rounds });
+  const steps = stepsOf({ ways: SQL_WAYS, connections, rounds });
   const order = (round: number, count: number) =>
     steps
       .filter((step) => step.round === round && step.connections === count)
       .map((step) => step.path);
 
   it('warms each way up, then has each way once in each round and number of connections', () => {
-    expect(order(0, 100)).toEqual(WORKLOAD_PATHS);
+    expect(order(0, 100)).toEqual(SQL_WAYS);
     for (let round = 1; round <= rounds; round++) {
       for (const count of connections) {
-        expect(order(round, count).toSorted()).toEqual(WORKLOAD_PATHS.toSorted());
+        expect(order(round, count).toSorted()).toEqual(SQL_WAYS.toSorted());
       }
     }
-    expect(steps).toHaveLength(4 + rounds * connections.length * 4);
+    expect(steps).toHaveLength(6 + rounds * connections.length * 6);
   });
 
-  it('lets each way run first, and after each other one', () => {
+  const groupOf = (way: WorkloadPath) => datapathOf(way) ?? way;
+  /** Each group once, in their order. */
+  const groups = (round: number, count: number) => [...new Set(order(round, count).map(groupOf))];
+
+  it('needs one director of each datapath in a turn', () => {
+    for (let round = 1; round <= rounds; round++) {
+      const ways = order(round, 100).map(groupOf);
+      const changes = ways.filter((group, at) => at > 0 && group !== ways[at - 1]);
+      expect(changes).toHaveLength(3);
+    }
+  });
+
+  it('lets each group run first, and after each other one', () => {
     for (const count of connections) {
-      const orders = Array.from({ length: rounds }, (_, index) => order(index + 1, count));
+      const orders = Array.from({ length: rounds }, (_, index) => groups(index + 1, count));
       expect(new Set(orders.map(([first]) => first)).size).toBe(4);
       const after = orders.flatMap((ways) =>
         ways.slice(1).map((way, at) => `${way} after ${ways[at]}`),
@@ -143,13 +157,15 @@ describe('the order of the runs', () => {
   });
 
   it('takes longer with each run', () => {
-    const one = sqlSeconds({ connections: [100], rounds: 1, seconds: 5 });
-    const two = sqlSeconds({ connections: [100], rounds: 2, seconds: 5 });
+    const one = sqlSeconds({ ways: SQL_WAYS, connections: [100], rounds: 1, seconds: 5 });
+    const two = sqlSeconds({ ways: SQL_WAYS, connections: [100], rounds: 2, seconds: 5 });
     expect(two - one).toBeGreaterThan(4 * 5);
   });
 });
 
 const reason = whyNoSql();
+const FEW_WAYS = ['direct', 'dsr', 'nat', 'fwd'] as const;
+const ONCE = { connections: [4], rounds: 1, seconds: 1 } as const;
 
 describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''}`, () => {
   let directory: string;
@@ -162,11 +178,11 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
   it('measures all ways, and keeps what sysbench said', async () => {
     const texts: string[] = [];
     const onStep = (text: string) => texts.push(text);
-    const options = { connections: [8], rounds: 1, seconds: 1, onStep, directory };
+    const options = { ways: SQL_WAYS, connections: [8], rounds: 1, seconds: 1, onStep, directory };
     const result = await measureSql(options);
     expect(result).toMatchObject({ status: 'measured', secondsPerPoint: 1 });
     expect(result.reason).toBeUndefined();
-    expect(result.points.map((point) => point.path)).toEqual(WORKLOAD_PATHS);
+    expect(result.points.map((point) => point.path)).toEqual(SQL_WAYS);
     for (const { connections, queriesPerSecond, p95Seconds, errors } of result.points) {
       expect({ connections, errors }).toEqual({ connections: 8, errors: 0 });
       expect(queriesPerSecond).toHaveLength(1);
@@ -174,7 +190,7 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
       expect(p95Seconds[0]).toBeGreaterThan(0);
     }
     // Twice eight connections each, warm-up and round, in turn to three reals.
-    for (const way of ['DSR', 'NAT']) {
+    for (const way of ['DSR', 'NAT', 'DSR (tc)', 'NAT (tc)']) {
       const spread = 'to the reals: 6 to r1, 5 to r2, 5 to r3.';
       expect(result.conditions).toContain(`The director gave the connections of ${way} ${spread}`);
     }
@@ -190,7 +206,7 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
       throw new Error('ip: exit code 128');
     };
     const { signal } = interruption;
-    const options = { connections: [4], rounds: 1, seconds: 1, onStep, signal, directory };
+    const options = { ways: FEW_WAYS, ...ONCE, onStep, signal, directory };
     const result = await measureSql(options);
     expect(result).toMatchObject({ status: 'failed', reason: 'it was interrupted' });
   });
@@ -198,13 +214,13 @@ describe.skipIf(reason !== undefined)(`SQL for real${reason ? `: ${reason}` : ''
   it('goes on without a way that fails, and keeps what it has when it is aborted', async () => {
     const bed = await openSqlBed(() => {});
     try {
-      await bed.director.stop();
+      await bed.director().stop();
       const abort = new AbortController();
       const onStep = (text: string) => {
         if (text.includes('round 2')) abort.abort();
       };
       const { signal } = abort;
-      const options = { connections: [4], rounds: 2, seconds: 1, onStep, signal, directory };
+      const options = { ways: FEW_WAYS, ...ONCE, rounds: 2, onStep, signal, directory };
       const forward = () => Promise.reject(new Error('nft: no such rule here'));
       const result = await measureOn({ ...bed, forward }, options);
       expect(result.status).toBe('partly');
