@@ -2,7 +2,7 @@
 // Needs CAP_BPF and CAP_NET_ADMIN. All that is opened here ends with its descriptor, so nothing of
 // it outlives the process, however that ends.
 import { int32Bytes, type Libc } from './libc-unsafe.ts';
-import { fail, mapScratch, type Releases, type Scratch } from './packet-socket-unsafe.ts';
+import { fail, mapScratch, REFUSAL, type Releases, type Scratch } from './packet-socket-unsafe.ts';
 
 /** Number of the system call, by architecture. */
 const SYSCALL: Partial<Record<string, number>> = { x64: 321, arm64: 280 };
@@ -217,6 +217,11 @@ export function attachToIngress(
   if (fd < 0)
     fail(bpf.libc, `BPF program on interface ${interfaceIndex} (tcx, Linux 6.6 or later)`);
   releases.push(() => bpf.libc.close(fd));
+}
+
+/** Without a flow cache everything goes by the ring. */
+function refuse(what: string): never {
+  throw Object.assign(new Error(`bpf(2), ${what}; or set "datapath: ring"`), { name: REFUSAL });
 }
 
 /** Replaces a socket's filter by a SOCKET_FILTER program. */

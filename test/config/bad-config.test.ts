@@ -232,7 +232,7 @@ const CASES: Case[] = [
     withLine(2, 'datapath: xdp'),
     ':2:11 datapath',
     '"xdp"',
-    'one of: ring, cap',
+    'one of: ring, tc, cap',
   ],
   [
     'an unknown protocol',

@@ -55,7 +55,7 @@ const CASES: Case[] = [
     ':3:10 workers',
     '2 with datapath cap',
     '1, for cap has no way to share frames out',
-    'datapath ring can have several',
+    'the datapaths ring and tc can have several',
   ],
 ];
 

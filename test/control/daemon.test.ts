@@ -211,7 +211,7 @@ services:
     expect(await director.ended).toBe(0);
   });
 
-  test.each(['ring', 'cap'])('%s outlives its link', async (datapath) => {
+  test.each(['ring', 'tc', 'cap'])('%s outlives its link', async (datapath) => {
     writeConfig({ head: `datapath: ${datapath}` });
     const director = run();
     await director.sees('furiwake status');
@@ -224,7 +224,7 @@ services:
     expect(await director.ended).toBe(0);
   });
 
-  test.each(['ring', 'cap'])('%s outlives its interface', async (datapath) => {
+  test.each(['ring', 'tc', 'cap'])('%s outlives its interface', async (datapath) => {
     writeConfig({ head: `datapath: ${datapath}` });
     const director = run();
     await director.sees('furiwake status');

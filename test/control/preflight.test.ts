@@ -21,7 +21,7 @@ function ethernet(name: string, address: string, changes: Partial<NetworkInterfa
 
 const hostFacts = (changes: Partial<HostFacts> = {}): HostFacts => ({
   interfaces: [ethernet('eth0', '10.1.0.1'), ethernet('eth1', '10.2.0.1')],
-  capabilities: { netRaw: true, netAdmin: true, childNetAdmin: true },
+  capabilities: { netRaw: true, netAdmin: true, childNetAdmin: true, bpf: true },
   processors: 4,
   local: [
     { address: '127.0.0.0', prefixLength: 8 },
@@ -101,7 +101,7 @@ describe('interfaces', () => {
 });
 
 describe('privileges and packages', () => {
-  const none = { netRaw: false, netAdmin: false, childNetAdmin: false };
+  const none = { netRaw: false, netAdmin: false, childNetAdmin: false, bpf: false };
 
   test('without CAP_NET_RAW, three ways to give it are shown', () => {
     const problem = onlyProblem(sampleConfig(), hostFacts({ capabilities: none }));
@@ -111,8 +111,21 @@ describe('privileges and packages', () => {
     }
   });
 
+  test('the flow cache needs CAP_BPF and CAP_NET_ADMIN', () => {
+    const tc = sampleConfig({ datapath: 'tc' });
+    const having = (more: object) =>
+      hostFacts({ capabilities: { ...none, netRaw: true, ...more } });
+    const all = { netAdmin: true, childNetAdmin: true };
+    expect(onlyProblem(tc, having(all))).toContain('datapath tc needs CAP_BPF:');
+    const both = findProblems(tc, having({})).find((problem) => problem.includes('datapath tc'));
+    expect(both).toContain('needs CAP_BPF and CAP_NET_ADMIN');
+    expect(findProblems(tc, having({ ...all, bpf: true }))).toEqual([]);
+    expect(findProblems(sampleConfig(), having(all))).toEqual([]);
+  });
+
   test.each([
     ['ring', 'koffi', 'datapath: cap'],
+    ['tc', 'koffi', 'datapath: cap'],
     ['cap', 'cap', 'datapath: ring'],
   ] as const)('datapath %s without %s names the package and both ways out', (...row) => {
     const [datapath, name, instead] = row;
@@ -236,7 +249,7 @@ describe('the choice of a guard', () => {
   });
 
   test('falls on none otherwise, and says why', () => {
-    const raw = { netRaw: true, netAdmin: false, childNetAdmin: false };
+    const raw = { netRaw: true, netAdmin: false, childNetAdmin: false, bpf: false };
     expect(choose({ capabilities: raw })).toEqual(why('no CAP_NET_ADMIN'));
     expect(choose({ capabilities: { ...raw, netAdmin: true } })).toEqual(why('ambient'));
     expect(choose({ nft: false })).toEqual(why('apt-get install nftables'));

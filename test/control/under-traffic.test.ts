@@ -25,7 +25,7 @@ describe.skipIf(reason !== undefined)(`the director under traffic ${reason ?? ''
     await expect.poll(sentFrames, POLL).toBeGreaterThan(frames);
   }
 
-  test.each(['ring', 'cap'])('%s: the link goes down and comes back', async (datapath) => {
+  test.each(['ring', 'tc', 'cap'])('%s: the link goes down and comes back', async (datapath) => {
     const director = scene.direct({ datapath });
     await director.sees('furiwake status');
     const flood = scene.flood({ rate: 20_000, seconds: FOR_EVER_S });
@@ -45,7 +45,7 @@ describe.skipIf(reason !== undefined)(`the director under traffic ${reason ?? ''
     expect(await director.ended).toBe(0);
   });
 
-  test.each(['ring', 'cap'])('%s: SIGTERM in the middle of a flood', async (datapath) => {
+  test.each(['ring', 'tc', 'cap'])('%s: SIGTERM in the middle of a flood', async (datapath) => {
     const director = scene.direct({ datapath });
     await director.sees('furiwake status');
     expect(ruleset()).toContain('table netdev furiwake_eth0');

@@ -21,6 +21,13 @@ describeDatapath('ring', {
   filters: true,
 });
 
+describeDatapath('tc', {
+  why,
+  open: () => openWireStation({ kind: 'tc', slots: SLOTS }),
+  superFrames: true,
+  filters: true,
+});
+
 describe.skipIf(why !== undefined)(`the ring alone ${why ?? ''}`, () => {
   let station: WireStation;
   beforeEach(async () => {

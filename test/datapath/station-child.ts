@@ -3,12 +3,13 @@ import { readdirSync, readFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { openCap } from '../../src/datapath/cap.ts';
 import type { Arm, EventDatapath, Wanted } from '../../src/datapath/datapath.ts';
+import { openFlowCache } from '../../src/datapath/flow-cache-unsafe.ts';
 import { openRing, type RingDatapath } from '../../src/datapath/ring-unsafe.ts';
 import { answerParent } from './answer-parent.ts';
 import { createForwarder, type Forwarder } from './forwarder.ts';
 
 export interface StationStart {
-  readonly kind: 'ring' | 'cap';
+  readonly kind: 'ring' | 'tc' | 'cap';
   readonly arms: readonly Arm[];
   readonly vips: Int32Array;
   readonly reals: Int32Array;
@@ -32,7 +33,19 @@ const ring = (): RingDatapath => datapath as RingDatapath;
 function open({ kind, ...options }: StationStart): void {
   before = countHeld();
   if (kind === 'cap') openEvents(openCap(options));
-  else openBlocking(openRing(options));
+  else if (kind === 'ring') openBlocking(openRing(options));
+  else openCached(options);
+}
+
+/** A ring behind a flow cache that has no flows: what its filter lets in must be the same. */
+function openCached(options: Omit<StationStart, 'kind'>): void {
+  const cache = openFlowCache({ arms: options.arms, reals: 16, capacity: 64 });
+  const ring = openRing({ ...options, cache });
+  const close = () => {
+    ring.close();
+    cache.close();
+  };
+  openBlocking({ ...ring, close });
 }
 
 function openEvents(opened: EventDatapath): void {

@@ -26,7 +26,7 @@ export interface WireStation extends Station {
 }
 
 export interface WireStationOptions {
-  readonly kind: 'ring' | 'cap';
+  readonly kind: 'ring' | 'tc' | 'cap';
   /** Slots of the ring. */
   readonly slots?: number;
   /** VLANs of each arm that are other interfaces' affair. */

@@ -74,7 +74,7 @@ function readTold(frame: Uint8Array): Told {
   };
 }
 
-describe.skipIf(reason !== undefined).each(['ring', 'cap'] as const)(
+describe.skipIf(reason !== undefined).each(['ring', 'tc', 'cap'] as const)(
   `a far client by %s${reason ? `: ${reason}` : ''}`,
   (datapath) => {
     const directory = mkdtempSync(join(tmpdir(), 'furiwake-far-client-'));

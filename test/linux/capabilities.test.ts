@@ -50,6 +50,7 @@ test('a text without the lines has no capabilities', () => {
     netRaw: false,
     netAdmin: false,
     childNetAdmin: false,
+    bpf: false,
   });
 });
 
