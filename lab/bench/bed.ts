@@ -14,13 +14,15 @@ export const VIP = '198.51.100.100';
 
 export const DIRECTOR_CORE = '1';
 
-export type Path = 'furiwake dsr' | 'furiwake nat' | 'nft dnat' | 'nft fwd' | 'routing';
+/** With `tc` the director's flow cache is on. */
+type OwnPath = 'furiwake dsr' | 'furiwake nat' | 'furiwake dsr tc' | 'furiwake nat tc';
+export type Path = OwnPath | 'nft dnat' | 'nft fwd' | 'routing';
 
 export interface Bed {
   readonly lab: Lab;
   /** Sets a path up; the returned function takes it away and tells what the director used. */
   open(path: Path): Promise<() => Promise<void>>;
-  /** Resident memory of the director when it was last stopped, bytes. */
+  /** The most resident memory that a director had when it was stopped, bytes. */
   residentBytes: number;
 }
 
@@ -68,15 +70,21 @@ export async function buildBed(): Promise<Bed> {
 }
 
 function openPath(bed: Bed, path: Path): Promise<() => Promise<void>> {
-  if (path === 'furiwake dsr') return openFuriwake(bed, 'dsr');
-  if (path === 'furiwake nat') return openFuriwake(bed, 'nat');
+  const [, method, cache] = /^furiwake (dsr|nat)( tc)?$/.exec(path) ?? [];
+  if (method === 'dsr' || method === 'nat') {
+    return openFuriwake(bed, method, cache === undefined ? 'ring' : 'tc');
+  }
   if (path === 'routing') return openKernel(bed, '');
   return openKernel(bed, path === 'nft dnat' ? DNAT_RULES : FWD_RULES);
 }
 
-async function openFuriwake(bed: Bed, method: 'dsr' | 'nat'): Promise<() => Promise<void>> {
+async function openFuriwake(
+  bed: Bed,
+  method: 'dsr' | 'nat',
+  datapath: 'ring' | 'tc',
+): Promise<() => Promise<void>> {
   const { lab } = bed;
-  const director: Director = await startDirector(lab, topologyFor(method), { datapath: 'ring' });
+  const director: Director = await startDirector(lab, topologyFor(method), { datapath });
   await lab.exec('director', [
     'taskset',
     '-a',
@@ -86,7 +94,7 @@ async function openFuriwake(bed: Bed, method: 'dsr' | 'nat'): Promise<() => Prom
     `${director.daemon.pid}`,
   ]);
   return async () => {
-    bed.residentBytes = (await director.status()).residentBytes;
+    bed.residentBytes = Math.max(bed.residentBytes, (await director.status()).residentBytes);
     await director.stop();
   };
 }

@@ -20,7 +20,7 @@ export const CONGESTION_CONTROLS = availableOf(['cubic', 'bbr']);
 /** Bits a second of NAT and of nft DNAT. */
 export async function natVariants(bed: Bed, seconds: number): Promise<Variant[]> {
   await startIperf3(bed.lab, 'r1', REAL.address);
-  const paths: readonly Path[] = ['furiwake nat', 'nft dnat'];
+  const paths: readonly Path[] = ['furiwake nat', 'furiwake nat tc', 'nft dnat'];
   return DIRECTIONS.flatMap((direction) =>
     paths.map((path) => ({
       name: `${path} ${direction}`,
@@ -41,27 +41,42 @@ export async function natVariants(bed: Bed, seconds: number): Promise<Variant[]>
 const ONE_REAL: Topology = { ...DSR, hosts: DSR.hosts.filter(({ name }) => !/^r[23]$/.test(name)) };
 
 export interface DsrBed {
-  readonly lab: Lab;
+  readonly labs: readonly Lab[];
   readonly variants: Variant[];
 }
 
-/** Bits a second of DSR and of the same real without a balancer. */
+/** Bits a second of DSR and of the same real without a balancer; each datapath has a lab. */
 export async function buildDsrBed(seconds: number): Promise<DsrBed> {
-  const lab = await buildTopology(ONE_REAL);
-  const real = realsOf(ONE_REAL)[0];
-  if (real === undefined) throw new Error('the topology has no real');
-  await startIperf3(lab, real.name, ONE_REAL.vip);
-  await startIperf3(lab, real.name, addressOf(real));
-  await startDirector(lab, ONE_REAL, { datapath: 'ring' });
+  const real = realsOf(ONE_REAL)[0]!;
+  const labs: Lab[] = [];
+  const build = async (datapath: 'ring' | 'tc') => {
+    const lab = await buildTopology(ONE_REAL);
+    labs.push(lab);
+    await startIperf3(lab, real.name, ONE_REAL.vip);
+    await startIperf3(lab, real.name, addressOf(real));
+    await startDirector(lab, ONE_REAL, { datapath });
+    return lab;
+  };
+  try {
+    const [ring, tc] = [await build('ring'), await build('tc')];
+    return { labs, variants: dsrVariants(ring, tc, addressOf(real), seconds) };
+  } catch (error) {
+    for (const lab of labs) await lab.close();
+    throw error;
+  }
+}
+
+function dsrVariants(ring: Lab, tc: Lab, real: string, seconds: number): Variant[] {
   const targets = [
-    { name: 'furiwake dsr', address: ONE_REAL.vip },
-    { name: 'no balancer', address: addressOf(real) },
+    { name: 'furiwake dsr', lab: ring, address: ONE_REAL.vip },
+    { name: 'furiwake dsr tc', lab: tc, address: ONE_REAL.vip },
+    { name: 'no balancer', lab: ring, address: real },
   ];
   const kinds = CONGESTION_CONTROLS.flatMap((congestionControl) =>
     DIRECTIONS.map((direction) => ({ congestionControl, direction })),
   );
-  const variants = kinds.flatMap(({ congestionControl, direction }) =>
-    targets.map(({ name, address }) => ({
+  return kinds.flatMap(({ congestionControl, direction }) =>
+    targets.map(({ name, lab, address }) => ({
       name: `${name} ${direction}, ${congestionControl}`,
       measure: async () => {
         const options = { host: 'client', address, direction, congestionControl, seconds };
@@ -69,7 +84,6 @@ export async function buildDsrBed(seconds: number): Promise<DsrBed> {
       },
     })),
   );
-  return { lab, variants };
 }
 
 function availableOf(names: readonly string[]): readonly string[] {

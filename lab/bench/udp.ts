@@ -7,8 +7,10 @@ import type { Variant } from './measure.ts';
 
 export const UDP_PATHS: readonly Path[] = [
   'furiwake dsr',
+  'furiwake dsr tc',
   'nft fwd',
   'furiwake nat',
+  'furiwake nat tc',
   'nft dnat',
   'routing',
 ];

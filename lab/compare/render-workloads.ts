@@ -1,8 +1,8 @@
-// The workloads of the two decks and the soak in the terminal: direct against balanced, point by
-// point, with the ratio that the decks are about.
+// The workloads of the two decks and the soak in the terminal: point by point the direct rate, and
+// the share of it that each way kept, which the decks are about.
 import { bytes, type Colours, count, left, right, table, wrap } from '../../src/cli/output.ts';
 import { quantile } from '../quantile.ts';
-import { type CompareResult, type SoakResult, type WorkloadPath, waysOf } from './result.ts';
+import { type CompareResult, type SoakResult, waysOf } from './result.ts';
 import { ratiosOf, type WayPoint } from './way-ratios.ts';
 
 export function renderWorkloads(result: CompareResult, colours: Colours): string {
@@ -16,10 +16,10 @@ export function renderWorkloads(result: CompareResult, colours: Colours): string
   return [
     ...(sql === undefined
       ? []
-      : [section('SQL: queries/s by connections', sql, sqlPoints, colours)]),
+      : [section('SQL: queries/s by connections, and shares', sql, sqlPoints, colours)]),
     ...(cache === undefined
       ? []
-      : [section('cache: commands/s by proxies', cache, cachePoints, colours)]),
+      : [section('cache: commands/s by proxies, and shares', cache, cachePoints, colours)]),
     renderSoaks(soaks, colours),
   ]
     .filter((part) => part !== '')
@@ -37,22 +37,17 @@ function section(
     status === 'measured' ? [] : [colours.yellow(wrap(`${title} ${status}${because}`, '  '))];
   if (points.length === 0) return state.join('\n');
   const ways = waysOf(points);
-  const columns = [
-    left(title),
-    ...ways.flatMap((way) => (way === 'direct' ? [right(way)] : [right(way), right('ratio')])),
-  ];
+  const columns = [left(title), ...ways.map((way) => right(way))];
   const places = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
   const rows = places.map((at) => {
-    const middle = (way: WorkloadPath) =>
-      quantile(points.find((point) => point.at === at && point.path === way)?.values ?? [], 0.5);
+    const direct = points.find((point) => point.at === at && point.path === 'direct')?.values;
+    const middle = quantile(direct ?? [], 0.5);
     return [
       String(at),
-      ...ways.flatMap((way) => {
-        const value = middle(way);
-        const shown = Number.isNaN(value) ? '–' : count(value);
-        if (way === 'direct') return [shown];
+      ...ways.map((way) => {
+        if (way === 'direct') return Number.isNaN(middle) ? '–' : count(middle);
         const ratio = ratiosOf(points, way).find((each) => each.at === at)?.spread.median;
-        return [shown, ratio?.toFixed(2) ?? '–'];
+        return ratio?.toFixed(2) ?? '–';
       }),
     ];
   });

@@ -151,9 +151,9 @@ export interface PathResult {
 }
 
 /**
- * Ways that the two decks' workloads go, in the order in which they are told: without a balancer, by
- * the client's list of servers or spread by its own kernel; through furiwake by DSR and by NAT, on
- * the ring and with its flow cache; through the kernel of the director's host (`fwd` of nft).
+ * Ways that the two decks' workloads go, in the order in which they are told: without a balancer,
+ * by the client's list of servers or spread by its own kernel; through furiwake by DSR and by NAT,
+ * on the ring and with its flow cache; through the kernel of the director's host (`fwd` of nft).
  */
 export const WORKLOAD_PATHS = [
   'direct',

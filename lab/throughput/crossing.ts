@@ -30,8 +30,9 @@ export interface StillReading extends Reading {
 }
 
 /**
- * Longer than the director takes to publish what it counted: it does so every 10 ms by ring and tc, which
- * a busy machine makes more, and every 250 ms by cap, whose data plane is a process of its own.
+ * Longer than the director takes to publish what it counted: it does so every 10 to 50 ms by ring
+ * and tc, which a busy machine makes more, and every 250 ms by cap, whose data plane is a process
+ * of its own.
  */
 const STILL_MS: Readonly<Record<Status['datapath'], number>> = { ring: 150, tc: 150, cap: 500 };
 const STILL_TIMEOUT_MS = 10_000;

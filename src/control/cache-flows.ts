@@ -1,329 +1,275 @@
-// Which flows the kernel repeats, for the datapath tc: those of which frames keep coming that change
-// nothing. The director still owns each of them. It learns from the cache when a flow was last seen,
-// and what to count; and the cache loses a flow as soon as its state changes, it ends, or its way
-// is another one.
+// Which flows the kernel repeats, for the datapath tc: those of which frames keep coming that
+// change nothing. The director still owns each of them. It learns from the cache when a flow was
+// last seen, and what to count (count-cached.ts); and the cache loses a flow as soon as its state
+// changes, it ends, or its way is another one.
 import type { Datapath } from '../datapath/datapath.ts';
 import type { FlowCache, FlowKey, Repetition } from '../datapath/flow-cache-unsafe.ts';
-import {
-  type ARM_FIELDS,
-  GLOBAL,
-  REPLY_BYTES,
-  REPLY_PACKETS,
-  REQUEST_BYTES,
-  REQUEST_PACKETS,
-  realAt,
-} from '../director/counters.ts';
+import { GLOBAL } from '../director/counters.ts';
 import type { Director } from '../director/director.ts';
+import { WAY_ARM, WAY_WORDS } from '../director/neighbours.ts';
 import { plainProtocol } from '../director/plain.ts';
-import {
-  CLIENT,
-  DELTAS,
-  EXPIRES_MS,
-  FULLNAT_BIT,
-  findFlow,
-  HOP_HIGH,
-  HOP_LOW,
-  IDS,
-  LOCAL,
-  META,
-  NAT_BIT,
-  PORTS,
-  REAL,
-  RECORD_WORDS,
-  REPLY_PORTS,
-  TUNNEL_BIT,
-  VIP,
-} from '../flow/flow-table.ts';
+import * as flow from '../flow/flow-table.ts';
 import { ESTABLISHED, UDP } from '../flow/tcp-states.ts';
+import { CachedCounts } from './count-cached.ts';
 
 /** So many frames of one direction that change nothing, and the flow is worth a row. */
 const FRAMES_BEFORE = 8;
-/** Of batches without an empty ring between them; frames that wait there would be overtaken. */
+/**
+ * Rows are laid when the ring is empty, since frames that wait there would be overtaken; or after
+ * so many batches without that.
+ */
 const BATCHES_BEFORE = 64;
 /** All rows are looked at in this time; flows that could end within it are not cached. */
 const SWEEP_MS = 5000;
 const SHORTEST_TIMEOUT_MS = 3 * SWEEP_MS;
 /** A flow of which nothing was seen for so long gives its rows back. */
 const IDLE_MS = 60_000;
-
-/** What a way of a real is compared by: the neighbour's three words and arm, and whether it lasts. */
-const WAY_WORDS = 4;
-const SEEN_WORDS = WAY_WORDS + 1;
+/** Of SYN, FIN, RST and ACK the last alone: such a segment changes no state. */
+const STATE_FLAGS = 0x17;
+const ACK = 0x10;
 
 const MOST_ROWS = 65_536;
 /** Enough for both directions of all flows, up to a number that takes 10 MB of the kernel. */
 export const rowsFor = (maximumFlows: number): number => Math.min(MOST_ROWS, 2 * maximumFlows);
 
-export interface FlowCaching {
-  /** Frame `index` of the batch goes out on `arm`, as the director has rewritten it. */
-  sent(index: number, arm: number): void;
-  /** A batch is done; or there was none, and the ring is empty. */
-  settle(isEmpty: boolean): void;
-  /** What is due every few milliseconds. */
-  tick(nowMs: number): void;
-  /** Adds what the cache received and sent to counts of an arm. */
-  countArm(arm: number): Readonly<Partial<Record<(typeof ARM_FIELDS)[number], number>>>;
-}
+/** What of a datapath matters here. */
+export type CachedDatapath = Pick<Datapath, 'arms' | 'batch' | 'links'>;
 
-export function createFlowCaching(
-  director: Director,
-  datapath: Pick<Datapath, 'arms' | 'batch' | 'links'>,
-  cache: FlowCache,
-): FlowCaching {
-  const { flows, counters } = director;
-  const { records } = flows;
-  const { batch } = datapath;
-  /** One more flow than can be found: that of layPassing. */
-  const sides = 2 * (flows.maximum + 1);
-  /** By flow and direction (number << 1 | 1 for replies): its row + 1, and frames seen so far. */
-  const rowOf = new Int32Array(sides);
-  const seen = new Uint8Array(sides);
-  /** By row: its flow and direction, or -1. */
-  const ownerOf = new Int32Array(cache.capacity).fill(-1);
-  /** Where the flow's latest request had come from when the row was laid. */
-  const hopHigh = new Int32Array(cache.capacity);
-  const hopLow = new Int32Array(cache.capacity);
-  const free = Array.from({ length: cache.capacity }, (_, row) => cache.capacity - 1 - row);
-  /** Rows that were lifted, and so are not laid again before two ticks are over. */
-  let resting: number[] = [];
-  let rested: number[] = [];
+/** One direction of a flow: its number << 1, and 1 for replies. */
+type Side = number;
+
+export class FlowCaching {
+  readonly counts: CachedCounts;
+  readonly #director: Director;
+  readonly #datapath: CachedDatapath;
+  readonly #cache: FlowCache;
+  /** By side: its row + 1, and how many frames of it were seen. */
+  readonly #rowOf: Int32Array;
+  readonly #seen: Uint8Array;
+  /** By row: its side, or -1; and where its flow's latest request had come from. */
+  readonly #sideOf: Int32Array;
+  readonly #hopHigh: Int32Array;
+  readonly #hopLow: Int32Array;
+  readonly #free: number[];
+  /** Rows that were lifted: they are not laid again before two ticks are over. */
+  #resting: number[] = [];
+  #rested: number[] = [];
   /** What shall have rows as soon as the ring is empty, and what they shall say. */
-  const waiting = new Map<number, Repetition>();
-  let batches = 0;
-  let cached = 0;
-  let hand = 0;
-  let sweptMs = director.nowMs;
-  const ways = new Int32Array(counters.room.reals * SEEN_WORDS);
-  let reals = 0;
-  /** Frames and bytes of each direction of each real as last published. */
-  const published = new Float64Array(counters.room.reals * 4);
+  readonly #waiting = new Map<Side, Repetition>();
+  #batches = 0;
+  #cached = 0;
+  #hand = 0;
+  #sweptMs: number;
+  /** Of each real, what its rows rest on: its way, whether that is up, and whether it lasts. */
+  readonly #ways: Int32Array;
+  /** No real id that was ever in use is at or beyond this. */
+  #reals = 0;
 
-  const word = (number: number, field: number) => records[number * RECORD_WORDS + field] as number;
-
-  function lift(owner: number): void {
-    const row = (rowOf[owner] as number) - 1;
-    seen[owner] = 0;
-    waiting.delete(owner);
-    if (row < 0) return;
-    cache.lift(row, keyOf(word, owner));
-    rowOf[owner] = 0;
-    ownerOf[row] = -1;
-    resting.push(row);
-    if (rowOf[owner ^ 1] === 0) cached--;
+  constructor(director: Director, datapath: CachedDatapath, cache: FlowCache) {
+    const { flows, counters } = director;
+    const { capacity } = cache;
+    // One more flow than can be found: that of layPassing.
+    const sides = 2 * (flows.maximum + 1);
+    this.counts = new CachedCounts(cache, counters, datapath.arms.length);
+    this.#director = director;
+    this.#datapath = datapath;
+    this.#cache = cache;
+    this.#rowOf = new Int32Array(sides);
+    this.#seen = new Uint8Array(sides);
+    this.#sideOf = new Int32Array(capacity).fill(-1);
+    this.#hopHigh = new Int32Array(capacity);
+    this.#hopLow = new Int32Array(capacity);
+    this.#free = Array.from({ length: capacity }, (_, row) => capacity - 1 - row);
+    this.#sweptMs = director.nowMs;
+    this.#ways = new Int32Array(counters.room.reals * (WAY_WORDS + 1));
+    flows.onChange = (number) => {
+      this.#lift(number << 1);
+      this.#lift((number << 1) | 1);
+    };
   }
 
-  flows.onChange = (number) => {
-    lift(number * 2);
-    lift(number * 2 + 1);
-  };
-
-  /** The flow that a sent frame belongs to, and its direction; or -1 if it is none for the cache. */
-  function ownerOfFrame(at: number, end: number): number {
-    const { frame } = batch;
-    const protocol = plainProtocol(frame, at, end);
-    if (protocol === 0 || (protocol === 6 && (frame.getUint8(at + 47) & 0x17) !== 0x10)) return -1;
-    const [source, destination] = [frame.getInt32(at + 26), frame.getInt32(at + 30)];
-    const ports = frame.getInt32(at + 34);
-    const found = findFlow(flows, source, destination, ports, protocol);
-    if (found >= 0 && (word(found >> 1, META) & (NAT_BIT | TUNNEL_BIT)) === 0) return found;
-    // By NAT the frame has new addresses: turned round, they are those of the other direction.
-    const turned = (ports << 16) | (ports >>> 16);
-    const other = findFlow(flows, destination, source, turned, protocol);
-    return other >= 0 && (word(other >> 1, META) & NAT_BIT) !== 0 ? other ^ 1 : -1;
-  }
-
-  function sent(index: number, arm: number): void {
+  /** Frame `index` of the batch goes out on `arm`, as the director has rewritten it. */
+  sent(index: number, arm: number): void {
+    const { batch } = this.#datapath;
     const at = batch.at[index] as number;
     if (batch.tag[index] !== 0) return;
-    const owner = ownerOfFrame(at, batch.end[index] as number);
-    if (owner < 0) return;
-    if ((owner & 1) === 0) checkHop(owner);
-    const count = (seen[owner] as number) + 1;
-    seen[owner] = Math.min(count, FRAMES_BEFORE);
-    if (count < FRAMES_BEFORE && rowOf[owner] === 0) return;
-    const number = owner >> 1;
-    const state = word(number, META) & 0xff;
-    if (state !== ESTABLISHED && state !== UDP) return;
-    if ((flows.timeoutsMs[state] as number) < SHORTEST_TIMEOUT_MS) return;
-    if (!isSteady(word(number, IDS) & 0xffff)) return;
-    waiting.set(owner, repetition(owner, at, arm));
+    const side = this.#sideOfFrame(at, batch.end[index] as number);
+    if (side < 0) return;
+    if ((side & 1) === 0) this.#checkHop(side | 1);
+    const count = (this.#seen[side] as number) + 1;
+    this.#seen[side] = Math.min(count, FRAMES_BEFORE);
+    if (count < FRAMES_BEFORE && this.#rowOf[side] === 0) return;
+    if (this.#lasts(side >> 1)) this.#waiting.set(side, this.#repetition(side, at, arm));
   }
 
-  /** Replies follow the latest request: what says otherwise is lifted. */
-  function checkHop(owner: number): void {
-    const row = (rowOf[owner + 1] as number) - 1;
-    const number = owner >> 1;
+  /** A batch is done; or there was none, and the ring is empty. */
+  settle(isEmpty: boolean): void {
+    this.#batches++;
+    if (this.#waiting.size === 0 || (!isEmpty && this.#batches < BATCHES_BEFORE)) return;
+    this.#batches = 0;
+    for (const [side, what] of this.#waiting) this.#lay(side, what);
+    this.#waiting.clear();
+  }
+
+  /** What is due every few milliseconds. */
+  tick(nowMs: number): void {
+    this.#free.push(...this.#rested);
+    this.#rested = this.#resting;
+    this.#resting = [];
+    this.#followWays();
+    this.#sweep(nowMs);
+    this.counts.publish(this.#reals);
+    this.#director.values[GLOBAL.cachedFlows] = this.#cached;
+  }
+
+  /** The side that a sent frame belongs to; or -1 if it is none for the cache. */
+  #sideOfFrame(at: number, end: number): Side {
+    const { flows } = this.#director;
+    const { frame } = this.#datapath.batch;
+    const protocol = plainProtocol(frame, at, end);
+    if (protocol === 0) return -1;
+    if (protocol === 6 && (frame.getUint8(at + 47) & STATE_FLAGS) !== ACK) return -1;
+    const [source, destination] = [frame.getInt32(at + 26), frame.getInt32(at + 30)];
+    const ports = frame.getInt32(at + 34);
+    const found = flow.findFlow(flows, source, destination, ports, protocol);
+    if (found >= 0 && (this.#word(found >> 1, flow.META) & METHOD_BITS) === 0) return found;
+    // By NAT the frame has new addresses: turned round, they are those of the other direction.
+    const turned = (ports << 16) | (ports >>> 16);
+    const other = flow.findFlow(flows, destination, source, turned, protocol);
+    return other >= 0 && this.#isNat(other >> 1) ? other ^ 1 : -1;
+  }
+
+  /** Replies follow the latest request: a row that says otherwise is lifted. */
+  #checkHop(reply: Side): void {
+    const row = (this.#rowOf[reply] as number) - 1;
     if (row < 0) return;
-    const isSame = hopHigh[row] === word(number, HOP_HIGH) && hopLow[row] === word(number, HOP_LOW);
-    if (!isSame) lift(owner + 1);
+    const isSame =
+      this.#hopHigh[row] === this.#word(reply >> 1, flow.HOP_HIGH) &&
+      this.#hopLow[row] === this.#word(reply >> 1, flow.HOP_LOW);
+    if (!isSame) this.#lift(reply);
   }
 
-  const isSteady = (real: number) =>
-    flows.goneReals[real] === 0 && (director.ways[real * WAY_WORDS + 3] as number) >= 0;
+  /** Whether a flow stays as it is for some time, as far as can be known. */
+  #lasts(number: number): boolean {
+    const { flows, ways } = this.#director;
+    const state = this.#word(number, flow.META) & 0xff;
+    if (state !== ESTABLISHED && state !== UDP) return false;
+    if ((flows.timeoutsMs[state] as number) < SHORTEST_TIMEOUT_MS) return false;
+    const real = this.#word(number, flow.IDS) & 0xffff;
+    return flows.goneReals[real] === 0 && (ways[real * WAY_WORDS + WAY_ARM] as number) >= 0;
+  }
 
-  function repetition(owner: number, at: number, toArm: number): Repetition {
-    const { frame } = batch;
-    const number = owner >> 1;
-    const reply = owner & 1;
-    const deltas = word(number, DELTAS);
+  #repetition(side: Side, at: number, toArm: number): Repetition {
+    const { frame, arm } = this.#datapath.batch;
+    const number = side >> 1;
+    const reply = side & 1;
+    const deltas = this.#word(number, flow.DELTAS);
     return {
-      real: word(number, IDS) & 0xffff,
-      reply,
-      fromArm: batch.arm,
-      toArm,
-      limit: director.armFrameBytes[toArm] as number,
-      toHigh: frame.getInt32(at),
-      toLow: frame.getUint16(at + 4),
-      asHigh: frame.getInt32(at + 6),
-      asLow: frame.getUint16(at + 10),
-      stationHigh: word(number, HOP_HIGH),
-      stationLow: word(number, HOP_LOW) & 0xffff,
-      rewrites: (word(number, META) & (NAT_BIT | FULLNAT_BIT)) !== 0,
-      source: frame.getInt32(at + 26),
-      destination: frame.getInt32(at + 30),
+      ...{ real: this.#word(number, flow.IDS) & 0xffff, reply, fromArm: arm, toArm },
+      limit: this.#director.armFrameBytes[toArm] as number,
+      ...{ toHigh: frame.getInt32(at), toLow: frame.getUint16(at + 4) },
+      ...{ asHigh: frame.getInt32(at + 6), asLow: frame.getUint16(at + 10) },
+      stationHigh: this.#word(number, flow.HOP_HIGH),
+      stationLow: this.#word(number, flow.HOP_LOW) & 0xffff,
+      rewrites: this.#isNat(number),
+      ...{ source: frame.getInt32(at + 26), destination: frame.getInt32(at + 30) },
       ports: frame.getInt32(at + 34),
       deltas: reply === 0 ? deltas : ~deltas,
     };
   }
 
-  function settle(isEmpty: boolean): void {
-    batches++;
-    if (waiting.size === 0 || (!isEmpty && batches < BATCHES_BEFORE)) return;
-    batches = 0;
-    for (const [owner, what] of waiting) layRow(owner, what);
-    waiting.clear();
-  }
-
-  function layRow(owner: number, what: Repetition): void {
-    const known = (rowOf[owner] as number) - 1;
-    const row = known < 0 ? free.pop() : known;
+  #lay(side: Side, what: Repetition): void {
+    const known = (this.#rowOf[side] as number) - 1;
+    const row = known < 0 ? this.#free.pop() : known;
     if (row === undefined) return;
-    if (!cache.lay(row, keyOf(word, owner), what)) {
-      if (known < 0) free.push(row);
+    if (!this.#cache.lay(row, this.#keyOf(side), what)) {
+      if (known < 0) this.#free.push(row);
       return;
     }
-    if (known < 0 && rowOf[owner ^ 1] === 0) cached++;
-    rowOf[owner] = row + 1;
-    ownerOf[row] = owner;
-    hopHigh[row] = word(owner >> 1, HOP_HIGH);
-    hopLow[row] = word(owner >> 1, HOP_LOW);
+    if (known < 0 && this.#rowOf[side ^ 1] === 0) this.#cached++;
+    this.#rowOf[side] = row + 1;
+    this.#sideOf[row] = side;
+    this.#hopHigh[row] = this.#word(side >> 1, flow.HOP_HIGH);
+    this.#hopLow[row] = this.#word(side >> 1, flow.HOP_LOW);
+  }
+
+  #lift(side: Side): void {
+    const row = (this.#rowOf[side] as number) - 1;
+    this.#seen[side] = 0;
+    this.#waiting.delete(side);
+    if (row < 0) return;
+    this.#cache.lift(row, this.#keyOf(side));
+    this.#rowOf[side] = 0;
+    this.#sideOf[row] = -1;
+    this.#resting.push(row);
+    if (this.#rowOf[side ^ 1] === 0) this.#cached--;
   }
 
   /** A real whose way has changed: the director sees its flows again before the kernel may. */
-  function followWays(): void {
-    reals = Math.max(reals, director.table.realNeighbour.length);
-    for (let real = 0; real < reals; real++) {
+  #followWays(): void {
+    const { ways, flows, table } = this.#director;
+    this.#reals = Math.max(this.#reals, table.realNeighbour.length);
+    for (let real = 0; real < this.#reals; real++) {
+      const from = real * WAY_WORDS;
+      const to = real * (WAY_WORDS + 1);
+      const arm = ways[from + WAY_ARM] as number;
       let changed = 0;
-      for (let at = 0; at < SEEN_WORDS; at++) {
-        const now = wayWord(real, at);
-        changed |= now ^ (ways[real * SEEN_WORDS + at] as number);
-        ways[real * SEEN_WORDS + at] = now;
+      for (let word = 0; word <= WAY_WORDS; word++) {
+        let now =
+          word < WAY_WORDS ? (ways[from + word] as number) : (flows.goneReals[real] as number);
+        if (word === WAY_ARM && arm >= 0 && this.#datapath.links[arm] !== 'up') now = -1;
+        changed |= now ^ (this.#ways[to + word] as number);
+        this.#ways[to + word] = now;
       }
       if (changed === 0) continue;
-      cache.outdate(real);
-      waiting.clear();
+      this.#cache.outdate(real);
+      this.#waiting.clear();
     }
-  }
-
-  function wayWord(real: number, at: number): number {
-    const arm = director.ways[real * WAY_WORDS + 3] as number;
-    if (at === WAY_WORDS) return flows.goneReals[real] as number;
-    if (at < 3) return director.ways[real * WAY_WORDS + at] as number;
-    return arm >= 0 && datapath.links[arm] !== 'up' ? -1 : arm;
   }
 
   /** Keeps flows alive that the kernel has seen, and takes rows back that nothing uses. */
-  function sweep(nowMs: number): void {
-    const elapsedMs = (nowMs - sweptMs) | 0;
-    sweptMs = nowMs;
-    const budget = Math.min(ownerOf.length, Math.ceil((ownerOf.length * elapsedMs) / SWEEP_MS));
-    for (let look = 0; look < budget; look++) {
-      hand = hand + 1 < ownerOf.length ? hand + 1 : 0;
-      const owner = ownerOf[hand] as number;
-      if (owner < 0) continue;
-      const idleMs = cache.idleMs(hand);
-      keepAlive(owner >> 1, (nowMs - idleMs) | 0);
-      if (idleMs > IDLE_MS) lift(owner);
+  #sweep(nowMs: number): void {
+    const rows = this.#sideOf.length;
+    const elapsedMs = (nowMs - this.#sweptMs) | 0;
+    this.#sweptMs = nowMs;
+    for (let look = Math.min(rows, Math.ceil((rows * elapsedMs) / SWEEP_MS)); look > 0; look--) {
+      this.#hand = this.#hand + 1 < rows ? this.#hand + 1 : 0;
+      const side = this.#sideOf[this.#hand] as number;
+      if (side < 0) continue;
+      const idleMs = this.#cache.idleMs(this.#hand);
+      this.#keepAlive(side >> 1, (nowMs - idleMs) | 0);
+      if (idleMs > IDLE_MS) this.#lift(side);
     }
   }
 
-  function keepAlive(number: number, seenMs: number): void {
-    const at = number * RECORD_WORDS;
-    const timeoutMs = flows.timeoutsMs[word(number, META) & 0xff] as number;
+  #keepAlive(number: number, seenMs: number): void {
+    const { records, timeoutsMs } = this.#director.flows;
+    const at = number * flow.RECORD_WORDS + flow.EXPIRES_MS;
+    const timeoutMs = timeoutsMs[this.#word(number, flow.META) & 0xff] as number;
     const expiresMs = (seenMs + timeoutMs) | 0;
-    if (((expiresMs - (records[at + EXPIRES_MS] as number)) | 0) > 0) {
-      records[at + EXPIRES_MS] = expiresMs;
-    }
+    if (((expiresMs - (records[at] as number)) | 0) > 0) records[at] = expiresMs;
   }
 
-  function publish(): void {
-    const { values, room } = counters;
-    const add = (at: number, more: number) => {
-      values[at] = (values[at] as number) + more;
+  /** By what the kernel finds a frame of this side, before it is rewritten. */
+  #keyOf(side: Side): FlowKey {
+    const word = (field: number) => this.#word(side >> 1, field);
+    const protocol = (word(flow.META) >>> 8) & 0xff;
+    const [source, destination, ports] =
+      (side & 1) === 0
+        ? [flow.CLIENT, flow.VIP, flow.PORTS]
+        : [flow.REAL, flow.LOCAL, flow.REPLY_PORTS];
+    return {
+      ...{ source: word(source), destination: word(destination), ports: word(ports), protocol },
     };
-    let frames = 0;
-    for (let real = 0; real < reals; real++) {
-      const row = realAt(room, real);
-      for (const [reply, packetsAt, bytesAt] of DIRECTIONS) {
-        const at = real * 4 + reply * 2;
-        const [packets, bytes] = [cache.framesOf(real, reply), cache.bytesOf(real, reply)];
-        add(row + packetsAt, packets - (published[at] as number));
-        add(row + bytesAt, bytes - (published[at + 1] as number));
-        frames += packets - (published[at] as number);
-        published[at] = packets;
-        published[at + 1] = bytes;
-      }
-    }
-    add(GLOBAL.sentFrames, frames);
-    add(GLOBAL.cachedFrames, frames);
-    values[GLOBAL.cachedFlows] = cached;
   }
 
-  return {
-    sent,
-    settle,
-    tick(nowMs) {
-      free.push(...rested);
-      rested = resting;
-      resting = [];
-      followWays();
-      sweep(nowMs);
-      publish();
-    },
-    countArm(arm) {
-      const others = datapath.arms.keys();
-      const counts = { receivedFrames: 0, receivedBytes: 0, sentFrames: 0, sentBytes: 0 };
-      for (const other of others) {
-        counts.receivedFrames += cache.framesBetween(arm, other);
-        counts.receivedBytes += cache.bytesBetween(arm, other);
-        counts.sentFrames += cache.framesBetween(other, arm);
-        counts.sentBytes += cache.bytesBetween(other, arm);
-      }
-      return counts;
-    },
-  };
+  #isNat(number: number): boolean {
+    return (this.#word(number, flow.META) & flow.NAT_BIT) !== 0;
+  }
+
+  #word(number: number, field: number): number {
+    return this.#director.flows.records[number * flow.RECORD_WORDS + field] as number;
+  }
 }
 
-const DIRECTIONS = [
-  [0, REQUEST_PACKETS, REQUEST_BYTES],
-  [1, REPLY_PACKETS, REPLY_BYTES],
-] as const;
-
-/** By what the kernel finds a frame of this direction, before it is rewritten. */
-function keyOf(word: (number: number, field: number) => number, owner: number): FlowKey {
-  const number = owner >> 1;
-  const protocol = (word(number, META) >>> 8) & 0xff;
-  return (owner & 1) === 0
-    ? {
-        source: word(number, CLIENT),
-        destination: word(number, VIP),
-        ports: word(number, PORTS),
-        protocol,
-      }
-    : {
-        source: word(number, REAL),
-        destination: word(number, LOCAL),
-        ports: word(number, REPLY_PORTS),
-        protocol,
-      };
-}
+const METHOD_BITS = flow.NAT_BIT | flow.FULLNAT_BIT | flow.TUNNEL_BIT;

@@ -18,7 +18,7 @@ import { ANSWER, detailOf, kindOf, PASS, restOf, SEND, TAKEN } from '../director
 import { formatIpv4, formatIpv6, formatMac } from '../wire/address.ts';
 import { DROP } from '../wire/drop-reason.ts';
 import { withTag } from '../wire/ethernet.ts';
-import { createFlowCaching, type FlowCaching } from './cache-flows.ts';
+import { FlowCaching } from './cache-flows.ts';
 import { listFlows } from './list-flows.ts';
 import type { FromDataPlane, ToDataPlane } from './messages.ts';
 import { createRetiredWatch } from './retired-sources.ts';
@@ -70,7 +70,7 @@ export function createLoop(options: LoopOptions): Loop {
     worker,
     workers,
   });
-  const caching = cache && createFlowCaching(director, datapath, cache);
+  const caching = cache && new FlowCaching(director, datapath, cache);
   options.onTables?.([director.flows.records, director.flows.slots]);
   const countRetired = createRetiredWatch(director);
   /** The arms' counts of the data planes before this one. */
@@ -208,10 +208,7 @@ function tellNews(
   }
 }
 
-/**
- * Brings the arms' rows up to date: what was counted before, what the datapath counted, and what the
- * cache did.
- */
+/** Brings the arms' rows up to date: what was counted before, by the datapath, and by the cache. */
 function countArms(
   { values }: Counters,
   datapath: Datapath,
@@ -219,7 +216,7 @@ function countArms(
   caching: FlowCaching | undefined,
 ): void {
   for (const [arm, row] of datapath.counters.entries()) {
-    const cached = caching?.countArm(arm);
+    const cached = caching?.counts.ofArm(arm);
     for (const [index, field] of ARM_FIELDS.entries()) {
       const now = row[field] + (cached?.[field] ?? 0);
       values[armAt(arm) + index] = (before[arm * ROW_STRIDE + index] ?? 0) + now;

@@ -1,8 +1,8 @@
 // The two programs of the flow cache, in eBPF. Both judge a frame alike: it is a plain packet whose
 // flow has a row, and nothing about it wants the director's eye. What the cache will send, the
-// socket's filter keeps out of the ring, and the forwarder, which sees the frame next, sends on; all
-// else comes to the director as without a cache. A frame that is judged in the very moment in which
-// its row comes or goes may be sent twice or not at all.
+// socket's filter keeps out of the ring, and the forwarder, which sees the frame next, sends on;
+// all else comes to the director as without a cache. A frame that is judged in the very moment in
+// which its row comes or goes may be sent twice or not at all.
 import {
   addAtomically,
   alu,
@@ -146,7 +146,7 @@ export const forwarderLines = (maps: CacheMaps): Line[] => [
   exit,
 ];
 
-/** Goes on with the row in R7, its side in R8 and the length in R9, or at `miss`; R6 is the frame. */
+/** Goes on with the row in R7, its side in R8, the length in R9, or at `miss`; R6 is the frame. */
 function judge({ keys, rows, sides }: CacheMaps): Line[] {
   return [
     move(R6, R1),
@@ -184,7 +184,7 @@ function judge({ keys, rows, sides }: CacheMaps): Line[] {
   ];
 }
 
-/** As plain.ts; besides, TCP must change no state. Leaves protocol in R2, length of headers in R3. */
+/** As plain.ts; besides, TCP changes no state. Leaves protocol in R2, length of headers in R3. */
 function checkPlain(): Line[] {
   return [
     load(BYTE, R0, FRAME, IP),

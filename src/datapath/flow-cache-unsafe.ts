@@ -71,7 +71,7 @@ export interface FlowCache {
   readonly maps: CacheMaps;
   /** Rows in all; a row is one direction of a flow. */
   readonly capacity: number;
-  /** Lays a row and lets the kernel use it; false if it has no room. A row is free or this key's. */
+  /** Lays a row, free or this key's, and lets the kernel use it; false if there is no room. */
   lay(row: number, key: FlowKey, what: Repetition): boolean;
   /** Takes a row from the kernel. A program that runs just now may still read it. */
   lift(row: number, key: FlowKey): void;
@@ -226,7 +226,7 @@ function layWords(bytes: DataView, at: number, what: Repetition): void {
 
 const fold = (sum: number): number => (sum & 0xffff) + (sum >>> 16);
 
-/** One's-complement sums do not mind the order of bytes, as long as all have the same (RFC 1071). */
+/** One's-complement sums do not mind the order of bytes, as long as it is one (RFC 1071). */
 const swap16 = (word: number): number => ((word & 0xff) << 8) | ((word >>> 8) & 0xff);
 
 function layKey(

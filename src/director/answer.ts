@@ -1,6 +1,5 @@
-// What the director answers itself: ARP for its VIPs (they are on no interface, so the kernel does
-// not) and for the sources of its tunnels, and pings to a VIP. The answer is made in the very frame
-// that asked.
+// What the director answers itself: ARP for its VIPs (they are on no interface) and the sources of
+// its tunnels, and pings to a VIP. The answer is made in the very frame that asked.
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';

@@ -41,9 +41,9 @@ export const NEIGHBOUR_UNREACHABLE = 2;
  * Fields that are about the director as a whole. Errors are those of ICMP: of others and sent on,
  * of the director itself, and not made because too many were. `heldFrames`, `templates`,
  * `activeFlows`, `halfOpenFlows` and `retiredFlows` (by what left the source pool) is how many
- * there are now; templates are refused where their table has no room; so are clients whose flows a
- * service limits, which then are not counted. `cachedFlows` is how many the kernel repeats now,
- * `cachedFrames` what it sent of them, in `sentFrames` too. `generation` is that of the table in use.
+ * there are now, and `cachedFlows` how many the kernel repeats, which sent `cachedFrames` (they are
+ * in `sentFrames` too); templates are refused where their table has no room; so are clients whose
+ * flows a service limits, which then are not counted. `generation` is that of the table in use.
  */
 export const GLOBAL_FIELDS = [
   'passedFrames',

@@ -72,10 +72,7 @@ export function swappedPorts(frame: DataView, l4: number): number {
   return (ports << 16) | (ports >>> 16);
 }
 
-/**
- * What a quoted packet shall have been: from whom to whom, and what the sums change by. Of IPv6,
- * handles.
- */
+/** What a quoted packet shall have been: who to whom (handles of IPv6), and what sums change by. */
 export interface QuotedEnds {
   readonly source: number;
   readonly destination: number;

@@ -1,6 +1,5 @@
-// The rewrites of IPv6, in place. There is no header checksum, and the sums of TCP, UDP and ICMPv6
-// cover the addresses, so what NAT changes is mended by the difference alone (RFC 1624), as with
-// IPv4.
+// The rewrites of IPv6, in place. There is no header checksum; the sums of TCP, UDP and ICMPv6
+// cover the addresses: what NAT changes is mended by the difference (RFC 1624), as with IPv4.
 import { type AddressBook, wordsAt, wordsOf } from '../flow/address-book.ts';
 import * as checksum from '../wire/checksum.ts';
 import { PROTOCOL_SCTP, PROTOCOL_TCP } from '../wire/ipv4.ts';

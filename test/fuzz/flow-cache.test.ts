@@ -4,7 +4,7 @@
 import { closeSync, openSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createFlowCaching, type FlowCaching } from '../../src/control/cache-flows.ts';
+import { FlowCaching } from '../../src/control/cache-flows.ts';
 import { type Arm, createBatch } from '../../src/datapath/datapath.ts';
 import { assemble } from '../../src/datapath/ebpf.ts';
 import { forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
@@ -14,7 +14,7 @@ import { tick } from '../../src/director/director.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
 import { detailOf, kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import { findFlow } from '../../src/flow/flow-table.ts';
-import { loadProgram, SCHED_CLS } from '../../src/linux/bpf-unsafe.ts';
+import { type Bpf, loadProgram, SCHED_CLS } from '../../src/linux/bpf-unsafe.ts';
 import { loadLibc } from '../../src/linux/libc-unsafe.ts';
 import { type Releases, releaseAll } from '../../src/linux/packet-socket-unsafe.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -69,26 +69,10 @@ interface Bed {
   close(): void;
 }
 
-function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
-  const scene = makeSceneOfAll({ maximumFlows, mtu });
-  const { director } = scene;
-  const withIndex = director.arms.map((arm, index): Arm => {
-    return { ...arm, interfaceIndex: arms[index]! };
-  });
-  const libc = loadLibc();
-  const releases: Releases = [];
-  const reals = scene.counters.room.reals;
-  const cache = openFlowCache({ arms: withIndex, reals, capacity: 2 * maximumFlows }, libc);
-  const { bpf } = cache;
-  const lines = assemble(forwarderLines(cache.maps));
-  const program = loadProgram(bpf, SCHED_CLS, 'furiwake_test', lines, releases);
-  const memory = new Uint8Array(MOST_BYTES);
-  const batch = createBatch(new DataView(memory.buffer));
-  const links = withIndex.map(() => 'up' as const);
-  const datapath = { arms: withIndex, batch, links } as const;
-  const caching = createFlowCaching(director, datapath, cache);
-  const processor = createBatchProcessor(director, batch);
-  const run = (frame: Uint8Array, arm: number, segmentBytes: number) => {
+/** Gives one frame to a program of the kernel's. */
+function runnerOf(bpf: Bpf, program: number, arms: readonly number[]) {
+  const { libc } = bpf;
+  return (frame: Uint8Array, arm: number, segmentBytes: number) => {
     const { view } = bpf.room;
     const [dataAt, outAt, contextAt] = [1024, 1024 + MOST_BYTES, 1024 + 2 * MOST_BYTES];
     bpf.bytes.fill(0, 0, contextAt + CONTEXT_BYTES);
@@ -108,12 +92,34 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
     const length = view.getUint32(12, true);
     return { verdict: view.getUint32(4, true), bytes: bpf.bytes.slice(outAt, outAt + length) };
   };
+}
+
+function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
+  const scene = makeSceneOfAll({ maximumFlows, mtu });
+  const { director } = scene;
+  const withIndex = director.arms.map((arm, index): Arm => {
+    return { ...arm, interfaceIndex: arms[index]! };
+  });
+  const libc = loadLibc();
+  const releases: Releases = [];
+  const reals = scene.counters.room.reals;
+  const cache = openFlowCache({ arms: withIndex, reals, capacity: 2 * maximumFlows }, libc);
+  const { bpf } = cache;
+  const lines = assemble(forwarderLines(cache.maps));
+  const program = loadProgram(bpf, SCHED_CLS, 'furiwake_test', lines, releases);
+  const memory = new Uint8Array(MOST_BYTES);
+  const batch = createBatch(new DataView(memory.buffer));
+  const links = withIndex.map(() => 'up' as const);
+  const datapath = { arms: withIndex, batch, links } as const;
+  const caching = new FlowCaching(director, datapath, cache);
+  const processor = createBatchProcessor(director, batch);
+  const run = runnerOf(cache.bpf, program, arms);
   return {
     scene,
     cache,
     caching,
     look({ frame, arm, segmentBytes = 0 }) {
-      // The kernel takes none for such a run whose IP header is not whole; the cache takes none either.
+      // The kernel takes none for such a run whose IP header is not whole; nor does the cache.
       const kernel = frame.length < WHOLE_BYTES ? undefined : run(frame, arm, segmentBytes);
       memory.set(frame, SLOT);
       batch.arm = arm;
@@ -289,8 +295,8 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
       sentFrames: sent,
       sentBytes: bytes,
     };
-    expect(caching.countArm(OUTSIDE)).toEqual(crossed);
-    expect(caching.countArm(INSIDE).sentFrames).toBe(0);
+    expect(caching.counts.ofArm(OUTSIDE)).toEqual(crossed);
+    expect(caching.counts.ofArm(INSIDE).sentFrames).toBe(0);
   });
 
   test('keeps a flow alive that only the kernel sees', () => {

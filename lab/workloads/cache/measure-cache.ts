@@ -75,7 +75,7 @@ export function cacheSeconds(
     const warm = WARM_SECONDS + MEMCASLAP_SECONDS_BESIDE;
     const loads = rounds * ways.length * (seconds + MEMCASLAP_SECONDS_BESIDE);
     const directed = ways.filter((way) => datapathOf(way) !== undefined).length;
-    // For the first round each way has its own; later two ways share one, where there are two kinds.
+    // For the first round each way has its own; later two share one, where there are two kinds.
     const later = ways.includes('dsr-tc') ? (rounds - 1) * 2 : 0;
     return warm + loads + directed * DIRECTOR_SECONDS + later * (DIRECTOR_SECONDS + warm);
   });
