@@ -41,6 +41,15 @@ const CLAIMS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^CapEff:\t0000000000002000$/,
     /datapath ring +guard none/,
   ],
+  'show-flow-cache.sh': [
+    '--- 1000 datagrams of one flow',
+    /^frames +1[.,]?0\d* ?k? sent on/,
+    /^cache +1 flows repeated by the kernel, 9\d\d of the frames sent on$/,
+    '"packets": 1000',
+    /^link_type:\s+tcx$/,
+    '--- kill -9',
+    '"packets": 1000',
+  ],
   'show-ring.mjs': [
     /^status +0 -> 1 +0 -> 1$/,
     /^IPv4 header at +90, 2 past a multiple of 4 +96, a multiple of 4$/,
