@@ -14,6 +14,9 @@ import { CachedCounts } from './count-cached.ts';
 
 /** So many frames of one direction that change nothing, and the flow is worth a row. */
 const FRAMES_BEFORE = 8;
+/** Instead of a number of frames: it is among those that wait for a row. */
+const WAITS = 255;
+const MOST_WAITING = 1024;
 /**
  * Rows are laid when the ring is empty, since frames that wait there would be overtaken; or after
  * so many batches without that.
@@ -54,8 +57,10 @@ export class FlowCaching {
   /** Rows that were lifted: they are not laid again before two ticks are over. */
   #resting: number[] = [];
   #rested: number[] = [];
-  /** What shall have rows as soon as the ring is empty, and what they shall say. */
-  readonly #waiting = new Map<Side, Repetition>();
+  /** Sides that shall have rows as soon as the ring is empty, and the arms that they came in on. */
+  readonly #waiting = new Int32Array(MOST_WAITING);
+  readonly #waitingArms = new Uint8Array(MOST_WAITING);
+  #waitingCount = 0;
   #batches = 0;
   #cached = 0;
   #hand = 0;
@@ -88,27 +93,39 @@ export class FlowCaching {
     };
   }
 
-  /** Frame `index` of the batch goes out on `arm`, as the director has rewritten it. */
-  sent(index: number, arm: number): void {
+  /** Frame `index` of the batch goes out as the director has rewritten it. Allocates nothing. */
+  sent(index: number): void {
     const { batch } = this.#datapath;
     const at = batch.at[index] as number;
     if (batch.tag[index] !== 0) return;
     const side = this.#sideOfFrame(at, batch.end[index] as number);
     if (side < 0) return;
     if ((side & 1) === 0) this.#checkHop(side | 1);
-    const count = (this.#seen[side] as number) + 1;
-    this.#seen[side] = Math.min(count, FRAMES_BEFORE);
-    if (count < FRAMES_BEFORE && this.#rowOf[side] === 0) return;
-    if (this.#lasts(side >> 1)) this.#waiting.set(side, this.#repetition(side, at, arm));
+    const count = this.#seen[side] as number;
+    if (count === WAITS || this.#waitingCount === MOST_WAITING) return;
+    if (count + 1 < FRAMES_BEFORE && this.#rowOf[side] === 0) {
+      this.#seen[side] = count + 1;
+    } else if (this.#lasts(side >> 1)) {
+      this.#seen[side] = WAITS;
+      this.#waiting[this.#waitingCount] = side;
+      this.#waitingArms[this.#waitingCount] = batch.arm;
+      this.#waitingCount++;
+    }
   }
 
   /** A batch is done; or there was none, and the ring is empty. */
   settle(isEmpty: boolean): void {
     this.#batches++;
-    if (this.#waiting.size === 0 || (!isEmpty && this.#batches < BATCHES_BEFORE)) return;
+    if (this.#waitingCount === 0 || (!isEmpty && this.#batches < BATCHES_BEFORE)) return;
     this.#batches = 0;
-    for (const [side, what] of this.#waiting) this.#lay(side, what);
-    this.#waiting.clear();
+    for (let index = 0; index < this.#waitingCount; index++) {
+      const side = this.#waiting[index] as number;
+      // Something may have changed meanwhile.
+      if (this.#seen[side] !== WAITS) continue;
+      this.#seen[side] = FRAMES_BEFORE - 1;
+      if (this.#lasts(side >> 1)) this.#lay(side, this.#waitingArms[index] as number);
+    }
+    this.#waitingCount = 0;
   }
 
   /** What is due every few milliseconds. */
@@ -129,13 +146,13 @@ export class FlowCaching {
     const protocol = plainProtocol(frame, at, end);
     if (protocol === 0) return -1;
     if (protocol === 6 && (frame.getUint8(at + 47) & STATE_FLAGS) !== ACK) return -1;
-    const [source, destination] = [frame.getInt32(at + 26), frame.getInt32(at + 30)];
+    const source = frame.getInt32(at + 26);
+    const destination = frame.getInt32(at + 30);
     const ports = frame.getInt32(at + 34);
     const found = flow.findFlow(flows, source, destination, ports, protocol);
     if (found >= 0 && (this.#word(found >> 1, flow.META) & METHOD_BITS) === 0) return found;
     // By NAT the frame has new addresses: turned round, they are those of the other direction.
-    const turned = (ports << 16) | (ports >>> 16);
-    const other = flow.findFlow(flows, destination, source, turned, protocol);
+    const other = flow.findFlow(flows, destination, source, turned(ports), protocol);
     return other >= 0 && this.#isNat(other >> 1) ? other ^ 1 : -1;
   }
 
@@ -159,29 +176,12 @@ export class FlowCaching {
     return flows.goneReals[real] === 0 && (ways[real * WAY_WORDS + WAY_ARM] as number) >= 0;
   }
 
-  #repetition(side: Side, at: number, toArm: number): Repetition {
-    const { frame, arm } = this.#datapath.batch;
-    const number = side >> 1;
-    const reply = side & 1;
-    const deltas = this.#word(number, flow.DELTAS);
-    return {
-      ...{ real: this.#word(number, flow.IDS) & 0xffff, reply, fromArm: arm, toArm },
-      limit: this.#director.armFrameBytes[toArm] as number,
-      ...{ toHigh: frame.getInt32(at), toLow: frame.getUint16(at + 4) },
-      ...{ asHigh: frame.getInt32(at + 6), asLow: frame.getUint16(at + 10) },
-      stationHigh: this.#word(number, flow.HOP_HIGH),
-      stationLow: this.#word(number, flow.HOP_LOW) & 0xffff,
-      rewrites: this.#isNat(number),
-      ...{ source: frame.getInt32(at + 26), destination: frame.getInt32(at + 30) },
-      ports: frame.getInt32(at + 34),
-      deltas: reply === 0 ? deltas : ~deltas,
-    };
-  }
-
-  #lay(side: Side, what: Repetition): void {
+  #lay(side: Side, fromArm: number): void {
     const known = (this.#rowOf[side] as number) - 1;
     const row = known < 0 ? this.#free.pop() : known;
     if (row === undefined) return;
+    const what =
+      (side & 1) === 0 ? this.#request(side >> 1, fromArm) : this.#reply(side >> 1, fromArm);
     if (!this.#cache.lay(row, this.#keyOf(side), what)) {
       if (known < 0) this.#free.push(row);
       return;
@@ -193,10 +193,47 @@ export class FlowCaching {
     this.#hopLow[row] = this.#word(side >> 1, flow.HOP_LOW);
   }
 
+  /** What known-flow.ts does with a request; of NAT, if it comes whence the latest one came. */
+  #request(number: number, fromArm: number): Repetition {
+    const { ways, armFrameBytes } = this.#director;
+    const word = (field: number) => this.#word(number, field);
+    const real = word(flow.IDS) & 0xffff;
+    const way = ways.subarray(real * WAY_WORDS, (real + 1) * WAY_WORDS);
+    const toArm = way[WAY_ARM] as number;
+    const rewrites = this.#isNat(number);
+    const hopLow = word(flow.HOP_LOW);
+    return {
+      ...{ real, reply: 0, toArm, rewrites, limit: armFrameBytes[toArm] as number },
+      fromArm: rewrites ? hopLow >>> 16 : fromArm,
+      macs: way,
+      ...{ stationHigh: word(flow.HOP_HIGH), stationLow: hopLow & 0xffff },
+      ...{ source: word(flow.LOCAL), destination: word(flow.REAL) },
+      ports: turned(word(flow.REPLY_PORTS)),
+      deltas: word(flow.DELTAS),
+    };
+  }
+
+  /** What it does with a reply. */
+  #reply(number: number, fromArm: number): Repetition {
+    const { armMacHigh, armMacLow, armFrameBytes } = this.#director;
+    const word = (field: number) => this.#word(number, field);
+    const hopLow = word(flow.HOP_LOW);
+    const toArm = hopLow >>> 16;
+    const [high, low] = [armMacHigh[toArm] as number, armMacLow[toArm] as number];
+    return {
+      ...{ real: word(flow.IDS) & 0xffff, reply: 1, fromArm, toArm, rewrites: true },
+      limit: armFrameBytes[toArm] as number,
+      macs: Int32Array.of(word(flow.HOP_HIGH), (hopLow << 16) | (high >>> 16), (high << 16) | low),
+      ...{ stationHigh: 0, stationLow: 0 },
+      ...{ source: word(flow.VIP), destination: word(flow.CLIENT) },
+      ports: turned(word(flow.PORTS)),
+      deltas: ~word(flow.DELTAS),
+    };
+  }
+
   #lift(side: Side): void {
     const row = (this.#rowOf[side] as number) - 1;
     this.#seen[side] = 0;
-    this.#waiting.delete(side);
     if (row < 0) return;
     this.#cache.lift(row, this.#keyOf(side));
     this.#rowOf[side] = 0;
@@ -221,9 +258,7 @@ export class FlowCaching {
         changed |= now ^ (this.#ways[to + word] as number);
         this.#ways[to + word] = now;
       }
-      if (changed === 0) continue;
-      this.#cache.outdate(real);
-      this.#waiting.clear();
+      if (changed !== 0) this.#cache.outdate(real);
     }
   }
 
@@ -271,5 +306,8 @@ export class FlowCaching {
     return this.#director.flows.records[number * flow.RECORD_WORDS + field] as number;
   }
 }
+
+/** Source port for destination port. */
+const turned = (ports: number): number => (ports << 16) | (ports >>> 16);
 
 const METHOD_BITS = flow.NAT_BIT | flow.FULLNAT_BIT | flow.TUNNEL_BIT;

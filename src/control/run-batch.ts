@@ -122,7 +122,7 @@ export function createTurn(
       const verdict = verdicts[index] as number;
       const kind = kindOf(verdict);
       if (kind === SEND || kind === ANSWER) {
-        if (caching !== undefined && kind === SEND) caching.sent(index, detailOf(verdict));
+        if (caching !== undefined && kind === SEND) caching.sent(index);
         sendOn(director, datapath, index, verdict);
       } else if (kind === PASS) add(director.counters, GLOBAL.passedFrames);
       else if (kind === TAKEN) sendSegments(director, datapath, restOf(verdict));

@@ -50,14 +50,12 @@ export interface Repetition {
   readonly toArm: number;
   /** Longest frame that may leave, with its Ethernet header. */
   readonly limit: number;
-  /** Destination and source, and whence alone the frames may come: four bytes, two; as in `Arm`. */
-  readonly toHigh: number;
-  readonly toLow: number;
-  readonly asHigh: number;
-  readonly asLow: number;
+  /** Destination and source of the frame: three words, or more, as they lie in it. */
+  readonly macs: Int32Array;
+  /** With `rewrites`, of a request: whence alone the frames may come; as the MAC of an `Arm`. */
   readonly stationHigh: number;
   readonly stationLow: number;
-  /** Whether addresses and ports become these, and only frames of the station are meant. */
+  /** Whether addresses and ports become these. */
   readonly rewrites: boolean;
   readonly source: number;
   readonly destination: number;
@@ -208,10 +206,9 @@ function layWords(bytes: DataView, at: number, what: Repetition): void {
   const { deltas, rewrites } = what;
   bytes.setInt32(at + ROW.flags, rewrites ? REWRITE | (what.reply ? 0 : STATION) : 0, true);
   bytes.setInt32(at + ROW.limit, what.limit, true);
-  bytes.setInt32(at + ROW.macs, what.toHigh);
-  bytes.setUint16(at + ROW.macs + 4, what.toLow);
-  bytes.setInt32(at + ROW.macs + 6, what.asHigh);
-  bytes.setUint16(at + ROW.macs + 10, what.asLow);
+  for (let word = 0; word < 3; word++) {
+    bytes.setInt32(at + ROW.macs + 4 * word, what.macs[word] as number);
+  }
   bytes.setInt32(at + ROW.station, what.stationHigh);
   bytes.setUint16(at + ROW.station + 4, what.stationLow);
   bytes.setInt32(at + ROW.addresses, what.source);

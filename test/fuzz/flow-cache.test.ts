@@ -12,7 +12,7 @@ import { type FlowCache, openFlowCache } from '../../src/datapath/flow-cache-uns
 import { GLOBAL } from '../../src/director/counters.ts';
 import { tick } from '../../src/director/director.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
-import { detailOf, kindOf, restOf, SEND } from '../../src/director/verdict.ts';
+import { kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import { findFlow } from '../../src/flow/flow-table.ts';
 import { type Bpf, loadProgram, SCHED_CLS } from '../../src/linux/bpf-unsafe.ts';
 import { loadLibc } from '../../src/linux/libc-unsafe.ts';
@@ -131,7 +131,7 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
       const verdict = processor.verdicts[0]!;
       const isSent = kindOf(verdict) === SEND && restOf(verdict) === 0;
       const expected = memory.slice(SLOT, SLOT + frame.length);
-      if (isSent) caching.sent(0, detailOf(verdict));
+      if (isSent) caching.sent(0);
       caching.settle(true);
       director.outbox.length = 0;
       director.segments.length = 0;
