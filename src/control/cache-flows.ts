@@ -54,9 +54,6 @@ export class FlowCaching {
   readonly #hopHigh: Int32Array;
   readonly #hopLow: Int32Array;
   readonly #free: number[];
-  /** Rows that were lifted: they are not laid again before two ticks are over. */
-  #resting: number[] = [];
-  #rested: number[] = [];
   /** Sides that shall have rows as soon as the ring is empty, and the arms that they came in on. */
   readonly #waiting = new Int32Array(MOST_WAITING);
   readonly #waitingArms = new Uint8Array(MOST_WAITING);
@@ -130,9 +127,6 @@ export class FlowCaching {
 
   /** What is due every few milliseconds. */
   tick(nowMs: number): void {
-    this.#free.push(...this.#rested);
-    this.#rested = this.#resting;
-    this.#resting = [];
     this.#followWays();
     this.#sweep(nowMs);
     this.counts.publish(this.#reals);
@@ -235,10 +229,10 @@ export class FlowCaching {
     const row = (this.#rowOf[side] as number) - 1;
     this.#seen[side] = 0;
     if (row < 0) return;
-    this.#cache.lift(row, this.#keyOf(side));
+    this.#cache.lift(this.#keyOf(side));
     this.#rowOf[side] = 0;
     this.#sideOf[row] = -1;
-    this.#resting.push(row);
+    this.#free.push(row);
     if (this.#rowOf[side ^ 1] === 0) this.#cached--;
   }
 

@@ -41,9 +41,10 @@ import type { Instruction } from './socket-filter.ts';
 
 /** Descriptors of the cache's maps. */
 export interface CacheMaps {
-  /** From a packet's key to the number of its row. */
-  readonly keys: number;
+  /** From a packet's key to its row. */
   readonly rows: number;
+  /** By number of row: when its latest frame came, in units of 2^20 ns of CLOCK_MONOTONIC. */
+  readonly seen: number;
   readonly sides: number;
   readonly pairs: number;
 }
@@ -54,8 +55,7 @@ export const KEY_BYTES = 16;
 /** What becomes of one direction of one flow; words of this host unless said otherwise. */
 export const ROW_BYTES = 96;
 export const ROW = {
-  /** When the latest frame came, in units of 2^20 ns of CLOCK_MONOTONIC. */
-  seen: 0,
+  number: 0,
   /** The row is good as long as its side has the same epoch. */
   epoch: 4,
   side: 8,
@@ -76,7 +76,7 @@ export const ROW = {
   headerDelta: 64,
   addressDelta: 68,
   portDelta: 72,
-  /** The key again: what led here may have become another one's in between. */
+  /** The key again: the kernel may have given the row to another one while it is read. */
   key: 76,
 } as const;
 
@@ -147,7 +147,7 @@ export const forwarderLines = (maps: CacheMaps): Line[] => [
 ];
 
 /** Goes on with the row in R7, its side in R8, the length in R9, or at `miss`; R6 is the frame. */
-function judge({ keys, rows, sides }: CacheMaps): Line[] {
+function judge({ rows, sides }: CacheMaps): Line[] {
   return [
     move(R6, R1),
     load(WORD, R0, R6, PACKET_TYPE),
@@ -161,9 +161,7 @@ function judge({ keys, rows, sides }: CacheMaps): Line[] {
     ...checkPlain(),
     store(WORD, FRAME, PROTOCOL_WORD, R2),
     store(WORD, FRAME, HEADERS, R3),
-    ...lookUp(keys, KEY),
-    load(WORD, R0, R0, 0),
-    ...lookUpIndex(rows),
+    ...lookUp(rows, KEY),
     move(R7, R0),
     ...[0, 4, 8, 12].flatMap((at) => [
       load(WORD, R0, R7, ROW.key + at),
@@ -264,14 +262,17 @@ function checkHop(): Line[] {
   ];
 }
 
-function count({ pairs }: CacheMaps): Line[] {
+function count({ seen, pairs }: CacheMaps): Line[] {
   return [
-    call(HELPER.coarseTime),
-    alu('right', R0, 20),
-    store(WORD, R7, ROW.seen, R0),
     set(R1, 1),
     addAtomically(R8, 8, R1),
     addAtomically(R8, 16, R9),
+    load(WORD, R0, R7, ROW.number),
+    ...lookUpIndex(seen),
+    move(R8, R0),
+    call(HELPER.coarseTime),
+    alu('right', R0, 20),
+    store(WORD, R8, 0, R0),
     load(WORD, R0, R7, ROW.pair),
     ...lookUpIndex(pairs),
     set(R1, 1),

@@ -1,7 +1,7 @@
 // The flow cache: the kernel repeats what the director has decided of a flow. A program at the
-// ingress of each arm sends the flow's frames on before they reach user space; their rows, and what
-// the program counts, lie in maps that this process sees as memory. See flow-cache-programs.ts for
-// the programs, and native-notes/ for the order in which the kernel runs them.
+// ingress of each arm sends the flow's frames on before they reach user space; what it counts, and
+// when, lies in memory that this process sees too. See flow-cache-programs.ts for the programs, and
+// native-notes/flow-cache.md for the order in which the kernel runs them.
 import {
   attachToIngress,
   attachToSocket,
@@ -69,10 +69,10 @@ export interface FlowCache {
   readonly maps: CacheMaps;
   /** Rows in all; a row is one direction of a flow. */
   readonly capacity: number;
-  /** Lays a row, free or this key's, and lets the kernel use it; false if there is no room. */
+  /** Gives the kernel a row for a key, in place of any it has; false if there is no room. */
   lay(row: number, key: FlowKey, what: Repetition): boolean;
-  /** Takes a row from the kernel. A program that runs just now may still read it. */
-  lift(row: number, key: FlowKey): void;
+  /** Takes the row of a key away. A program that runs just now may still read it. */
+  lift(key: FlowKey): void;
   /** Milliseconds since the row's latest frame, or since it was laid. */
   idleMs(row: number): number;
   /** From now on the rows of a real are good for nothing, until they are laid anew. */
@@ -92,7 +92,9 @@ export interface FlowCacheOptions {
   readonly capacity: number;
 }
 
-const ROW_WORDS = ROW_BYTES / 4;
+/** The least that an array of the kernel's has for an entry. */
+const SEEN_BYTES = 8;
+const SEEN_WORDS = SEEN_BYTES / 4;
 const SIDE_WORDS = SIDE_BYTES / 4;
 const PAIR_WORDS = PAIR_BYTES / 4;
 /** The unit of a row's time, in milliseconds: 2^20 ns. */
@@ -123,22 +125,20 @@ function openWith(
   const bpf = openBpf(libc, releases);
   const array = (name: string, valueBytes: number, entries: number) =>
     createMappedArray(bpf, { name, valueBytes, entries }, releases);
-  const hash = { name: 'furiwake_keys', keyBytes: KEY_BYTES, valueBytes: 8, entries: capacity };
-  const keys = createHash(bpf, hash, releases);
-  const rows = array('furiwake_rows', ROW_BYTES, capacity);
+  const layout = { name: 'furiwake_rows', keyBytes: KEY_BYTES, valueBytes: ROW_BYTES };
+  const rows = createHash(bpf, { ...layout, entries: capacity }, releases);
+  const seen = array('furiwake_seen', SEEN_BYTES, capacity);
   const sides = array('furiwake_sides', SIDE_BYTES, reals * 2);
   const pairs = array('furiwake_pairs', PAIR_BYTES, arms.length * arms.length);
-  const maps: CacheMaps = { keys, rows: rows.fd, sides: sides.fd, pairs: pairs.fd };
+  const maps: CacheMaps = { rows, seen: seen.fd, sides: sides.fd, pairs: pairs.fd };
   const forwarder = assemble(forwarderLines(maps));
   const program = loadProgram(bpf, SCHED_CLS, 'furiwake_send', forwarder, releases);
   for (const { interfaceIndex } of arms) attachToIngress(bpf, program, interfaceIndex, releases);
-  const [rowBytes, rowWords] = [new DataView(rows.view), new Int32Array(rows.view)];
+  const seenWords = new Int32Array(seen.view);
   const sideWords = new Int32Array(sides.view);
   const pairWords = new Int32Array(pairs.view);
-  // A row that is all zero is good for nothing.
-  for (let side = 0; side < reals * 2; side++) sideWords[side * SIDE_WORDS] = 1;
   const key = new DataView(new ArrayBuffer(KEY_BYTES));
-  const value = new DataView(new ArrayBuffer(8));
+  const bytes = new DataView(new ArrayBuffer(ROW_BYTES));
   const pairAt = (from: number, to: number) => (from * arms.length + to) * PAIR_WORDS;
   const sideAt = (real: number, reply: number) => (real * 2 + reply) * SIDE_WORDS;
   return {
@@ -147,31 +147,23 @@ function openWith(
     capacity,
     lay(row, of, what) {
       const side = what.real * 2 + what.reply;
-      const at = row * ROW_BYTES;
-      // Until all is written, it is good for nothing.
-      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, 0);
-      layWords(rowBytes, at, what);
-      rowBytes.setInt32(at + ROW.seen, unitsNow() | 0, true);
-      rowBytes.setInt32(at + ROW.side, side, true);
-      rowBytes.setInt32(at + ROW.fromInterface, interfaceOf(arms, what.fromArm), true);
-      rowBytes.setInt32(at + ROW.toInterface, interfaceOf(arms, what.toArm), true);
-      rowBytes.setInt32(at + ROW.pair, what.fromArm * arms.length + what.toArm, true);
-      layKey(rowBytes, at + ROW.key, of);
-      const epoch = sideWords[side * SIDE_WORDS] as number;
-      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, epoch);
+      seenWords[row * SEEN_WORDS] = unitsNow() | 0;
+      layWords(bytes, what);
+      bytes.setInt32(ROW.number, row, true);
+      bytes.setInt32(ROW.epoch, sideWords[side * SIDE_WORDS] as number, true);
+      bytes.setInt32(ROW.side, side, true);
+      bytes.setInt32(ROW.fromInterface, interfaceOf(arms, what.fromArm), true);
+      bytes.setInt32(ROW.toInterface, interfaceOf(arms, what.toArm), true);
+      bytes.setInt32(ROW.pair, what.fromArm * arms.length + what.toArm, true);
+      layKey(bytes, ROW.key, of);
       layKey(key, 0, of);
-      value.setInt32(0, row, true);
-      return updateElement(bpf, keys, bytesOf(key), bytesOf(value));
+      return updateElement(bpf, rows, bytesOf(key), bytesOf(bytes));
     },
-    lift(row, of) {
-      Atomics.store(rowWords, row * ROW_WORDS + ROW.epoch / 4, 0);
+    lift(of) {
       layKey(key, 0, of);
-      deleteElement(bpf, keys, bytesOf(key));
+      deleteElement(bpf, rows, bytesOf(key));
     },
-    idleMs(row) {
-      const units = rowWords[row * ROW_WORDS + ROW.seen / 4] as number;
-      return ((unitsNow() - units) >>> 0) * UNIT_MS;
-    },
+    idleMs: (row) => ((unitsNow() - (seenWords[row * SEEN_WORDS] as number)) >>> 0) * UNIT_MS,
     outdate(real) {
       for (const reply of [0, 1]) Atomics.add(sideWords, sideAt(real, reply), 1);
     },
@@ -202,23 +194,23 @@ export function filterSocket(
 }
 
 /** What the row says of the frame itself. */
-function layWords(bytes: DataView, at: number, what: Repetition): void {
+function layWords(bytes: DataView, what: Repetition): void {
   const { deltas, rewrites } = what;
-  bytes.setInt32(at + ROW.flags, rewrites ? REWRITE | (what.reply ? 0 : STATION) : 0, true);
-  bytes.setInt32(at + ROW.limit, what.limit, true);
+  bytes.setInt32(ROW.flags, rewrites ? REWRITE | (what.reply ? 0 : STATION) : 0, true);
+  bytes.setInt32(ROW.limit, what.limit, true);
   for (let word = 0; word < 3; word++) {
-    bytes.setInt32(at + ROW.macs + 4 * word, what.macs[word] as number);
+    bytes.setInt32(ROW.macs + 4 * word, what.macs[word] as number);
   }
-  bytes.setInt32(at + ROW.station, what.stationHigh);
-  bytes.setUint16(at + ROW.station + 4, what.stationLow);
-  bytes.setInt32(at + ROW.addresses, what.source);
-  bytes.setInt32(at + ROW.addresses + 4, what.destination);
-  bytes.setInt32(at + ROW.addresses + 8, what.ports);
+  bytes.setInt32(ROW.station, what.stationHigh);
+  bytes.setUint16(ROW.station + 4, what.stationLow);
+  bytes.setInt32(ROW.addresses, what.source);
+  bytes.setInt32(ROW.addresses + 4, what.destination);
+  bytes.setInt32(ROW.addresses + 8, what.ports);
   const address = deltas & 0xffff;
   const ports = fold((deltas >>> 16) + (~address & 0xffff));
-  bytes.setInt32(at + ROW.headerDelta, swap16(fold(address + TTL_DELTA)), true);
-  bytes.setInt32(at + ROW.addressDelta, swap16(address), true);
-  bytes.setInt32(at + ROW.portDelta, swap16(ports), true);
+  bytes.setInt32(ROW.headerDelta, swap16(fold(address + TTL_DELTA)), true);
+  bytes.setInt32(ROW.addressDelta, swap16(address), true);
+  bytes.setInt32(ROW.portDelta, swap16(ports), true);
 }
 
 const fold = (sum: number): number => (sum & 0xffff) + (sum >>> 16);
