@@ -1,8 +1,10 @@
 // The commands of `furiwake lab`. Each is a few lines here and a file of its own; what builds
 // namespaces is loaded only by the command that does.
+
 import { Argument, type Command, Option } from 'commander';
 import { OperatorError } from '../src/cli/errors.ts';
 import { wrap } from '../src/cli/output.ts';
+import type { DatapathName } from '../src/config/config.ts';
 import { CommandError } from './net/command.ts';
 import { UsageError } from './requirements.ts';
 import { BREAKS, type Break } from './topologies/breaks.ts';
@@ -57,7 +59,7 @@ function addDemo(lab: Command): void {
 }
 
 interface DemoFlags {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly keep?: string;
   readonly json?: true;
 }
@@ -76,7 +78,7 @@ async function demo(flags: DemoFlags, command: Command): Promise<void> {
 
 interface VerifyFlags {
   readonly break?: string;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly keep?: string;
   readonly quick?: true;
   readonly from?: string;
@@ -115,7 +117,7 @@ async function verify(topology: TopologyName | undefined, flags: VerifyFlags): P
 interface ThroughputFlags {
   readonly seconds: number;
   readonly rounds: number;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly keep?: string;
   readonly json?: true;
 }
@@ -222,7 +224,7 @@ function addCompare(lab: Command): void {
 
 interface UpFlags {
   readonly break?: string;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly director: boolean;
 }
 

@@ -1,8 +1,10 @@
 // `furiwake lab`: everything in one go. Both topologies are drawn, built and proved from captures,
 // then DSR and NAT are measured in turns, and one table closes it. Good only if every claim holds
 // and captures confirm the counters.
+
 import { join } from 'node:path';
 import { type Colours, coloursFor, left, right, table } from '../src/cli/output.ts';
+import type { DatapathName } from '../src/config/config.ts';
 import { requireLab } from './requirements.ts';
 import { keepFile, makeResultsDirectory } from './results-directory.ts';
 import { gigabits, renderThroughput, share } from './throughput/render.ts';
@@ -12,7 +14,7 @@ import { renderVerification } from './verify/render.ts';
 import { type Verification, verifyTopology } from './verify/run-verify.ts';
 
 export interface DemoOptions {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly json: boolean;
   /** Where captures and figures go; `lab-results/TIME-demo` unless given. */
   readonly keep?: string | undefined;

@@ -1,5 +1,6 @@
 // A whole lab at work: a topology that is built, its servers, a mistake if one is asked for, and
 // the director. What verify, the demo, the benchmarks and `lab up` all start from.
+import type { DatapathName } from '../src/config/config.ts';
 import { startDecap } from './hosts/decap.ts';
 import { type Director, startDirector } from './hosts/director.ts';
 import { startIperf3 } from './hosts/iperf3.ts';
@@ -21,7 +22,7 @@ import {
 export interface StartOptions {
   readonly topology: TopologyName;
   /** `ring` unless given. */
-  readonly datapath?: 'ring' | 'tc' | 'cap';
+  readonly datapath?: DatapathName;
   /** Name of a break of the topology. */
   readonly breakName?: string | undefined;
   /** `on` unless given; always `off` for the datapath `cap`, which gets no offload metadata. */

@@ -1,8 +1,10 @@
 // `furiwake lab throughput`: both topologies side by side, so that DSR and NAT take turns under the
 // same conditions. First the recorded transfers, which also warm both directors up, then rounds.
+
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { coloursFor } from '../../src/cli/output.ts';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Progress, type ProgressOptions, SILENT, startProgress } from '../progress.ts';
 import { requireLab } from '../requirements.ts';
 import { keepFile, makeResultsDirectory } from '../results-directory.ts';
@@ -21,14 +23,14 @@ import {
 } from './transfers.ts';
 
 export interface ThroughputOptions extends MeasureOptions {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly json: boolean;
   /** Where captures and figures go; `lab-results/TIME-throughput` unless given. */
   readonly keep?: string | undefined;
 }
 
 export interface ThroughputResult extends MeasureOptions {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** Of all hosts; the datapath `cap` needs them off. */
   readonly offloads: 'on' | 'off';
   readonly conditions: { readonly kernel: string; readonly cpus: number; readonly node: string };
@@ -85,10 +87,7 @@ export async function measureThroughput(
   return result;
 }
 
-async function withLabs<T>(
-  datapath: 'ring' | 'tc' | 'cap',
-  action: (labs: Labs) => Promise<T>,
-): Promise<T> {
+async function withLabs<T>(datapath: DatapathName, action: (labs: Labs) => Promise<T>): Promise<T> {
   const dsr = await startLab({ topology: 'dsr', datapath });
   try {
     const nat = await startLab({ topology: 'nat', datapath });

@@ -1,9 +1,11 @@
 // The director's configuration for a topology, as the YAML that a user would write.
+
 import { stringify } from 'yaml';
+import type { DatapathName } from '../../src/config/config.ts';
 import { addressOf, directorOf, realsOf, type Topology } from './topology.ts';
 
 export interface ConfigOptions {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** Path of the API's Unix socket. */
   readonly socket: string;
   readonly guard?: 'auto' | 'off';

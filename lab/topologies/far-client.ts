@@ -15,7 +15,9 @@
 // nobody clamps them: the only help is an ICMP error that finds its way. r4 is no neighbour of the
 // director; the router `inner` answers ARP for it. The director's own kernel forwards too, and
 // knows the way to the client: what the guard leaves to it must do no harm.
+
 import { stringify } from 'yaml';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';
 
 export const FAR_DSR_VIP = '198.51.100.100';
@@ -101,7 +103,7 @@ export const FAR_CLIENT: Network = {
 };
 
 /** The director's configuration: web and iperf3 on each VIP. */
-export function farClientConfig(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
+export function farClientConfig(socket: string, datapath: DatapathName): string {
   const groups = [
     { name: 'dsr', vip: FAR_DSR_VIP, method: 'dsr', reals: ['198.51.100.11', '198.51.100.12'] },
     { name: 'nat', vip: FAR_NAT_VIP, method: 'nat', reals: ['10.77.0.13'] },

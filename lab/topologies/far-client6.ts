@@ -8,7 +8,9 @@
 //
 // r3 is reached by fullnat too. As in far-client, both ends announce longer segments than the way
 // carries.
+
 import { stringify } from 'yaml';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';
 
 export const FAR6_DSR_VIP = '2001:db8:3::99';
@@ -67,7 +69,7 @@ export const FAR_CLIENT6: Network = {
 };
 
 /** The director's configuration: web and iperf3 on each VIP. */
-export function farClient6Config(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
+export function farClient6Config(socket: string, datapath: DatapathName): string {
   const groups = [
     {
       ...{ name: 'dsr', vip: FAR6_DSR_VIP, method: 'dsr' },

@@ -1,6 +1,8 @@
 // Several VIPs, a prefix of them, ports in lists and ranges, and SCTP: one director with a DSR real
 // outside and two NAT reals inside, the client a neighbour outside.
+
 import { stringify } from 'yaml';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, macFor, type Network } from './topology.ts';
 
 /** Both are on the DSR real's `lo`. */
@@ -44,7 +46,7 @@ export const MANY_PORTS: Network = {
   ],
 };
 
-export function manyPortsConfig(socket: string, datapath: 'ring' | 'tc' | 'cap'): string {
+export function manyPortsConfig(socket: string, datapath: DatapathName): string {
   const r1 = { method: 'dsr', reals: ['198.51.100.11'] };
   const r2 = { method: 'nat', reals: ['10.77.0.12'] };
   const sctp = { protocol: 'sctp', port: SCTP_PORT };

@@ -9,7 +9,9 @@
 // No kernel here needs a tunnel device: the reals run `furiwake decap`. r1's router is named in the
 // configuration, r2's is found by the director host's own route. r2 announces longer segments than
 // its network can carry (`advmss`): the only help is an ICMP error that finds its way.
+
 import { stringify } from 'yaml';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';
 
 export const WEST_MTU = 1400;
@@ -90,7 +92,7 @@ export function tunnelLab(family: 4 | 6): TunnelLab {
 export function tunnelConfig(
   { vips, reals: [near, far], routers }: TunnelLab,
   socket: string,
-  datapath: 'ring' | 'tc' | 'cap',
+  datapath: DatapathName,
 ): string {
   const reals = [{ address: near, gateway: routers[0] }, far];
   const kinds = [

@@ -1,10 +1,12 @@
 // `furiwake lab verify`: builds a topology, records at every point, sends real traffic, first with
 // the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
 // director, so that its first ARP request is in the captures too.
+
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../src/cli/errors.ts';
 import { coloursFor } from '../../src/cli/output.ts';
+import type { DatapathName } from '../../src/config/config.ts';
 import { type Director, startDirector } from '../hosts/director.ts';
 import { UsageError } from '../requirements.ts';
 import { keepFile, makeDirectory } from '../results-directory.ts';
@@ -30,7 +32,7 @@ import { addReports, FULL_TRAFFIC, QUICK_TRAFFIC, sendTraffic } from './traffic.
 export interface VerifyOptions {
   readonly topology: TopologyName;
   readonly breakName?: string | undefined;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** Where the captures go; `lab-results/TIME-verify-TOPOLOGY` unless given. */
   readonly keep?: string | undefined;
   /** One phase instead of two, and less traffic in it. */
@@ -40,7 +42,7 @@ export interface VerifyOptions {
 export interface Verification {
   readonly topology: TopologyName;
   readonly breakName: string | null;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** True if every claim holds; a claim that was not tested does not. */
   readonly holds: boolean;
   readonly claims: readonly Claim[];
@@ -139,7 +141,7 @@ function makeForThisRun(directory: string): () => void {
 
 /** What stays the same through all phases of a run. */
 interface Run extends PhaseLab {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly quick: boolean;
 }
 

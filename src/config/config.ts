@@ -109,11 +109,13 @@ export interface RetiredSource {
   readonly worker: number | undefined;
 }
 
+export type DatapathName = 'ring' | 'tc' | 'cap';
+
 export interface Config {
   /** Path of the file, as given. */
   readonly file: string;
   readonly interfaces: readonly string[];
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** Threads that the flows are shared out among, by client. */
   readonly workers: number;
   /** `auto`: a guard if the process may, else the start-up check. `off`: the start-up check. */

@@ -1,5 +1,6 @@
 // What control and the data plane say to each other. The same messages go to a worker thread
 // (ring) and to a child process (cap); only the way they travel differs.
+import type { DatapathName } from '../config/config.ts';
 import type { Arm, LinkState } from '../datapath/datapath.ts';
 import type { Share } from '../datapath/ring-unsafe.ts';
 import type { CounterRoom } from '../director/counters.ts';
@@ -8,7 +9,7 @@ import type { FlowStatus } from './status.ts';
 
 /** Everything a data plane needs to start. */
 export interface DataPlaneStart {
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   readonly arms: readonly Arm[];
   readonly ringSlots: number;
   readonly maximumFlows: number;

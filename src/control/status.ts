@@ -1,6 +1,7 @@
 // What the API answers: the state of a running director, in plain JSON.
 
 import type {
+  DatapathName,
   DrainConfig,
   ServiceConfig,
   ThresholdsConfig,
@@ -82,7 +83,7 @@ export interface Status {
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly uptimeMs: number;
-  readonly datapath: 'ring' | 'tc' | 'cap';
+  readonly datapath: DatapathName;
   /** One for each worker, so that an uneven share of the load is seen. */
   readonly workers: readonly WorkerStatus[];
   readonly guard: 'nft' | 'none';

@@ -2,7 +2,9 @@
 // tunnels on the ring. The kernels of reals behind tunnels need no tunnel device: `furiwake decap`
 // takes the packets out, one by one, in Node; that counts in the machine's processor time, not in
 // the balancer's own.
+
 import { readFileSync } from 'node:fs';
+import type { DatapathName } from '../../../src/config/config.ts';
 import { rawSocketProblem } from '../../../src/linux/raw-socket-unsafe.ts';
 import { startDecap } from '../../hosts/decap.ts';
 import { type Director, startDirector } from '../../hosts/director.ts';
@@ -10,8 +12,6 @@ import { TOPOLOGIES } from '../../topologies/build.ts';
 import { realsOf } from '../../topologies/topology.ts';
 import type { Path } from '../path.ts';
 import { type Balancer, comparing, pathOf } from './open-path.ts';
-
-type Datapath = 'ring' | 'tc' | 'cap';
 
 const METHODS = {
   dsr: {
@@ -39,7 +39,7 @@ const DATAPATHS = {
 /** libpcap says nothing of unfinished checksums and of super-frames: there must be none. */
 const OFFLOADS = { ring: 'on', tc: 'on', cap: 'off' } as const;
 
-export function furiwakePath(method: 'dsr' | 'nat', datapath: Datapath): Path {
+export function furiwakePath(method: 'dsr' | 'nat', datapath: DatapathName): Path {
   return pathOf({
     name: `furiwake-${method}-${datapath}`,
     title: METHODS[method].title + DATAPATHS[datapath].title,
