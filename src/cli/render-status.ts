@@ -217,7 +217,7 @@ function renderTotals(status: Status, colours: Colours): string {
 function cacheLines({ datapath, totals }: Status, colours: Colours): string[] {
   if (datapath !== 'tc') return [];
   const parts = [
-    `${number(totals.cachedFlows)} flows repeated by the kernel`,
+    `${number(totals.cachedFlows)} ${totals.cachedFlows === 1 ? 'flow' : 'flows'} repeated by the kernel`,
     `${count(totals.cachedFrames)} of the frames sent on`,
   ];
   return [`${colours.dim('cache ')}  ${parts.join(', ')}`];

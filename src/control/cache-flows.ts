@@ -267,7 +267,7 @@ export class FlowCaching {
       if (side < 0) continue;
       const idleMs = this.#cache.idleMs(this.#hand);
       this.#keepAlive(side >> 1, (nowMs - idleMs) | 0);
-      if (idleMs > IDLE_MS) this.#lift(side);
+      if (idleMs > IDLE_MS || !this.#lasts(side >> 1)) this.#lift(side);
     }
   }
 

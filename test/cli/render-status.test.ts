@@ -172,6 +172,14 @@ it('names what left the source pool while flows go by it', () => {
   expect(renderStatus(QUIET_STATUS, undefined, PLAIN)).not.toContain('left the pool');
 });
 
+it('says what the kernel repeats, where it may', () => {
+  const totals = { ...QUIET_STATUS.totals, cachedFlows: 1, cachedFrames: 12_345 };
+  const line = '\ncache   1 flow repeated by the kernel, 12.3k of the frames sent on\n';
+  const status = { ...QUIET_STATUS, totals, datapath: 'tc' } as const;
+  expect(renderStatus(status, undefined, PLAIN)).toContain(line);
+  expect(renderStatus({ ...status, datapath: 'ring' }, undefined, PLAIN)).not.toContain('cache ');
+});
+
 it('says what clients may have, and how many are counted', () => {
   const [service] = QUIET_STATUS.services;
   const limits = { flowsPerClient: 500, newFlowsPerSecond: 50, prefix: 32, prefix6: 64 };
