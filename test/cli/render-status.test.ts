@@ -174,7 +174,7 @@ it('names what left the source pool while flows go by it', () => {
 
 it('says what the kernel repeats, where it may', () => {
   const totals = { ...QUIET_STATUS.totals, cachedFlows: 1, cachedFrames: 12_345 };
-  const line = '\ncache   1 flow repeated by the kernel, 12.3k of the frames sent on\n';
+  const line = '\ncache   1 flow repeated by the kernel, 12,345 of the frames sent on\n';
   const status = { ...QUIET_STATUS, totals, datapath: 'tc' } as const;
   expect(renderStatus(status, undefined, PLAIN)).toContain(line);
   expect(renderStatus({ ...status, datapath: 'ring' }, undefined, PLAIN)).not.toContain('cache ');
