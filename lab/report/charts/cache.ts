@@ -15,7 +15,7 @@ export function cacheChart(points: readonly CachePoint[]): Chart {
   const counts = [...new Set(points.map(({ proxies }) => proxies))].sort((a, b) => a - b);
   const ways = WORKLOAD_PATHS.filter((way) => points.some(({ path }) => path === way));
   const option: EChartsOption = {
-    grid: { left: 46, right: 8, top: 28, bottom: 44 },
+    grid: { left: 46, right: 8, top: 48, bottom: 44 },
     legend: {
       ...{ top: 0, right: 0, itemWidth: 12, itemHeight: 12, icon: 'rect', silent: true },
       ...{ backgroundColor: 'transparent', borderColor: 'transparent' },
