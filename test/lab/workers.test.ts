@@ -1,6 +1,6 @@
 // Two workers under real traffic: each carries flows, every connection works by DSR and by NAT, and
 // no packet comes to the worker that does not know its flow, neither before nor after the link was
-// down.
+// down; and by tc the kernel repeats what either of them has decided.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';
@@ -29,12 +29,12 @@ const WAYS = [
   { vip: NAT_VIP, clientOf: natClient },
 ];
 
-function config(socket: string): string {
+const configOn = (datapath: 'ring' | 'tc') => (socket: string) => {
   const both = { reals: REALS, protocol: 'tcp' };
   const web = { ...both, port: 80, scheduler: 'rr' };
   const iperf = { ...both, port: 5201, scheduler: 'sh' };
   return stringify({
-    ...{ interfaces: ['eth0', 'eth1'], workers: 2, socket },
+    ...{ interfaces: ['eth0', 'eth1'], workers: 2, datapath, socket },
     sourcePool: { addresses: ['10.77.0.201', '10.77.0.202'] },
     services: {
       'dsr-web': { vip: DSR_VIP, method: 'dsr', ...web },
@@ -46,12 +46,14 @@ function config(socket: string): string {
       'nat-iperf-udp': { vip: NAT_VIP, method: 'nat', ...iperf, protocol: 'udp' },
     },
   });
-}
+};
 
 /** For iperf3: a hundred, of several fragments each. */
 const DATAGRAMS = { bytes: 400_000, payloadBytes: 4000, bitsPerSecond: 8_000_000, seconds: 10 };
 
-describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
+const title = `two workers by %s ${reason ?? ''}`;
+
+describe.skipIf(reason !== undefined).each(['ring', 'tc'] as const)(title, (datapath) => {
   let lab: Lab;
   let director: Director;
 
@@ -88,7 +90,7 @@ describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
       await startNginx(lab, name);
       await startIperf3(lab, name, '0.0.0.0');
     }
-    director = await startDirectorWith(lab, THREE_WAYS, config);
+    director = await startDirectorWith(lab, THREE_WAYS, configOn(datapath));
   });
   afterAll(() => lab?.close());
 
@@ -116,7 +118,10 @@ describe.skipIf(reason !== undefined)(`two workers ${reason ?? ''}`, () => {
         expect(receivedBytes).toBeGreaterThan(1_000_000);
       }
     }
-    expect((await director.status()).drops).toEqual({});
+    const { drops, totals } = await director.status();
+    expect(drops).toEqual({});
+    if (datapath === 'tc') expect(totals.cachedFrames).toBeGreaterThan(totals.sentFrames / 2);
+    else expect(totals.cachedFrames).toBe(0);
   });
 
   it('brings the fragments of a datagram to the worker of its flow', async () => {
