@@ -65,7 +65,8 @@ async function record(open: OpenPath, directory: string): Promise<CaptureSet> {
       { offloads: 'off' },
       { send: () => sendTraffic(lab, topology, plan) },
     );
-    const datapath = open.path.name.endsWith('-cap') ? 'cap' : 'ring';
+    const { name } = open.path;
+    const datapath = (['tc', 'cap'] as const).find((end) => name.endsWith(`-${end}`)) ?? 'ring';
     const facts = { breakName: null, datapath, createdAt, points, traffic } as const;
     const manifest = manifestOf(topology, facts);
     keepFile(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);

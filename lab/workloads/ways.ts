@@ -17,8 +17,10 @@ export function datapathOf(path: WorkloadPath): 'ring' | 'tc' | undefined {
 
 /** Ways of one group come one after the other, so that a director serves two before it ends. */
 const GROUPS: readonly (readonly WorkloadPath[])[] = [
-  ...[['direct', 'spread'] as const, ['dsr', 'nat'] as const],
-  ...[['dsr-tc', 'nat-tc'] as const, ['fwd'] as const],
+  ['direct', 'spread'],
+  ['dsr', 'nat'],
+  ['dsr-tc', 'nat-tc'],
+  ['fwd'],
 ];
 /** For four groups: each step is another distance from the last (1, 2, 3): no pair meets twice. */
 const STEPS = [0, 1, 3, 2] as const;

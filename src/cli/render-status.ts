@@ -216,8 +216,9 @@ function renderTotals(status: Status, colours: Colours): string {
 /** What the kernel does by itself, where it may. */
 function cacheLines({ datapath, totals }: Status, colours: Colours): string[] {
   if (datapath !== 'tc') return [];
+  const flows = totals.cachedFlows === 1 ? 'flow' : 'flows';
   const parts = [
-    `${number(totals.cachedFlows)} ${totals.cachedFlows === 1 ? 'flow' : 'flows'} repeated by the kernel`,
+    `${number(totals.cachedFlows)} ${flows} repeated by the kernel`,
     `${count(totals.cachedFrames)} of the frames sent on`,
   ];
   return [`${colours.dim('cache ')}  ${parts.join(', ')}`];
