@@ -1,7 +1,6 @@
 // Where frames come from and go to. A datapath has one or more arms (interfaces); it fills one
 // batch at a time from one arm, the director decides in place, and the same bytes go out.
 // Four steps, in this order, for ever: receive, (process), send each, flush.
-
 import type { Ipv6 } from '../wire/address.ts';
 
 /** Frames in one batch; sendmmsg and the ring gain nothing beyond this (measured). */

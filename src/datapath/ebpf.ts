@@ -64,7 +64,7 @@ export const aluBy = (what: Alu, to: number, from: number): Operation => ({
 /** From network byte order to the processor's, for 16 bits. */
 export const fromNetwork16 = (to: number): Operation => ({ code: 0xdc, to, operand: 16 });
 
-const TEST = { always: 0x00, equal: 0x10, greater: 0x20, anyBit: 0x40, unequal: 0x50 } as const;
+const TEST = { equal: 0x10, greater: 0x20, anyBit: 0x40, unequal: 0x50 } as const;
 export type Test = keyof typeof TEST;
 /** Goes to the label if the low 32 bits of a register are so, without a sign. */
 export const jumpIf = (
@@ -99,9 +99,8 @@ export function assemble(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
     else operations.push(line);
   }
   const view = new DataView(new ArrayBuffer(operations.length * 8));
-  for (const [index, { code, to = 0, from = 0, label, operand = 0, ...rest }] of [
-    ...operations.entries(),
-  ]) {
+  for (const [index, operation] of operations.entries()) {
+    const { code, to = 0, from = 0, label, operand = 0, ...rest } = operation;
     const at = index * 8;
     const target = label === undefined ? index + 1 : labels.get(label);
     if (target === undefined) throw new Error(`no label ${label}`);
@@ -126,18 +125,20 @@ const ABOUT = 0xfffff000;
 /** Where struct __sk_buff has it: the type of packet, the VLAN tag, whether there is one. */
 const FIELD_OF: Readonly<Record<number, number>> = { 4: 4, 44: 24, 48: 20 };
 
+/** The label of one instruction of a classic program. */
+export const placeOf = (index: number): string => `classic ${index}`;
+
 /**
  * The same program as eBPF, which may stand behind other instructions. The context is in R6; R0
  * holds the accumulator, R7 the index. It ends by itself.
  * @throws RangeError for an instruction that socket-filter.ts has no use for
  */
 export function fromClassic(program: readonly Instruction[]): Line[] {
-  const place = (index: number) => `classic ${index}`;
   return program.flatMap(([code, ifTrue, ifFalse, operand], index): Line[] => {
     const next = index + 1;
     const body = (): Line[] => {
       if (code === RETURN) return [set(R0, operand), exit];
-      if (code === JUMP) return [jump(place(next + operand))];
+      if (code === JUMP) return [jump(placeOf(next + operand))];
       if (code === LOAD_LENGTH) return [load(WORD, R0, R6, 0)];
       if (code === AND) return [{ code: AND, to: R0, operand }];
       if (code === LOAD_INDEXED) return [{ code, from: R7, operand }];
@@ -151,11 +152,11 @@ export function fromClassic(program: readonly Instruction[]): Line[] {
         if (field !== undefined) return [load(WORD, R0, R6, field)];
       } else if ((code & 0x0f) === JUMP) {
         // The class of jumps that look at 32 bits.
-        const there = { code: code ^ 0x03, to: R0, operand, label: place(next + ifTrue) };
-        return [there, jump(place(next + ifFalse))];
+        const there = { code: code ^ 0x03, to: R0, operand, label: placeOf(next + ifTrue) };
+        return [there, jump(placeOf(next + ifFalse))];
       }
       throw new RangeError(`classic BPF ${code.toString(16)} has no way to eBPF here`);
     };
-    return [place(index), ...body()];
+    return [placeOf(index), ...body()];
   });
 }

@@ -23,6 +23,7 @@ import {
   load,
   loadMap,
   move,
+  placeOf,
   R0,
   R1,
   R2,
@@ -37,7 +38,7 @@ import {
   store,
   WORD,
 } from './ebpf.ts';
-import type { Instruction } from './socket-filter.ts';
+import { type Instruction, LENGTH_TEST } from './socket-filter.ts';
 
 /** Descriptors of the cache's maps. */
 export interface CacheMaps {
@@ -80,6 +81,9 @@ export const ROW = {
   key: 76,
 } as const;
 
+/** Shorter frames, as of a datagram of a few bytes that nobody padded, are the director's. */
+export const LEAST_FRAME_BYTES = 54;
+
 /** The packet gets other addresses and ports, and one less of time to live. */
 export const REWRITE = 1;
 export const STATION = 2;
@@ -104,7 +108,7 @@ const UDP = 17;
 const ETHERNET_BYTES = 14;
 /** The stack: forty bytes of IPv4 and what follows it, then words of our own. */
 const IP = -40;
-const HEADER_BYTES = 40;
+const HEADER_BYTES = LEAST_FRAME_BYTES - ETHERNET_BYTES;
 const PROTOCOL_WORD = IP + 24;
 const KEY = IP + 12;
 const INDEX = -4;
@@ -119,17 +123,28 @@ const DROP = 2;
 const PSEUDO_HEADER = 0x10;
 const ZERO_STAYS = 0x20;
 
-/** The socket's filter: nothing that the cache will send, else what the classic program lets in. */
-export const filterLines = (maps: CacheMaps, classic: readonly Instruction[]): Line[] => [
-  ...judge(maps),
-  set(R0, 0),
-  exit,
-  'miss',
-  ...fromClassic(classic),
-];
+/**
+ * The socket's filter: nothing that the cache will send, else what the classic program lets in. An
+ * arm has two sockets, so each sees first whether the frame is of a length for it.
+ */
+export function filterLines(maps: CacheMaps, classic: readonly Instruction[]): Line[] {
+  const lines = fromClassic(classic);
+  // Behind the label: the test goes on there.
+  const behindLength = lines.indexOf(placeOf(LENGTH_TEST)) + 1;
+  return [
+    move(R6, R1),
+    ...lines.slice(0, behindLength),
+    ...judge(maps),
+    set(R0, 0),
+    exit,
+    'miss',
+    ...lines.slice(behindLength),
+  ];
+}
 
 /** For the ingress of each arm. */
 export const forwarderLines = (maps: CacheMaps): Line[] => [
+  move(R6, R1),
   ...judge(maps),
   ...count(maps),
   ...rewrite(),
@@ -146,10 +161,9 @@ export const forwarderLines = (maps: CacheMaps): Line[] => [
   exit,
 ];
 
-/** Goes on with the row in R7, its side in R8, the length in R9, or at `miss`; R6 is the frame. */
+/** Of the frame in R6. Goes on with its row in R7, side in R8, length in R9; or at `miss`. */
 function judge({ rows, sides }: CacheMaps): Line[] {
   return [
-    move(R6, R1),
     load(WORD, R0, R6, PACKET_TYPE),
     jumpIf(R0, 'unequal', 0, 'miss'),
     load(WORD, R0, R6, VLAN_PRESENT),

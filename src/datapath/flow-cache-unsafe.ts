@@ -4,7 +4,6 @@
 // native-notes/flow-cache.md for the order in which the kernel runs them.
 import {
   attachToIngress,
-  attachToSocket,
   type Bpf,
   createHash,
   createMappedArray,
@@ -16,7 +15,13 @@ import {
   updateElement,
 } from '../linux/bpf-unsafe.ts';
 import { type Libc, loadLibc } from '../linux/libc-unsafe.ts';
-import { type Releases, releaseAll } from '../linux/packet-socket-unsafe.ts';
+import {
+  attachProgram,
+  openOrRelease,
+  type Releases,
+  releaseAll,
+} from '../linux/packet-socket-unsafe.ts';
+import * as checksum from '../wire/checksum.ts';
 import type { Arm } from './datapath.ts';
 import { assemble } from './ebpf.ts';
 import {
@@ -108,13 +113,7 @@ const TTL_DELTA = 0xfeff;
  * nothing is left open
  */
 export function openFlowCache(options: FlowCacheOptions, libc: Libc = loadLibc()): FlowCache {
-  const releases: Releases = [];
-  try {
-    return openWith(libc, options, releases);
-  } catch (error) {
-    releaseAll(releases);
-    throw error;
-  }
+  return openOrRelease((releases) => openWith(libc, options, releases));
 }
 
 function openWith(
@@ -187,7 +186,7 @@ export function filterSocket(
   try {
     const lines = assemble(filterLines(maps, classic));
     const program = loadProgram(bpf, SOCKET_FILTER, 'furiwake_filter', lines, releases);
-    attachToSocket(bpf, program, socket);
+    attachProgram(bpf.libc, socket, program);
   } finally {
     releaseAll(releases);
   }
@@ -207,13 +206,11 @@ function layWords(bytes: DataView, what: Repetition): void {
   bytes.setInt32(ROW.addresses + 4, what.destination);
   bytes.setInt32(ROW.addresses + 8, what.ports);
   const address = deltas & 0xffff;
-  const ports = fold((deltas >>> 16) + (~address & 0xffff));
-  bytes.setInt32(ROW.headerDelta, swap16(fold(address + TTL_DELTA)), true);
+  const ports = checksum.fold((deltas >>> 16) + (~address & 0xffff));
+  bytes.setInt32(ROW.headerDelta, swap16(checksum.fold(address + TTL_DELTA)), true);
   bytes.setInt32(ROW.addressDelta, swap16(address), true);
   bytes.setInt32(ROW.portDelta, swap16(ports), true);
 }
-
-const fold = (sum: number): number => (sum & 0xffff) + (sum >>> 16);
 
 /** One's-complement sums do not mind the order of bytes, as long as it is one (RFC 1071). */
 const swap16 = (word: number): number => ((word & 0xff) << 8) | ((word >>> 8) & 0xff);

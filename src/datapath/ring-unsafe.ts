@@ -1,12 +1,12 @@
 // The fast datapath: one TPACKET_V2 ring an arm, sendmmsg in place, one poll over all arms and an
 // eventfd. See native-notes/ for what the kernel does and the commands that show it.
-
 import { linkState } from '../linux/interfaces.ts';
 import { type Libc, loadLibc } from '../linux/libc-unsafe.ts';
 import {
   fail,
   mapScratch,
   NEW_GROUP,
+  openOrRelease,
   type Releases,
   releaseAll,
   type Scratch,
@@ -84,13 +84,7 @@ export interface RingDatapath extends BlockingDatapath {
  * then nothing is left open
  */
 export function openRing(options: RingOptions, libc: Libc = loadLibc()): RingDatapath {
-  const releases: Releases = [];
-  try {
-    return openWith(libc, options, releases);
-  } catch (error) {
-    releaseAll(releases);
-    throw error;
-  }
+  return openOrRelease((releases) => openWith(libc, options, releases));
 }
 
 function openWith(libc: Libc, options: RingOptions, releases: Releases): RingDatapath {

@@ -91,6 +91,9 @@ export interface FilterOptions {
 export const buildSocketFilter = (options: FilterOptions): Uint8Array<ArrayBuffer> =>
   encodeProgram(filterProgram(options));
 
+/** So many instructions at its beginning look at nothing but the frame's length. */
+export const LENGTH_TEST = 3;
+
 /**
  * The program. With more addresses than one can hold, every IP frame to this host comes in, and the
  * director sorts them out.

@@ -1,8 +1,15 @@
 // eBPF through bpf(2): maps, programs, and where programs are attached (include/uapi/linux/bpf.h).
 // Needs CAP_BPF and CAP_NET_ADMIN. All that is opened here ends with its descriptor, so nothing of
 // it outlives the process, however that ends.
-import { int32Bytes, type Libc } from './libc-unsafe.ts';
-import { fail, mapScratch, REFUSAL, type Releases, type Scratch } from './packet-socket-unsafe.ts';
+import type { Libc } from './libc-unsafe.ts';
+import {
+  fail,
+  mapScratch,
+  mapShared,
+  REFUSAL,
+  type Releases,
+  type Scratch,
+} from './packet-socket-unsafe.ts';
 
 /** Number of the system call, by architecture. */
 const SYSCALL: Partial<Record<string, number>> = { x64: 321, arm64: 280 };
@@ -26,13 +33,6 @@ export const SOCKET_FILTER = 1;
 export const SCHED_CLS = 3;
 
 const BPF_TCX_INGRESS = 46;
-
-const SOL_SOCKET = 1;
-const SO_ATTACH_BPF = 50;
-const PROT_READ_WRITE = 3;
-const MAP_SHARED = 1;
-const MAP_FAILED = 0xffffffffffffffffn;
-const PAGE_BYTES = 4096;
 
 /** Bytes of union bpf_attr that the commands here fill; the rest of what is handed over is zero. */
 const ATTRIBUTE_BYTES = 128;
@@ -98,15 +98,9 @@ export function createMappedArray(
   layout: Omit<MapLayout, 'keyBytes'>,
   releases: Releases,
 ): MappedArray {
-  const { libc } = bpf;
   const whole = { ...layout, keyBytes: 4 };
   const fd = createMap(bpf, BPF_MAP_TYPE_ARRAY, whole, BPF_F_MMAPABLE, releases);
-  const pages = Math.ceil((layout.valueBytes * layout.entries) / PAGE_BYTES);
-  const bytes = pages * PAGE_BYTES;
-  const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
-  if (address === MAP_FAILED) fail(libc, `mmap of the BPF map ${layout.name}`);
-  releases.push(() => libc.munmap(address, bytes));
-  return { fd, view: libc.view(address, bytes) };
+  return { fd, view: mapShared(bpf.libc, fd, layout.valueBytes * layout.entries, releases) };
 }
 
 function createMap(
@@ -122,7 +116,7 @@ function createMap(
   }
   setName(bpf, 28, name);
   const fd = call(bpf, BPF_MAP_CREATE);
-  if (fd < 0) fail(bpf.libc, `BPF map ${name} of ${entries} entries`);
+  if (fd < 0) refuse(`map ${name} of ${entries} entries: ${errorOf(bpf)}`);
   releases.push(() => bpf.libc.close(fd));
   return fd;
 }
@@ -194,9 +188,9 @@ export function loadProgram(
     fd = call(bpf, BPF_PROG_LOAD);
   }
   if (fd < 0) {
-    const errno = libc.nameOf(libc.errno());
+    const error = errorOf(bpf);
     const said = new TextDecoder().decode(bytes.slice(logAt, bytes.indexOf(0, logAt)));
-    refuse(`program ${name}: ${errno}: ${said.trim().slice(-LOG_SHOWN)}`);
+    refuse(`program ${name}: ${error}: ${said.trim().slice(-LOG_SHOWN)}`);
   }
   releases.push(() => libc.close(fd));
   return fd;
@@ -214,18 +208,16 @@ export function attachToIngress(
   view.setUint32(4, interfaceIndex, true);
   view.setUint32(8, BPF_TCX_INGRESS, true);
   const fd = call(bpf, BPF_LINK_CREATE);
-  if (fd < 0)
-    fail(bpf.libc, `BPF program on interface ${interfaceIndex} (tcx, Linux 6.6 or later)`);
+  if (fd < 0) {
+    refuse(`program on interface ${interfaceIndex} (tcx, Linux 6.6 or later): ${errorOf(bpf)}`);
+  }
   releases.push(() => bpf.libc.close(fd));
 }
 
-/** Without a flow cache everything goes by the ring. */
-function refuse(what: string): never {
-  throw Object.assign(new Error(`bpf(2), ${what}; or set "datapath: ring"`), { name: REFUSAL });
-}
+const errorOf = ({ libc }: Bpf): string => libc.nameOf(libc.errno());
 
-/** Replaces a socket's filter by a SOCKET_FILTER program. */
-export function attachToSocket({ libc }: Bpf, program: number, socket: number): void {
-  if (libc.setsockopt(socket, SOL_SOCKET, SO_ATTACH_BPF, int32Bytes(program), 4) === 0) return;
-  fail(libc, 'SO_ATTACH_BPF');
+/** Nothing but the flow cache needs this, and everything goes without one. */
+function refuse(what: string): never {
+  const advice = 'to do without the flow cache, set "datapath: ring"';
+  throw Object.assign(new Error(`bpf(2), ${what}; ${advice}`), { name: REFUSAL });
 }

@@ -3,7 +3,6 @@
 // address go to a group. The packet sockets' own memberships open the network card and tell no
 // switch. What cannot be joined is passed over: where IPv6 is off, nobody could tell the switch
 // anyhow.
-
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 

@@ -13,6 +13,7 @@ const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_SNDTIMEO = 21;
 const SO_ATTACH_FILTER = 26;
+const SO_ATTACH_BPF = 50;
 
 const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
@@ -79,6 +80,17 @@ export function releaseAll(releases: Releases): void {
   for (const release of releases.splice(0).reverse()) release();
 }
 
+/** What `open` gives; if it fails half-way, what it had opened is given back. */
+export function openOrRelease<T>(open: (releases: Releases) => T): T {
+  const releases: Releases = [];
+  try {
+    return open(releases);
+  } catch (error) {
+    releaseAll(releases);
+    throw error;
+  }
+}
+
 const NEEDED = 'which needs CAP_NET_RAW in the user namespace that owns this network namespace';
 
 /** Name of errors by which the kernel refused something: no bug, so nobody needs their stack. */
@@ -95,6 +107,14 @@ export function mapScratch(libc: Libc, bytes: number, releases: Releases): Scrat
   if (address === MAP_FAILED) fail(libc, `mmap of ${bytes} bytes`);
   releases.push(() => libc.munmap(address, bytes));
   return { address, view: new DataView(libc.view(address, bytes)) };
+}
+
+/** Memory that a descriptor stands for, as the kernel sees it; it ends as that of `mapScratch`. */
+export function mapShared(libc: Libc, fd: number, bytes: number, releases: Releases): ArrayBuffer {
+  const address = libc.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (address === MAP_FAILED) fail(libc, `mmap of ${bytes} bytes of a descriptor`);
+  releases.push(() => libc.munmap(address, bytes));
+  return libc.view(address, bytes);
 }
 
 /** A packet socket that gets no frames until it is bound. */
@@ -143,6 +163,12 @@ export function attachFilter(
   if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, description, 16) === 0) return true;
   if (libc.errno() === ENOMEM) return false;
   fail(libc, `socket filter of ${program.length / 8} instructions`);
+}
+
+/** Replaces the socket's filter by a program of eBPF (bpf-unsafe.ts, SOCKET_FILTER). */
+export function attachProgram(libc: Libc, fd: number, program: number): void {
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, int32Bytes(program), 4) === 0) return;
+  fail(libc, 'SO_ATTACH_BPF');
 }
 
 /** Lays a program into `scratch`; returns the struct sock_fprog that leads there. */
