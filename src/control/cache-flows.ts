@@ -3,6 +3,7 @@
 // last seen, and what to count (count-cached.ts); and the cache loses a flow as soon as its state
 // changes, it ends, or its way is another one.
 import type { Datapath } from '../datapath/datapath.ts';
+import { LEAST_FRAME_BYTES } from '../datapath/flow-cache-programs.ts';
 import type { FlowCache, FlowKey, Repetition } from '../datapath/flow-cache-unsafe.ts';
 import { GLOBAL } from '../director/counters.ts';
 import type { Director } from '../director/director.ts';
@@ -12,7 +13,10 @@ import * as flow from '../flow/flow-table.ts';
 import { ESTABLISHED, UDP } from '../flow/tcp-states.ts';
 import { CachedCounts } from './count-cached.ts';
 
-/** So many frames of one direction that change nothing, and the flow is worth a row. */
+/**
+ * So many frames of one direction that change nothing, and the flow is worth a row. One that has a
+ * row and comes all the same needs as many for a new row: its way may be another one now.
+ */
 const FRAMES_BEFORE = 8;
 /** Instead of a number of frames: it is among those that wait for a row. */
 const WAITS = 255;
@@ -38,8 +42,14 @@ export const rowsFor = (maximumFlows: number): number => Math.min(MOST_ROWS, 2 *
 /** What of a datapath matters here. */
 export type CachedDatapath = Pick<Datapath, 'arms' | 'batch' | 'links'>;
 
+/** Flows with one of these have other addresses behind the director, or a header more. */
+const METHOD_BITS = flow.NAT_BIT | flow.FULLNAT_BIT | flow.TUNNEL_BIT;
+
 /** One direction of a flow: its number << 1, and 1 for replies. */
 type Side = number;
+
+/** Source port for destination port. */
+const turned = (ports: number): number => (ports << 16) | (ports >>> 16);
 
 export class FlowCaching {
   readonly counts: CachedCounts;
@@ -100,7 +110,7 @@ export class FlowCaching {
     if ((side & 1) === 0) this.#checkHop(side | 1);
     const count = this.#seen[side] as number;
     if (count === WAITS || this.#waitingCount === MOST_WAITING) return;
-    if (count + 1 < FRAMES_BEFORE && this.#rowOf[side] === 0) {
+    if (count + 1 < FRAMES_BEFORE) {
       this.#seen[side] = count + 1;
     } else if (this.#lasts(side >> 1)) {
       this.#seen[side] = WAITS;
@@ -119,13 +129,13 @@ export class FlowCaching {
       const side = this.#waiting[index] as number;
       // Something may have changed meanwhile.
       if (this.#seen[side] !== WAITS) continue;
-      this.#seen[side] = FRAMES_BEFORE - 1;
+      this.#seen[side] = 0;
       if (this.#lasts(side >> 1)) this.#lay(side, this.#waitingArms[index] as number);
     }
     this.#waitingCount = 0;
   }
 
-  /** What is due every few milliseconds. */
+  /** What is due every few milliseconds, before the director's tick: that sums what is counted. */
   tick(nowMs: number): void {
     this.#followWays();
     this.#sweep(nowMs);
@@ -137,6 +147,7 @@ export class FlowCaching {
   #sideOfFrame(at: number, end: number): Side {
     const { flows } = this.#director;
     const { frame } = this.#datapath.batch;
+    if (end - at < LEAST_FRAME_BYTES) return -1;
     const protocol = plainProtocol(frame, at, end);
     if (protocol === 0) return -1;
     if (protocol === 6 && (frame.getUint8(at + 47) & STATE_FLAGS) !== ACK) return -1;
@@ -300,8 +311,3 @@ export class FlowCaching {
     return this.#director.flows.records[number * flow.RECORD_WORDS + field] as number;
   }
 }
-
-/** Source port for destination port. */
-const turned = (ports: number): number => (ports << 16) | (ports >>> 16);
-
-const METHOD_BITS = flow.NAT_BIT | flow.FULLNAT_BIT | flow.TUNNEL_BIT;

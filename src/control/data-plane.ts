@@ -42,8 +42,9 @@ function main(start: DataPlaneStart): void {
     start.datapath === 'tc'
       ? openFlowCache({ arms, reals: start.room.reals, capacity })
       : undefined;
-  const datapath = openRing({ arms, slots: ringSlots, share, cache, ...wantedFrames(table) });
+  let datapath: RingDatapath | undefined;
   try {
+    datapath = openRing({ arms, slots: ringSlots, share, cache, ...wantedFrames(table) });
     if (share !== undefined) {
       post({ type: 'joined', groups: datapath.groups });
       // Any end of the start before that ends this thread in its wait.
@@ -53,7 +54,7 @@ function main(start: DataPlaneStart): void {
     runUntilStopped(datapath, cache, start);
   } finally {
     // The process may outlive this thread, and with it all that the ring holds of the kernel.
-    datapath.close();
+    datapath?.close();
     cache?.close();
   }
   post({ type: 'stopped' });

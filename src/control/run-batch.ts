@@ -79,8 +79,8 @@ export function createLoop(options: LoopOptions): Loop {
   return {
     turn: createTurn(director, datapath, caching),
     tick: (now) => {
-      tick(director, now);
       caching?.tick(now);
+      tick(director, now);
       countRetired();
       if (((now - linksCheckedMs) | 0) >= LINK_CHECK_MS) {
         linksCheckedMs = now;
