@@ -1,6 +1,5 @@
 // The commands of `furiwake lab`. Each is a few lines here and a file of its own; what builds
 // namespaces is loaded only by the command that does.
-
 import { Argument, type Command, Option } from 'commander';
 import { OperatorError } from '../src/cli/errors.ts';
 import { wrap } from '../src/cli/output.ts';

@@ -1,7 +1,6 @@
 // `furiwake lab`: everything in one go. Both topologies are drawn, built and proved from captures,
 // then DSR and NAT are measured in turns, and one table closes it. Good only if every claim holds
 // and captures confirm the counters.
-
 import { join } from 'node:path';
 import { type Colours, coloursFor, left, right, table } from '../src/cli/output.ts';
 import type { DatapathName } from '../src/config/config.ts';

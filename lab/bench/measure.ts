@@ -1,6 +1,5 @@
 // How the bench measures: all variants in turn, round after round, so that a slow minute of the
 // machine hits each alike; then medians, their spread, and ratios of medians.
-
 import { quantile } from '../quantile.ts';
 
 export interface Sample {

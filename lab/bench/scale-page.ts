@@ -1,5 +1,4 @@
 // The page of `npm run bench -- scale`: the curves, the targets, and under which conditions.
-
 import { quantile } from '../quantile.ts';
 import { type Figure, figures } from '../report/chart.ts';
 import { type Curve, lineChart } from '../report/charts/lines.ts';

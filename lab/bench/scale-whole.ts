@@ -7,7 +7,6 @@
 // All flows are opened first. Then the traffic is that of the first thousand of them, the first ten
 // thousand and so on, in random order, round after round, so that a slow minute of the machine hits
 // each alike.
-
 import { cpuBetween, readCpu } from '../compare/measures/cpu-time.ts';
 import { type Director, startDirectorWith } from '../hosts/director.ts';
 import type { Lab } from '../net/lab.ts';

@@ -1,5 +1,4 @@
 // Finds the lab that a command means: the one that was named, or the only one there is.
-
 import { isOwnerAlive, type LabState, readStates } from '../net/state.ts';
 import { UsageError } from '../requirements.ts';
 

@@ -1,6 +1,5 @@
 // `furiwake lab throughput`: both topologies side by side, so that DSR and NAT take turns under the
 // same conditions. First the recorded transfers, which also warm both directors up, then rounds.
-
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { coloursFor } from '../../src/cli/output.ts';

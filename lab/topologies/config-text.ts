@@ -1,5 +1,4 @@
 // The director's configuration for a topology, as the YAML that a user would write.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 import { addressOf, directorOf, realsOf, type Topology } from './topology.ts';

@@ -15,7 +15,6 @@
 // nobody clamps them: the only help is an ICMP error that finds its way. r4 is no neighbour of the
 // director; the router `inner` answers ARP for it. The director's own kernel forwards too, and
 // knows the way to the client: what the guard leaves to it must do no harm.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';

@@ -8,7 +8,6 @@
 //
 // r3 is reached by fullnat too. As in far-client, both ends announce longer segments than the way
 // carries.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';

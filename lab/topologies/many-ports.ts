@@ -1,6 +1,5 @@
 // Several VIPs, a prefix of them, ports in lists and ranges, and SCTP: one director with a DSR real
 // outside and two NAT reals inside, the client a neighbour outside.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, macFor, type Network } from './topology.ts';

@@ -1,6 +1,5 @@
 // A prefix of IPv6 as VIPs, and SCTP over IPv6, on the networks of nat6: the outer one is the
 // client's own, so it asks for each address of the prefix by NDP.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 

@@ -9,7 +9,6 @@
 // No kernel here needs a tunnel device: the reals run `furiwake decap`. r1's router is named in the
 // configuration, r2's is found by the director host's own route. r2 announces longer segments than
 // its network can carry (`advmss`): the only help is an ICMP error that finds its way.
-
 import { stringify } from 'yaml';
 import type { DatapathName } from '../../src/config/config.ts';
 import { type Host, type HostArm, IPERF_PORT, macFor, type Network, WEB_PORT } from './topology.ts';

@@ -1,6 +1,5 @@
 // What a claim is, and how one is drawn up: count what was checked, note what speaks against it,
 // conclude. A claim that nothing was checked on does not hold: it is `not-tested`.
-
 import type { Frame } from './dissect.ts';
 import type { Fault } from './faults.ts';
 import type { Flow } from './flows.ts';

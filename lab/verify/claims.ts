@@ -1,7 +1,6 @@
 // Judges a set of captures: every claim is gone through on every flow and every frame, and says
 // what it was checked on. The claims that DSR and NAT share are here; each method's own are beside.
 // Pure: the same captures always give the same claims.
-
 import { isTunnel, questionFor } from '../topologies/topology.ts';
 import {
   type CaptureSet,

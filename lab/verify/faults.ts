@@ -1,6 +1,5 @@
 // The faults that verify can name: for each the host, the cause in one sentence, and the one line
 // that mends it. A line that starts with a command is to be run on that host.
-
 import { isIpv6, questionFor } from '../topologies/topology.ts';
 
 export type FaultKind =

@@ -1,7 +1,6 @@
 // `furiwake lab verify`: builds a topology, records at every point, sends real traffic, first with
 // the hosts' offloads on, then off, and judges what was recorded. Recorders start before the
 // director, so that its first ARP request is in the captures too.
-
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../src/cli/errors.ts';

@@ -1,6 +1,5 @@
 // The configuration after loading: checked, with every default filled in. What a file may say is
 // in schema.ts; how it is read is in load.ts.
-
 import type { z } from 'zod';
 import type { PortRange } from '../director/port-map.ts';
 import type { MethodName } from '../director/table.ts';

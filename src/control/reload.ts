@@ -1,6 +1,5 @@
 // What a reload may change. Services and reals go into a new table; everything that sockets, memory
 // or threads were made for stays until the next start, and a file that changes it is refused whole.
-
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';

@@ -1,5 +1,4 @@
 // What the API answers: the state of a running director, in plain JSON.
-
 import type {
   DatapathName,
   DrainConfig,

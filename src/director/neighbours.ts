@@ -1,7 +1,6 @@
 // The MAC addresses of the reals: resolved by ARP (RFC 826), or by solicitations (RFC 4861), of the
 // director's own, confirmed again and again while the director runs, and told to control through
 // the counters. No clock: time comes in with every call; no I/O: requests are left in an outbox.
-
 import type { Arm } from '../datapath/datapath.ts';
 import type { Ipv6 } from '../wire/address.ts';
 import * as arp from '../wire/arp.ts';

@@ -3,7 +3,6 @@
 // there. Each piece is rewritten by itself: the addresses of every one, ports and checksum in the
 // first alone, since the sum's change does not depend on the data. Nothing is put together here, so
 // pieces that overlap are the receiver's affair, except where one would write over the ports.
-
 import * as flow from '../flow/flow-table.ts';
 import {
   ADDRESS,

@@ -3,7 +3,6 @@
 // director in any language can agree; vectors are in test/schedule/hash.test.ts, for example
 // hashText('abc', 0) = 0xb3dd93fa and hashText('Hello, world!', 0x9747b28c) = 0x24884cba.
 // The seed keeps strangers from guessing who is served by which real; it is no cryptographic hash.
-
 import type { Arrival, Schedule } from './scheduler.ts';
 
 const encoder = new TextEncoder();

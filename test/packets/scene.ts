@@ -1,7 +1,6 @@
 // A director between two segments, with one service of each kind, and the frames that its
 // neighbours send. What tests see of it is what the wire would: a frame in, a verdict, a frame out,
 // and the counters that moved.
-
 import {
   arpFrame,
   type IcmpErrorFields,

@@ -1,6 +1,5 @@
 // The standard director with services of IPv6 beside those of IPv4, on the same arms and ports, and
 // the frames that their clients and reals send.
-
 import type { SchedulerName } from '../../src/schedule/scheduler.ts';
 import { parseMac } from '../../src/wire/address.ts';
 import * as icmpv6 from '../../src/wire/icmpv6.ts';

@@ -1,7 +1,6 @@
 // The reals of a simulation: each answers ARP or NDP, keeps its connections, echoes every request
 // with its own number, and resets what it does not know. Now and then one dies, or changes its MAC
 // address.
-
 import { arpFrame } from '../../lab/frame.ts';
 import { comesBack, type MethodName } from '../../src/director/table.ts';
 import { formatIpv4, formatIpv6, type Ipv6, parseMac } from '../../src/wire/address.ts';

@@ -1,6 +1,5 @@
 // Packets as the hosts of a simulation see them, of either family and of TCP, UDP and SCTP alike:
 // taken apart and built; cut into fragments, and put together again; and the errors about them.
-
 import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import { formatIpv4, formatIpv6, type Ipv6, type Mac } from '../../src/wire/address.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';

@@ -1,6 +1,5 @@
 // What goes wrong in a simulation, and what its operator does meanwhile: reloads, reals that die,
 // come back or move, a whole group that dies at once, jumps of the clock, floods.
-
 import { tcpFrame, udpFrame } from '../../lab/frame.ts';
 import * as sctp from '../../src/wire/sctp.ts';
 import * as tcp from '../../src/wire/tcp.ts';

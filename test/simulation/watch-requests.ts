@@ -1,5 +1,4 @@
 // What the director sends to a real, or to a client, judged frame by frame as it leaves.
-
 import type { Director } from '../../src/director/director.ts';
 import { KEEP_OLD } from '../../src/director/life.ts';
 import { findAddress } from '../../src/flow/address-book.ts';

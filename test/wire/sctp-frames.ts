@@ -1,6 +1,5 @@
 // Whole frames of SCTP for tests, with a CRC32c that is computed bit by bit from its polynomial
 // (RFC 9260, appendix A): the director itself never computes one.
-
 import { udpFrame } from '../../lab/frame.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 

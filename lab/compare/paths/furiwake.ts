@@ -2,7 +2,6 @@
 // tunnels on the ring. The kernels of reals behind tunnels need no tunnel device: `furiwake decap`
 // takes the packets out, one by one, in Node; that counts in the machine's processor time, not in
 // the balancer's own.
-
 import { readFileSync } from 'node:fs';
 import type { DatapathName } from '../../../src/config/config.ts';
 import { rawSocketProblem } from '../../../src/linux/raw-socket-unsafe.ts';

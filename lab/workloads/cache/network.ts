@@ -1,6 +1,5 @@
 // Where the cache workload runs: four proxies as the reals of all ways (see three-ways.ts), and
 // one memcached beside them. Every way reaches the same proxies and the same memcached.
-
 import type { WorkloadPath } from '../../compare/result.ts';
 import { MEMCACHED_PORT } from '../../hosts/memcached.ts';
 import type { NftForwardOptions } from '../../hosts/nft-forward.ts';

@@ -1,6 +1,5 @@
 // What the SQL workload runs on: one lab with three databases of the same rows, a director before
 // them, and a client that reaches them in several ways. The rows are made once and copied.
-
 import { WORKLOAD_PATHS, type WorkloadPath } from '../../compare/result.ts';
 import type { Director } from '../../hosts/director.ts';
 import { startDirectorWith } from '../../hosts/director.ts';
