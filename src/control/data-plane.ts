@@ -19,7 +19,7 @@ import { rowsFor } from './cache-flows.ts';
 import { createCoalescing } from './coalesce.ts';
 import type { DataPlaneStart, FromDataPlane, ToDataPlane } from './messages.ts';
 import { createLoop, type Loop } from './run-batch.ts';
-import { inlineGenerously } from './v8-settings.ts';
+import { inlineGenerously, keepYoungSpacesSmall } from './v8-settings.ts';
 import { wantedFrames } from './wanted-frames.ts';
 
 /** The tick asks for MAC addresses, ends flows and looks at the links. */
@@ -123,6 +123,7 @@ function post(message: FromDataPlane): void {
 
 const port = portOfWorker();
 inlineGenerously();
+keepYoungSpacesSmall();
 sleepPunctually();
 pinThread((workerData as DataPlaneStart).share?.worker);
 main(workerData as DataPlaneStart);
