@@ -33,7 +33,7 @@ export const HELPER = {
 } as const;
 
 /** How wide a load or store is. */
-export const [WORD, HALF, BYTE] = [0x00, 0x08, 0x10] as const;
+export const [WORD, HALF, BYTE, DOUBLE] = [0x00, 0x08, 0x10, 0x18] as const;
 
 export const move = (to: number, from: number): Operation => ({ code: 0xbf, to, from });
 export const set = (to: number, operand: number): Operation => ({ code: 0xb7, to, operand });

@@ -1,14 +1,15 @@
-// The two programs of the flow cache, in eBPF. Both judge a frame alike: it is a plain packet whose
-// flow has a row, and nothing about it wants the director's eye. What the cache will send, the
-// socket's filter keeps out of the ring, and the forwarder, which sees the frame next, sends on;
-// all else comes to the director as without a cache. A frame that is judged in the very moment in
-// which its row comes or goes may be sent twice or not at all.
+// The two programs of the flow cache, in eBPF. The socket's filter judges: a plain packet whose
+// flow has a row, and about which nothing wants the director's eye, it keeps out of the ring, and
+// leaves a copy of the row to the forwarder, which sees the frame next, on the same processor, and
+// sends it on. All else comes to the director as without a cache. So each frame goes one way or the
+// other, also in the moment in which its row comes or goes.
 import {
   addAtomically,
   alu,
   aluBy,
   BYTE,
   call,
+  DOUBLE,
   exit,
   FRAME,
   fromClassic,
@@ -48,6 +49,8 @@ export interface CacheMaps {
   readonly seen: number;
   readonly sides: number;
   readonly pairs: number;
+  /** Of each processor: what the filter has decided about the frame that is under way there. */
+  readonly decision: number;
 }
 
 /** A key: source, destination, ports as in the packet; then the protocol, a word of this host. */
@@ -56,7 +59,8 @@ export const KEY_BYTES = 16;
 /** What becomes of one direction of one flow; words of this host unless said otherwise. */
 export const ROW_BYTES = 96;
 export const ROW = {
-  number: 0,
+  /** Which of all rows that were ever laid: the first word that the kernel writes of a new one. */
+  serial: 0,
   /** The row is good as long as its side has the same epoch. */
   epoch: 4,
   side: 8,
@@ -79,6 +83,7 @@ export const ROW = {
   portDelta: 72,
   /** The key again: the kernel may have given the row to another one while it is read. */
   key: 76,
+  number: 92,
 } as const;
 
 /** Shorter frames, as of a datagram of a few bytes that nobody padded, are the director's. */
@@ -92,6 +97,10 @@ export const STATION = 2;
 export const SIDE_BYTES = 24;
 /** From one arm to another: frames and bytes. */
 export const PAIR_BYTES = 16;
+
+/** A decision: whether there is one, the frame's length, the row. */
+export const DECISION_BYTES = 8 + ROW_BYTES;
+const [DECIDED, DECIDED_LENGTH, DECIDED_ROW] = [0, 4, 8];
 
 // struct __sk_buff (include/uapi/linux/bpf.h).
 const LENGTH = 0;
@@ -134,7 +143,9 @@ export function filterLines(maps: CacheMaps, classic: readonly Instruction[]): L
   return [
     move(R6, R1),
     ...lines.slice(0, behindLength),
+    ...beginDecision(maps),
     ...judge(maps),
+    ...decide(),
     set(R0, 0),
     exit,
     'miss',
@@ -142,10 +153,10 @@ export function filterLines(maps: CacheMaps, classic: readonly Instruction[]): L
   ];
 }
 
-/** For the ingress of each arm. */
+/** For the ingress of each arm: does what the filter has decided. */
 export const forwarderLines = (maps: CacheMaps): Line[] => [
   move(R6, R1),
-  ...judge(maps),
+  ...takeDecision(maps),
   ...count(maps),
   ...rewrite(),
   ...storeBytes(0, [move(R3, R7), alu('add', R3, ROW.macs)], 12),
@@ -161,7 +172,7 @@ export const forwarderLines = (maps: CacheMaps): Line[] => [
   exit,
 ];
 
-/** Of the frame in R6. Goes on with its row in R7, side in R8, length in R9; or at `miss`. */
+/** Of the frame in R6. Goes on with its row in R7, its length in R9; or at `miss`. */
 function judge({ rows, sides }: CacheMaps): Line[] {
   return [
     load(WORD, R0, R6, PACKET_TYPE),
@@ -177,19 +188,14 @@ function judge({ rows, sides }: CacheMaps): Line[] {
     store(WORD, FRAME, HEADERS, R3),
     ...lookUp(rows, KEY),
     move(R7, R0),
-    ...[0, 4, 8, 12].flatMap((at) => [
-      load(WORD, R0, R7, ROW.key + at),
-      load(WORD, R1, FRAME, KEY + at),
-      jumpIfBy(R0, 'unequal', R1, 'miss'),
-    ]),
+    ...checkKey(),
     load(WORD, R0, R7, ROW.fromInterface),
     load(WORD, R1, R6, INTERFACE),
     jumpIfBy(R0, 'unequal', R1, 'miss'),
     load(WORD, R0, R7, ROW.side),
     ...lookUpIndex(sides),
-    move(R8, R0),
-    load(WORD, R0, R7, ROW.epoch),
-    load(WORD, R1, R8, 0),
+    load(WORD, R0, R0, 0),
+    load(WORD, R1, R7, ROW.epoch),
     jumpIfBy(R0, 'unequal', R1, 'miss'),
     ...checkLength(),
     ...checkHop(),
@@ -276,11 +282,72 @@ function checkHop(): Line[] {
   ];
 }
 
-function count({ seen, pairs }: CacheMaps): Line[] {
+/** The row in R7 is that of the packet whose headers lie in the stack. */
+const checkKey = (): Line[] =>
+  [0, 4, 8, 12].flatMap((at) => [
+    load(WORD, R0, R7, ROW.key + at),
+    load(WORD, R1, FRAME, KEY + at),
+    jumpIfBy(R0, 'unequal', R1, 'miss'),
+  ]);
+
+/** Leaves this processor's decision in R8; what it was about another frame is over. */
+const beginDecision = ({ decision }: CacheMaps): Line[] => [
+  set(R0, 0),
+  ...lookUpIndex(decision),
+  move(R8, R0),
+  set(R0, 0),
+  store(WORD, R8, DECIDED, R0),
+];
+
+/** Copies the row, if it has remained the same one meanwhile. */
+function decide(): Line[] {
+  const words = Array.from({ length: ROW_BYTES / 8 }, (_, index) => index * 8);
   return [
+    ...words.flatMap((at) => [load(DOUBLE, R1, R7, at), store(DOUBLE, R8, DECIDED_ROW + at, R1)]),
+    load(WORD, R0, R7, ROW.serial),
+    move(R7, R8),
+    alu('add', R7, DECIDED_ROW),
+    load(WORD, R1, R7, ROW.serial),
+    jumpIfBy(R0, 'unequal', R1, 'miss'),
+    ...checkKey(),
+    store(WORD, R8, DECIDED_LENGTH, R9),
     set(R1, 1),
-    addAtomically(R8, 8, R1),
-    addAtomically(R8, 16, R9),
+    store(WORD, R8, DECIDED, R1),
+  ];
+}
+
+/** Goes on with the copy in R7 and the length in R9 if the filter has decided about this frame. */
+function takeDecision({ decision }: CacheMaps): Line[] {
+  return [
+    set(R0, 0),
+    ...lookUpIndex(decision),
+    move(R7, R0),
+    load(WORD, R1, R7, DECIDED),
+    jumpIf(R1, 'equal', 0, 'miss'),
+    set(R1, 0),
+    store(WORD, R7, DECIDED, R1),
+    // Whatever else may stand between filter and forwarder on a host: it is this very frame.
+    load(WORD, R9, R6, LENGTH),
+    load(WORD, R0, R7, DECIDED_LENGTH),
+    jumpIfBy(R0, 'unequal', R9, 'miss'),
+    alu('add', R7, DECIDED_ROW),
+    load(WORD, R0, R7, ROW.fromInterface),
+    load(WORD, R1, R6, INTERFACE),
+    jumpIfBy(R0, 'unequal', R1, 'miss'),
+    ...loadBytes(ETHERNET_BYTES, IP, HEADER_BYTES),
+    load(BYTE, R2, FRAME, IP + 9),
+    store(WORD, FRAME, PROTOCOL_WORD, R2),
+    ...checkKey(),
+  ];
+}
+
+function count({ seen, sides, pairs }: CacheMaps): Line[] {
+  return [
+    load(WORD, R0, R7, ROW.side),
+    ...lookUpIndex(sides),
+    set(R1, 1),
+    addAtomically(R0, 8, R1),
+    addAtomically(R0, 16, R9),
     load(WORD, R0, R7, ROW.number),
     ...lookUpIndex(seen),
     move(R8, R0),

@@ -7,6 +7,7 @@ import {
   type Bpf,
   createHash,
   createMappedArray,
+  createOwnArrays,
   deleteElement,
   loadProgram,
   openBpf,
@@ -26,6 +27,7 @@ import type { Arm } from './datapath.ts';
 import { assemble } from './ebpf.ts';
 import {
   type CacheMaps,
+  DECISION_BYTES,
   filterLines,
   forwarderLines,
   KEY_BYTES,
@@ -129,7 +131,9 @@ function openWith(
   const seen = array('furiwake_seen', SEEN_BYTES, capacity);
   const sides = array('furiwake_sides', SIDE_BYTES, reals * 2);
   const pairs = array('furiwake_pairs', PAIR_BYTES, arms.length * arms.length);
-  const maps: CacheMaps = { rows, seen: seen.fd, sides: sides.fd, pairs: pairs.fd };
+  const own = { name: 'furiwake_decided', valueBytes: DECISION_BYTES, entries: 1 };
+  const decision = createOwnArrays(bpf, own, releases);
+  const maps: CacheMaps = { rows, seen: seen.fd, sides: sides.fd, pairs: pairs.fd, decision };
   const forwarder = assemble(forwarderLines(maps));
   const program = loadProgram(bpf, SCHED_CLS, 'furiwake_send', forwarder, releases);
   for (const { interfaceIndex } of arms) attachToIngress(bpf, program, interfaceIndex, releases);
@@ -140,6 +144,7 @@ function openWith(
   const bytes = new DataView(new ArrayBuffer(ROW_BYTES));
   const pairAt = (from: number, to: number) => (from * arms.length + to) * PAIR_WORDS;
   const sideAt = (real: number, reply: number) => (real * 2 + reply) * SIDE_WORDS;
+  let serial = 0;
   return {
     bpf,
     maps,
@@ -148,6 +153,8 @@ function openWith(
       const side = what.real * 2 + what.reply;
       seenWords[row * SEEN_WORDS] = unitsNow() | 0;
       layWords(bytes, what);
+      serial = (serial + 1) | 0;
+      bytes.setInt32(ROW.serial, serial, true);
       bytes.setInt32(ROW.number, row, true);
       bytes.setInt32(ROW.epoch, sideWords[side * SIDE_WORDS] as number, true);
       bytes.setInt32(ROW.side, side, true);

@@ -26,6 +26,7 @@ const NO_ROOM = [E2BIG, EBUSY, ENOMEM];
 
 const BPF_MAP_TYPE_HASH = 1;
 const BPF_MAP_TYPE_ARRAY = 2;
+const BPF_MAP_TYPE_PERCPU_ARRAY = 6;
 const BPF_F_MMAPABLE = 1 << 10;
 
 /** What a program is for. */
@@ -101,6 +102,15 @@ export function createMappedArray(
   const whole = { ...layout, keyBytes: 4 };
   const fd = createMap(bpf, BPF_MAP_TYPE_ARRAY, whole, BPF_F_MMAPABLE, releases);
   return { fd, view: mapShared(bpf.libc, fd, layout.valueBytes * layout.entries, releases) };
+}
+
+/** An array that each processor has for itself. */
+export function createOwnArrays(
+  bpf: Bpf,
+  layout: Omit<MapLayout, 'keyBytes'>,
+  releases: Releases,
+): number {
+  return createMap(bpf, BPF_MAP_TYPE_PERCPU_ARRAY, { ...layout, keyBytes: 4 }, 0, releases);
 }
 
 function createMap(

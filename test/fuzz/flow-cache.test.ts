@@ -1,14 +1,15 @@
-// The flow cache against the director, in the kernel itself: whatever frame comes, the forwarder
-// either leaves it to the director or makes of it, byte by byte, what the director makes of it. The
-// kernel runs the program on each frame alone (BPF_PROG_TEST_RUN), in a namespace of its own.
+// The flow cache against the director, in the kernel itself: whatever frame comes, the filter lets
+// it in to the director, or the forwarder makes of it, byte by byte, what the director makes of it.
+// The kernel runs both programs on each frame (BPF_PROG_TEST_RUN), in a namespace of its own.
 import { closeSync, openSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FlowCaching } from '../../src/control/cache-flows.ts';
 import { type Arm, createBatch } from '../../src/datapath/datapath.ts';
-import { assemble } from '../../src/datapath/ebpf.ts';
-import { forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
+import { assemble, type Line } from '../../src/datapath/ebpf.ts';
+import { filterLines, forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
 import { type FlowCache, openFlowCache } from '../../src/datapath/flow-cache-unsafe.ts';
+import type { Instruction } from '../../src/datapath/socket-filter.ts';
 import { GLOBAL } from '../../src/director/counters.ts';
 import { tick } from '../../src/director/director.ts';
 import { createBatchProcessor } from '../../src/director/process-batch.ts';
@@ -16,6 +17,7 @@ import { kindOf, restOf, SEND } from '../../src/director/verdict.ts';
 import { findFlow } from '../../src/flow/flow-table.ts';
 import { UDP } from '../../src/flow/tcp-states.ts';
 import { type Bpf, loadProgram, SCHED_CLS } from '../../src/linux/bpf-unsafe.ts';
+import { pinThread } from '../../src/linux/cpu-affinity-unsafe.ts';
 import { loadLibc } from '../../src/linux/libc-unsafe.ts';
 import { type Releases, releaseAll } from '../../src/linux/packet-socket-unsafe.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -52,6 +54,13 @@ const CONTEXT_INTERFACE = 40;
 const CONTEXT_SEGMENTS = 164;
 const CONTEXT_SEGMENT_BYTES = 176;
 const MOST_BYTES = 4096;
+/** A classic program that lets all frames in, after a look at their length as every one has it. */
+const ALL: readonly Instruction[] = [
+  [0x80, 0, 0, 0],
+  [0x25, 0, 1, 0xffff],
+  [0x06, 0, 0, 0],
+  [0x06, 0, 0, 0xffff],
+];
 /** Ethernet and IPv6. */
 const WHOLE_BYTES = 54;
 const SLOT = 128;
@@ -65,6 +74,8 @@ interface Bed {
   readonly caching: FlowCaching;
   /** True if the kernel would have sent the frame. @throws Error if the director does otherwise */
   look(arrival: Arrival & { readonly segmentBytes?: number }): boolean;
+  readonly filter: Run;
+  readonly forwarder: Run;
   /** What is due every few milliseconds. */
   tick(): void;
   /** Lets the kernel have seen no row for so long. */
@@ -73,7 +84,13 @@ interface Bed {
 }
 
 /** Gives one frame to a program of the kernel's. */
-function runnerOf(bpf: Bpf, program: number, arms: readonly number[]) {
+type Run = (
+  frame: Uint8Array,
+  arm: number,
+  segmentBytes: number,
+) => { readonly verdict: number; readonly bytes: Uint8Array };
+
+function runnerOf(bpf: Bpf, program: number, arms: readonly number[]): Run {
   const { libc } = bpf;
   return (frame: Uint8Array, arm: number, segmentBytes: number) => {
     const { view } = bpf.room;
@@ -97,6 +114,16 @@ function runnerOf(bpf: Bpf, program: number, arms: readonly number[]) {
   };
 }
 
+function loadPrograms({ bpf, maps }: FlowCache, arms: readonly number[], releases: Releases) {
+  // The kernel tries no socket filter on a whole frame; as a program of this kind it does.
+  const load = (name: string, lines: readonly Line[]) =>
+    runnerOf(bpf, loadProgram(bpf, SCHED_CLS, name, assemble(lines), releases), arms);
+  return {
+    filter: load('test_filter', filterLines(maps, ALL)),
+    forwarder: load('test_forwarder', forwarderLines(maps)),
+  };
+}
+
 function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
   const scene = makeSceneOfAll({ maximumFlows, mtu });
   const { director } = scene;
@@ -107,9 +134,7 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
   const releases: Releases = [];
   const reals = scene.counters.room.reals;
   const cache = openFlowCache({ arms: withIndex, reals, capacity: 2 * maximumFlows }, libc);
-  const { bpf } = cache;
-  const lines = assemble(forwarderLines(cache.maps));
-  const program = loadProgram(bpf, SCHED_CLS, 'furiwake_test', lines, releases);
+  const { filter, forwarder } = loadPrograms(cache, arms, releases);
   const memory = new Uint8Array(MOST_BYTES);
   const batch = createBatch(new DataView(memory.buffer));
   const links = withIndex.map(() => 'up' as const);
@@ -118,14 +143,17 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
   const idleMs = (row: number) => cache.idleMs(row) + restedMs;
   const caching = new FlowCaching(director, datapath, { ...cache, idleMs });
   const processor = createBatchProcessor(director, batch);
-  const run = runnerOf(cache.bpf, program, arms);
   return {
     scene,
     cache,
     caching,
+    filter,
+    forwarder,
     look({ frame, arm, segmentBytes = 0 }) {
       // The kernel takes none for such a run whose IP header is not whole; nor does the cache.
-      const kernel = frame.length < WHOLE_BYTES ? undefined : run(frame, arm, segmentBytes);
+      const isWhole = frame.length >= WHOLE_BYTES;
+      const isKeptOut = isWhole && filter(frame, arm, segmentBytes).verdict === 0;
+      const kernel = isWhole ? forwarder(frame, arm, segmentBytes) : undefined;
       memory.set(frame, SLOT);
       batch.arm = arm;
       batch.count = 1;
@@ -137,6 +165,7 @@ function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64): Bed {
       const isSent = kindOf(verdict) === SEND && restOf(verdict) === 0;
       const expected = memory.slice(SLOT, SLOT + frame.length);
       const isRepeated = kernel !== undefined && kernel.verdict !== NEXT;
+      expect(isRepeated).toBe(isKeptOut);
       // In the ring it would not be.
       if (isSent && !isRepeated) caching.sent(0);
       caching.settle(true);
@@ -169,6 +198,8 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
   let arms: number[];
   let bed: Bed | undefined;
   beforeAll(() => {
+    // What the filter has decided, the forwarder finds on the same processor.
+    pinThread();
     namespace = makeNamespace();
     home = openSync('/proc/thread-self/ns/net', 'r');
     const { run, name } = namespace;
@@ -254,6 +285,24 @@ describe.skipIf(why !== undefined)(`the flow cache ${why ?? ''}`, () => {
       pass();
       expect(sentOf(8, outside(dsrTcp(ACK)))).toBe(0);
       expect(sentOf(1, outside(dsrTcp(ACK)))).toBe(1);
+    });
+
+    test('what the filter has not just kept out', () => {
+      const { filter, forwarder } = repeated();
+      const { frame } = outside(dsrTcp(ACK));
+      const verdictOf = (run: Run, of: Uint8Array) => run(of, OUTSIDE, 0).verdict;
+      expect(verdictOf(forwarder, frame)).toBe(NEXT);
+      expect(verdictOf(filter, frame)).toBe(0);
+      expect(verdictOf(forwarder, frame)).toBe(REDIRECT);
+      expect(verdictOf(forwarder, frame)).toBe(NEXT);
+      // Another one of the same length, by a way that no filter stands in.
+      expect(verdictOf(filter, frame)).toBe(0);
+      const other = dsrTcp({ ...ACK, sourcePort: 40_002 });
+      expect(verdictOf(forwarder, other)).toBe(NEXT);
+      // One that the filter lets in ends what was decided before it.
+      expect(verdictOf(filter, frame)).toBe(0);
+      expect(verdictOf(filter, other)).not.toBe(0);
+      expect(verdictOf(forwarder, frame)).toBe(NEXT);
     });
 
     test('frames that came in by another interface, or whose headers are not plain', () => {
