@@ -169,7 +169,11 @@ function openWith(
       layKey(key, 0, of);
       deleteElement(bpf, rows, bytesOf(key));
     },
-    idleMs: (row) => ((unitsNow() - (seenWords[row * SEEN_WORDS] as number)) >>> 0) * UNIT_MS,
+    idleMs(row) {
+      const units = (unitsNow() - (seenWords[row * SEEN_WORDS] as number)) | 0;
+      // A frame may come between the two looks.
+      return Math.max(0, units) * UNIT_MS;
+    },
     outdate(real) {
       for (const reply of [0, 1]) Atomics.add(sideWords, sideAt(real, reply), 1);
     },
