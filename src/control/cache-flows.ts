@@ -74,6 +74,8 @@ export class FlowCaching {
   #sweptMs: number;
   /** Of each real, what its rows rest on: its way, whether that is up, and whether it lasts. */
   readonly #ways: Int32Array;
+  /** Of each arm, as last seen: replies leave by those that requests come in on. */
+  readonly #linkIsUp: Uint8Array;
   /** No real id that was ever in use is at or beyond this. */
   #reals = 0;
 
@@ -92,6 +94,7 @@ export class FlowCaching {
     this.#hopHigh = new Int32Array(capacity);
     this.#hopLow = new Int32Array(capacity);
     this.#free = Array.from({ length: capacity }, (_, row) => capacity - 1 - row);
+    this.#linkIsUp = new Uint8Array(datapath.arms.length);
     this.#sweptMs = director.nowMs;
     this.#ways = new Int32Array(counters.room.reals * (WAY_WORDS + 1));
     flows.onChange = (number) => {
@@ -107,7 +110,7 @@ export class FlowCaching {
     if (batch.tag[index] !== 0) return;
     const side = this.#sideOfFrame(at, batch.end[index] as number);
     if (side < 0) return;
-    if ((side & 1) === 0) this.#checkHop(side | 1);
+    if ((side & 1) === 0) this.#checkHops(side >> 1);
     const count = this.#seen[side] as number;
     if (count === WAITS || this.#waitingCount === MOST_WAITING) return;
     if (count + 1 < FRAMES_BEFORE) {
@@ -161,14 +164,19 @@ export class FlowCaching {
     return other >= 0 && this.#isNat(other >> 1) ? other ^ 1 : -1;
   }
 
-  /** Replies follow the latest request: a row that says otherwise is lifted. */
-  #checkHop(reply: Side): void {
-    const row = (this.#rowOf[reply] as number) - 1;
-    if (row < 0) return;
-    const isSame =
-      this.#hopHigh[row] === this.#word(reply >> 1, flow.HOP_HIGH) &&
-      this.#hopLow[row] === this.#word(reply >> 1, flow.HOP_LOW);
-    if (!isSame) this.#lift(reply);
+  /**
+   * Replies follow the latest request. When one has come by another way, both directions lose
+   * their rows: the next one by the old way must come to the director too.
+   */
+  #checkHops(number: number): void {
+    for (let side = number << 1; side <= ((number << 1) | 1); side++) {
+      const row = (this.#rowOf[side] as number) - 1;
+      if (row < 0) continue;
+      const isSame =
+        this.#hopHigh[row] === this.#word(number, flow.HOP_HIGH) &&
+        this.#hopLow[row] === this.#word(number, flow.HOP_LOW);
+      if (!isSame) this.#lift(side);
+    }
   }
 
   /** Whether a flow stays as it is for some time, as far as can be known. */
@@ -251,11 +259,12 @@ export class FlowCaching {
   #followWays(): void {
     const { ways, flows, table } = this.#director;
     this.#reals = Math.max(this.#reals, table.realNeighbour.length);
+    const otherLinks = this.#followLinks();
     for (let real = 0; real < this.#reals; real++) {
       const from = real * WAY_WORDS;
       const to = real * (WAY_WORDS + 1);
       const arm = ways[from + WAY_ARM] as number;
-      let changed = 0;
+      let changed = otherLinks;
       for (let word = 0; word <= WAY_WORDS; word++) {
         let now =
           word < WAY_WORDS ? (ways[from + word] as number) : (flows.goneReals[real] as number);
@@ -265,6 +274,18 @@ export class FlowCaching {
       }
       if (changed !== 0) this.#cache.outdate(real);
     }
+  }
+
+  /** 1 if a link is up now that was not, or the other way round. */
+  #followLinks(): number {
+    const { links } = this.#datapath;
+    let changed = 0;
+    for (let arm = 0; arm < links.length; arm++) {
+      const isUp = links[arm] === 'up' ? 1 : 0;
+      changed |= isUp ^ (this.#linkIsUp[arm] as number);
+      this.#linkIsUp[arm] = isUp;
+    }
+    return changed;
   }
 
   /** Keeps flows alive that the kernel has seen, and takes rows back that nothing uses. */
@@ -277,17 +298,22 @@ export class FlowCaching {
       const side = this.#sideOf[this.#hand] as number;
       if (side < 0) continue;
       const idleMs = this.#cache.idleMs(this.#hand);
-      this.#keepAlive(side >> 1, (nowMs - idleMs) | 0);
-      if (idleMs > IDLE_MS || !this.#lasts(side >> 1)) this.#lift(side);
+      const lives = this.#keepAlive(side >> 1, nowMs, idleMs);
+      if (!lives || idleMs > IDLE_MS || !this.#lasts(side >> 1)) this.#lift(side);
+      // Of a request that was a fragment, say, `sent` knows no side.
+      else this.#checkHops(side >> 1);
     }
   }
 
-  #keepAlive(number: number, seenMs: number): void {
+  /** Gives a flow the time that its latest frame deserves; false if it was over before. */
+  #keepAlive(number: number, nowMs: number, idleMs: number): boolean {
     const { records, timeoutsMs } = this.#director.flows;
     const at = number * flow.RECORD_WORDS + flow.EXPIRES_MS;
+    if ((((records[at] as number) - nowMs) | 0) <= 0) return false;
     const timeoutMs = timeoutsMs[this.#word(number, flow.META) & 0xff] as number;
-    const expiresMs = (seenMs + timeoutMs) | 0;
+    const expiresMs = (nowMs - idleMs + timeoutMs) | 0;
     if (((expiresMs - (records[at] as number)) | 0) > 0) records[at] = expiresMs;
+    return true;
   }
 
   /** By what the kernel finds a frame of this side, before it is rewritten. */

@@ -38,8 +38,9 @@ export class CachedCounts {
       for (const { reply, packetsAt, bytesAt } of DIRECTIONS) {
         const at = real * 4 + reply * 2;
         const more = this.#take(at, this.#cache.framesOf(real, reply));
-        if (more === 0) continue;
         const bytes = this.#take(at + 1, this.#cache.bytesOf(real, reply));
+        // A frame may be counted between the two looks, so that its bytes come by themselves.
+        if (more === 0 && bytes === 0) continue;
         values[row + packetsAt] = (values[row + packetsAt] as number) + more;
         values[row + bytesAt] = (values[row + bytesAt] as number) + bytes;
         for (const total of [GLOBAL.sentFrames, GLOBAL.cachedFrames]) {

@@ -57,9 +57,9 @@ export interface CacheMaps {
 export const KEY_BYTES = 16;
 
 /** What becomes of one direction of one flow; words of this host unless said otherwise. */
-export const ROW_BYTES = 96;
+export const ROW_BYTES = 104;
 export const ROW = {
-  /** Which of all rows that were ever laid: the first word that the kernel writes of a new one. */
+  /** Which of all that were ever laid, at both ends: the kernel may write one while it is read. */
   serial: 0,
   /** The row is good as long as its side has the same epoch. */
   epoch: 4,
@@ -81,9 +81,10 @@ export const ROW = {
   headerDelta: 64,
   addressDelta: 68,
   portDelta: 72,
-  /** The key again: the kernel may have given the row to another one while it is read. */
+  /** The key again: the kernel may have given the row to another one since it was found. */
   key: 76,
   number: 92,
+  serialAgain: 100,
 } as const;
 
 /** Shorter frames, as of a datagram of a few bytes that nobody padded, are the director's. */
@@ -157,9 +158,9 @@ export function filterLines(maps: CacheMaps, classic: readonly Instruction[]): L
 export const forwarderLines = (maps: CacheMaps): Line[] => [
   move(R6, R1),
   ...takeDecision(maps),
-  ...count(maps),
   ...rewrite(),
   ...storeBytes(0, [move(R3, R7), alu('add', R3, ROW.macs)], 12),
+  ...count(maps),
   load(WORD, R1, R7, ROW.toInterface),
   set(R2, 0),
   call(HELPER.redirect),
@@ -299,16 +300,22 @@ const beginDecision = ({ decision }: CacheMaps): Line[] => [
   store(WORD, R8, DECIDED, R0),
 ];
 
-/** Copies the row, if it has remained the same one meanwhile. */
+/**
+ * Copies the row, if it has remained the same one meanwhile: the serial of the copy is that of the
+ * row's end before and of both its ends afterwards. That holds where a processor keeps the order of
+ * loads and of stores, as x86-64 does; elsewhere a row given away in these nanoseconds might pass.
+ */
 function decide(): Line[] {
   const words = Array.from({ length: ROW_BYTES / 8 }, (_, index) => index * 8);
   return [
+    load(WORD, R3, R7, ROW.serialAgain),
     ...words.flatMap((at) => [load(DOUBLE, R1, R7, at), store(DOUBLE, R8, DECIDED_ROW + at, R1)]),
-    load(WORD, R0, R7, ROW.serial),
+    load(WORD, R4, R7, ROW.serial),
+    load(WORD, R5, R7, ROW.serialAgain),
     move(R7, R8),
     alu('add', R7, DECIDED_ROW),
-    load(WORD, R1, R7, ROW.serial),
-    jumpIfBy(R0, 'unequal', R1, 'miss'),
+    load(WORD, R0, R7, ROW.serial),
+    ...[R3, R4, R5].map((serial) => jumpIfBy(R0, 'unequal', serial, 'miss')),
     ...checkKey(),
     store(WORD, R8, DECIDED_LENGTH, R9),
     set(R1, 1),

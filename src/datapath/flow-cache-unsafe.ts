@@ -154,7 +154,7 @@ function openWith(
       seenWords[row * SEEN_WORDS] = unitsNow() | 0;
       layWords(bytes, what);
       serial = (serial + 1) | 0;
-      bytes.setInt32(ROW.serial, serial, true);
+      for (const at of [ROW.serial, ROW.serialAgain]) bytes.setInt32(at, serial, true);
       bytes.setInt32(ROW.number, row, true);
       bytes.setInt32(ROW.epoch, sideWords[side * SIDE_WORDS] as number, true);
       bytes.setInt32(ROW.side, side, true);
@@ -187,17 +187,20 @@ function openWith(
 
 const interfaceOf = (arms: readonly Arm[], arm: number): number => arms[arm]?.interfaceIndex ?? 0;
 
-/** Gives a socket the classic program as its filter, behind what keeps the cache's frames out. */
+/**
+ * Gives a socket the classic program as its filter, behind what keeps the cache's frames out.
+ * @returns as `attachFilter`
+ */
 export function filterSocket(
   { bpf, maps }: Pick<FlowCache, 'bpf' | 'maps'>,
   socket: number,
   classic: readonly Instruction[],
-): void {
+): boolean {
   const releases: Releases = [];
   try {
     const lines = assemble(filterLines(maps, classic));
     const program = loadProgram(bpf, SOCKET_FILTER, 'furiwake_filter', lines, releases);
-    attachProgram(bpf.libc, socket, program);
+    return attachProgram(bpf.libc, socket, program);
   } finally {
     releaseAll(releases);
   }

@@ -128,12 +128,14 @@ export function openLane(libc: Libc, options: LaneOptions, releases: Releases): 
 export function filterLane(lane: Lane, wanted: Wanted): void {
   const { libc, fd, scratch, takesLarge, vlans, cache } = lane;
   const rest = { limitBytes: SMALL_LIMIT_BYTES, beyondLimit: takesLarge, vlans };
-  if (cache !== undefined) {
-    filterSocket(cache, fd, filterProgram({ wanted, ...rest }));
-    return;
+  for (const addresses of [wanted, undefined]) {
+    const options = { wanted: addresses, ...rest };
+    const fits =
+      cache === undefined
+        ? attachFilter(libc, fd, scratch, buildSocketFilter(options))
+        : filterSocket(cache, fd, filterProgram(options));
+    if (fits) return;
   }
-  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted, ...rest }))) return;
-  if (attachFilter(libc, fd, scratch, buildSocketFilter({ wanted: undefined, ...rest }))) return;
   throw new Error('no memory for the smallest socket filter: raise net.core.optmem_max');
 }
 

@@ -34,6 +34,7 @@ export const SOCKET_FILTER = 1;
 export const SCHED_CLS = 3;
 
 const BPF_TCX_INGRESS = 46;
+const BPF_F_BEFORE = 1 << 3;
 
 /** Bytes of union bpf_attr that the commands here fill; the rest of what is handed over is zero. */
 const ATTRIBUTE_BYTES = 128;
@@ -206,7 +207,10 @@ export function loadProgram(
   return fd;
 }
 
-/** Runs a SCHED_CLS program on each frame that comes in on an interface: tcx, since Linux 6.6. */
+/**
+ * Runs a SCHED_CLS program on each frame that comes in on an interface, before all that others have
+ * there: tcx, since Linux 6.6.
+ */
 export function attachToIngress(
   bpf: Bpf,
   program: number,
@@ -217,6 +221,7 @@ export function attachToIngress(
   view.setUint32(0, program, true);
   view.setUint32(4, interfaceIndex, true);
   view.setUint32(8, BPF_TCX_INGRESS, true);
+  view.setUint32(12, BPF_F_BEFORE, true);
   const fd = call(bpf, BPF_LINK_CREATE);
   if (fd < 0) {
     refuse(`program on interface ${interfaceIndex} (tcx, Linux 6.6 or later): ${errorOf(bpf)}`);

@@ -165,9 +165,10 @@ export function attachFilter(
   fail(libc, `socket filter of ${program.length / 8} instructions`);
 }
 
-/** Replaces the socket's filter by a program of eBPF (bpf-unsafe.ts, SOCKET_FILTER). */
-export function attachProgram(libc: Libc, fd: number, program: number): void {
-  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, int32Bytes(program), 4) === 0) return;
+/** The same with a program of eBPF (bpf-unsafe.ts, SOCKET_FILTER), which counts alike. */
+export function attachProgram(libc: Libc, fd: number, program: number): boolean {
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, int32Bytes(program), 4) === 0) return true;
+  if (libc.errno() === ENOMEM) return false;
   fail(libc, 'SO_ATTACH_BPF');
 }
 
