@@ -1,6 +1,7 @@
 // Two workers under real traffic: each carries flows, every connection works by DSR and by NAT, and
 // no packet comes to the worker that does not know its flow, neither before nor after the link was
 // down; and by tc the kernel repeats what either of them has decided.
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Director, startDirectorWith } from '../../lab/hosts/director.ts';
@@ -91,6 +92,8 @@ describe.skipIf(reason !== undefined).each(['ring', 'tc'] as const)(title, (data
       await startIperf3(lab, name, '0.0.0.0');
     }
     director = await startDirectorWith(lab, THREE_WAYS, configOn(datapath));
+    // Worker 0 knows the reals now; the other learns of them in its next tick, after its sleep.
+    await setTimeout(500);
   });
   afterAll(() => lab?.close());
 
