@@ -65,6 +65,7 @@ export function sysbenchArgv(options: Omit<SysbenchOptions, 'host' | 'signal'>):
 }
 
 let runs = 0;
+
 /**
  * The thread of sysbench that makes its checkpoints leaves one out if hundreds of others keep the
  * processors from it until that time is over (checkpoints_thread_proc of its sysbench.c).

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program's first step, which must come before its modules are loaded: that alone would make a
-// director's heap several times as large as it needs to be.
+// The program's first step, which must come before its modules are loaded: that alone would make
+// the heap of a director twice as large as it needs to be.
 import { keepYoungSpacesSmall } from '../control/v8-settings.ts';
 
 // What the lab computes is large at times, and soon over.

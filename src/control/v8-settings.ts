@@ -24,7 +24,7 @@ export function keepHeapsAsTheyAre(): void {
 
 /**
  * Loading modules makes V8 grow the space for young objects to 16 MB, of which a director needs one
- * and would hold the rest for its first ten seconds, under load for longer (measured: 10 MB of 144;
+ * and would hold the rest for its first ten seconds, under load for longer (measured: 8 MiB of 141;
  * native-notes/v8.md shows it). For all heaps of the process, until another one is made: V8 then
  * takes the least factor that it knows, 2, so each thread says it again.
  */

@@ -4,7 +4,11 @@ import { expect } from 'vitest';
 import { FlowCaching } from '../../src/control/cache-flows.ts';
 import { type Arm, createBatch, type LinkState } from '../../src/datapath/datapath.ts';
 import { assemble, type Line } from '../../src/datapath/ebpf.ts';
-import { filterLines, forwarderLines } from '../../src/datapath/flow-cache-programs.ts';
+import {
+  filterLines,
+  forwarderLines,
+  LEAST_FRAME_BYTES,
+} from '../../src/datapath/flow-cache-programs.ts';
 import { type FlowCache, openFlowCache } from '../../src/datapath/flow-cache-unsafe.ts';
 import type { Instruction } from '../../src/datapath/socket-filter.ts';
 import { tick } from '../../src/director/director.ts';
@@ -34,8 +38,6 @@ const ALL: readonly Instruction[] = [
   [0x06, 0, 0, 0],
   [0x06, 0, 0, 0xffff],
 ];
-/** Ethernet and IPv6. */
-const WHOLE_BYTES = 54;
 const SLOT = 128;
 
 /** A scene with a cache before it; `look` gives a frame to the kernel, then to the director. */
@@ -123,8 +125,8 @@ export function makeBed(arms: readonly number[], mtu = 1500, maximumFlows = 64):
     forwarder,
     links,
     look({ frame, arm, segmentBytes = 0 }) {
-      // The kernel takes none for such a run whose IP header is not whole; nor does the cache.
-      const isWhole = frame.length >= WHOLE_BYTES;
+      // The kernel takes no frame for such a run that has no room for headers; nor does the cache.
+      const isWhole = frame.length >= LEAST_FRAME_BYTES;
       const isKeptOut = isWhole && filter(frame, arm, segmentBytes).verdict === 0;
       const kernel = isWhole ? forwarder(frame, arm, segmentBytes) : undefined;
       memory.set(frame, SLOT);

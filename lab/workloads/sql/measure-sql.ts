@@ -244,6 +244,8 @@ const conditionsOf = ({ seconds }: SqlOptions): string[] => [
     `100 rows, on one table of ${SQL_ROWS} rows that is wholly in memory.`,
   `Each run opens its connections, warms up for ${warmUpSeconds(seconds)} s, and then counts; p95 is that ` +
     'of an event, which is 14 queries.',
+  'A run is repeated if sysbench did not tell its warm-up from the rest: its own threads keep the ' +
+    'processors from it at times.',
   'MariaDB gives each connection a thread, as it does by default and as MySQL did when the talk ' +
     'was given.',
 ];
